@@ -11,11 +11,12 @@ use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message};
 use super::planning::{Plan, Planning, Story};
 use super::{
-    CommandArgs, StateArgs, planning, print_err, print_out, print_raw, several, shell_quote,
-    styling,
+    CommandArgs, Invocation, StateArgs, planning, print_err, print_out, print_raw, several,
+    shell_quote, styling,
 };
 use crate::artifact::Artifact;
 use crate::digest::Digest;
+use crate::document::markdown;
 use crate::render::plan::{self, Detail};
 use crate::world::real::store::Found;
 
@@ -29,12 +30,8 @@ pub(super) struct Args {
     /// if this is a directory, write each artifact to NAME.json in it
     #[arg(short, long, value_name = "ARTIFACT|DIR")]
     output: Option<PathBuf>,
-    /// The output format
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Show every zone and every step, with the reason for each wait
-    #[arg(long)]
-    full: bool,
+    #[command(flatten)]
+    form: FormArgs,
     /// Plan a successor of the open run, which supersedes that run when it is applied
     #[arg(long)]
     replan: bool,
@@ -47,27 +44,90 @@ pub(super) struct Args {
     commands: CommandArgs,
 }
 
+/// How an artifact is shown.
+#[derive(clap::Args)]
+pub(super) struct FormArgs {
+    /// The output format
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// With `--format markdown`: the maximum length of a plan. Steps are left out first, then rows of
+    /// the timeline, then differences; never assumptions, overrides or what is refused [default:
+    /// 65536, the maximum of a comment on GitHub]
+    #[arg(long, value_name = "CHARACTERS")]
+    max_chars: Option<usize>,
+    /// Show every zone and every step, with the reason for each wait
+    #[arg(long)]
+    full: bool,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For people
     Text,
+    /// For a comment on a pull request
+    Markdown,
     /// For machines: the artifact itself
     Json,
 }
 
-impl Format {
-    pub(super) fn print(self, artifact: &Artifact, full: bool) -> Result<(), Failure> {
-        let detail = if full { Detail::Full } else { Detail::Brief };
-        match self {
-            Self::Text => {
+/// The commands that apply an artifact and show all of it.
+pub(super) struct Commands {
+    pub(super) apply: String,
+    pub(super) show: String,
+}
+
+impl Commands {
+    /// For an artifact in a file.
+    pub(super) fn of_file(file: &Path, artifact: &Artifact, state: Option<&Path>) -> Self {
+        let show = Invocation { input: file, state: None }.line("show", "--full");
+        Self { apply: apply(file, artifact, state), show }
+    }
+
+    /// For an artifact that is made of a plan.
+    fn of_plan(plan: &Path, artifact: &Artifact, state: Option<&Path>) -> Self {
+        let show = Invocation { input: plan, state }.line("plan", "--full");
+        Self { apply: apply(plan, artifact, state), show }
+    }
+}
+
+fn apply(input: &Path, artifact: &Artifact, state: Option<&Path>) -> String {
+    Invocation { input, state }.line("apply", &format!("--digest {}", artifact.digest()))
+}
+
+impl FormArgs {
+    /// Refuses what would have no effect.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        match self.max_chars {
+            Some(_) if self.format != Format::Markdown => {
+                let text = "`--max-chars` works with `--format markdown` only";
+                Err(Message::new(Code::Usage, text).usage())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    pub(super) fn print(&self, artifact: &Artifact, commands: &Commands) -> Result<(), Failure> {
+        let detail = if self.full { Detail::Full } else { Detail::Brief };
+        match self.format {
+            Format::Text => {
                 print_out(&plan::plan(artifact, detail).text(styling(&std::io::stdout())))
             }
-            Self::Json => print_raw(&artifact.encode()),
+            Format::Markdown => {
+                let Commands { apply, show } = commands;
+                let max = self.max_chars.unwrap_or(markdown::CHARS_MAX);
+                let text = plan::review(artifact, detail, apply, show).markdown(max);
+                print_raw(&text.map_err(|error| {
+                    let text = format!("{} does not fit: {error}", artifact.name);
+                    Message::new(Code::TooLong, text).error()
+                })?)
+            }
+            Format::Json => print_raw(&artifact.encode()),
         }
     }
 }
 
 pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
+    args.form.check()?;
     let output =
         args.output.as_deref().map(|path| Output::of(path, args.plans.len())).transpose()?;
     let mut inputs = Vec::new();
@@ -76,7 +136,11 @@ pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure
     }
     several::check_disjoint(inputs.iter())?;
     let mut ended = Exit::Done;
-    for (path, input) in args.plans.iter().zip(&inputs) {
+    for (place, (path, input)) in args.plans.iter().zip(&inputs).enumerate() {
+        if place > 0 && args.form.format == Format::Markdown {
+            // A paragraph ends at a blank line.
+            print_raw("\n")?;
+        }
         let planning::Input::Plan(plan) = input else { continue };
         let one = plan_one(&args, path, plan, output, errors).await;
         match one {
@@ -108,12 +172,17 @@ async fn plan_one(
     if args.replan {
         artifact.parent = Some(open(path, plan, &args.state).await?);
     }
-    args.format.print(&artifact, args.full)?;
-    let story = match args.format {
-        Format::Text => Story::Shown,
+    let output = output.map(|output| output.file(&artifact));
+    let state = args.state.state.as_deref();
+    let commands = match &output {
+        Some(file) => Commands::of_file(file, &artifact, state),
+        None => Commands::of_plan(path, &artifact, state),
+    };
+    args.form.print(&artifact, &commands)?;
+    let story = match args.form.format {
+        Format::Text | Format::Markdown => Story::Shown,
         Format::Json => Story::NotShown,
     };
-    let output = output.map(|output| output.file(&artifact));
     let undone = output
         .as_ref()
         .map(|output| format!("nothing was written to {}", output.display()))
@@ -121,7 +190,7 @@ async fn plan_one(
     planning::check_not_refuted(&artifact, story, &undone)?;
     if let Err(clash) = planning::check_no_clash(&artifact, &args.state.store(path)).await {
         for problem in clash.problems {
-            errors.remark(problem.into_warning());
+            errors.remark(problem.into_warning("you can plan meanwhile, but not apply"));
         }
     }
     if let Some(output) = &output {

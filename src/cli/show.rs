@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::failure::{Code, Failure, Message};
-use super::plan::Format;
+use super::plan::{Commands, FormArgs, Format};
 use super::{planning, print_out, styling};
 use crate::calendar::{Timestamp, parse_instant};
 use crate::render::calendar::calendar;
@@ -16,12 +16,8 @@ use crate::world::real::store::{StoreError, read_artifact};
 pub(super) struct Args {
     /// The artifact
     artifact: PathBuf,
-    /// The output format
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    /// Show every zone and every step, with the reason for each wait
-    #[arg(long)]
-    full: bool,
+    #[command(flatten)]
+    form: FormArgs,
     /// Also show when each step would begin and end if the run started at this time, with windows
     /// and freezes: `2026-12-01T09:00:00+01:00`
     #[arg(long, value_name = "TIME", value_parser = instant)]
@@ -46,13 +42,15 @@ fn unusable(error: StoreError) -> Failure {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    if args.start.is_some() && args.format == Format::Json {
+    args.form.check()?;
+    if args.start.is_some() && args.form.format != Format::Text {
         let text = "`--start` works with `--format text` only: an artifact holds no dates";
         return Err(Message::new(Code::Usage, text).usage());
     }
     let artifact = read_artifact(&args.artifact).map_err(unusable)?;
     planning::check_consistent(&artifact)?;
-    args.format.print(&artifact, args.full)?;
+    let commands = Commands::of_file(&args.artifact, &artifact, None);
+    args.form.print(&artifact, &commands)?;
     if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {
         let forecast = forecast_from(&artifact, start);
         let calendar = calendar(&artifact, &forecast, start);

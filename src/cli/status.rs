@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::{Invocation, StateArgs, planning, print_out, styling};
+use super::{Invocation, StateArgs, planning, print_out, print_raw, styling};
 use crate::engine::view::{RunView, Stage};
 use crate::render::status::status;
+use crate::render::status_json::json;
 use crate::world::real::now;
 use crate::world::real::store::Runs;
 
@@ -20,27 +21,48 @@ pub(super) struct Args {
     /// or was rolled back, 6 if it needs a person, 7 if it is stuck
     #[arg(long)]
     exit_code: bool,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
     #[command(flatten)]
     state: StateArgs,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs: `null` if there is no run yet
+    Json,
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     let runs = runs(&args.plan, &args.state)?;
     let Some(found) = runs.newest().await? else {
-        print_out("no run yet\n")?;
+        match args.format {
+            Format::Text => print_out("no run yet\n")?,
+            Format::Json => print_raw("null\n")?,
+        }
         return Ok(Exit::Done);
     };
     let view = RunView::of(&found.run.artifact, &found.run.state, now());
-    print_out(&status(&view).text(styling(&std::io::stdout())))?;
-    let invocation = Invocation::of(&args.plan, &args.state);
-    for (step, _) in view.by_hand() {
-        let line = invocation.line("confirm", &format!("{step} --reason WHY"));
-        print_out(&format!("When {step} is done, run `{line}`.\n"))?;
+    match args.format {
+        Format::Text => show(&view, Invocation::of(&args.plan, &args.state))?,
+        Format::Json => print_raw(&json(&view))?,
     }
     match args.exit_code {
         true => Ok(exit(&view)),
         false => Ok(Exit::Done),
     }
+}
+
+fn show(view: &RunView<'_>, invocation: Invocation<'_>) -> Result<(), Failure> {
+    print_out(&status(view).text(styling(&std::io::stdout())))?;
+    for (step, _) in view.by_hand() {
+        let line = invocation.line("confirm", &format!("{step} --reason WHY"));
+        print_out(&format!("When {step} is done, run `{line}`.\n"))?;
+    }
+    Ok(())
 }
 
 /// The exit code of `apply`, should nothing change until then.

@@ -38,8 +38,8 @@ use crate::model::{Track, sample};
 use crate::observe::Snapshot;
 use crate::proof::draft::{Draft, Kind, stated_title};
 use crate::proof::facts::Read;
+use crate::proof::model::ModelOptions;
 use crate::proof::model::{Model, Models, model};
-use crate::proof::options::ModelOptions;
 use crate::proof::{Findings, findings};
 use crate::recipe::{RecipeContext, RecipeOutput, run_recipes};
 

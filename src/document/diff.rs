@@ -46,12 +46,10 @@ impl Hunk {
     /// The difference between two lists of lines.
     #[must_use]
     pub fn of(before: &[String], after: &[String]) -> Self {
-        // A line end within a line would make two of it.
-        let text = |lines: &[String]| -> String {
-            lines.iter().map(|line| line.replace('\n', "\\n") + "\n").collect()
-        };
-        let (before, after) = (text(before), text(after));
-        let diff = TextDiff::from_lines(&before, &after);
+        let before: Vec<&str> = before.iter().map(String::as_str).collect();
+        let after: Vec<&str> = after.iter().map(String::as_str).collect();
+        // As they are: a line end within a line does not make two of it.
+        let diff = TextDiff::from_slices(&before, &after);
         let changes = diff.ops().iter().flat_map(|op| diff.iter_inline_changes(op));
         let lines = changes.map(|change| {
             let sign = match change.tag() {
@@ -60,8 +58,7 @@ impl Hunk {
                 ChangeTag::Equal => Sign::Kept,
             };
             let pieces = change.iter_strings_lossy();
-            let pieces =
-                pieces.map(|(changed, piece)| (changed, piece.trim_end_matches('\n').to_owned()));
+            let pieces = pieces.map(|(changed, piece)| (changed, piece.into_owned()));
             DiffLine { sign, pieces: pieces.collect() }
         });
         Self(lines.collect())

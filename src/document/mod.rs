@@ -1,10 +1,11 @@
 //! Documents: what a view says, as values. A writer gives them a form.
 //!
 //! A view builds a [`Document`] and knows no form: no indentation, no colour, no escaping. A writer
-//! ([`text`]) knows no plan: it lays blocks out and escapes every character that means
+//! ([`text`], [`markdown`]) knows no plan: it lays blocks out and escapes every character that means
 //! something in its form. So a value from outside is escaped once, by whoever knows how.
 
 mod diff;
+pub mod markdown;
 pub mod text;
 
 use std::time::Duration;
@@ -228,6 +229,12 @@ impl Text {
     #[must_use]
     pub fn value(text: impl Into<String>) -> Self {
         Self(vec![Span::Value(text.into())])
+    }
+
+    /// Its characters, without any style.
+    #[must_use]
+    pub fn unstyled(&self) -> String {
+        self.0.iter().map(Span::chars).collect()
     }
 
     /// Adds text as it is.

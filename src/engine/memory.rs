@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Receipt};
 
-use super::poll::{LOOK_EVERY, SEE_SLOWLY_EVERY, TRIES_MAX};
+use super::pace::{LOOK_EVERY, SEE_SLOWLY_EVERY, TRIES_MAX};
 use crate::artifact::{Artifact, Relied};
 use crate::calendar::{Timestamp, later};
 use crate::graph::StepId;

@@ -32,7 +32,7 @@
 //! A run that is turned back begins nothing any more. What has begun is settled, and then it is
 //! finished; the way back is a run of its own, of an artifact that [`Artifact::back`] makes.
 //!
-//! Nothing is tried for ever: how often and how long stands in [`poll`]. A run that cannot proceed
+//! Nothing is tried for ever: [`pace`] says how often and how long. A run that cannot proceed
 //! halts, and a halted run takes no event but that somebody has resumed it.
 
 mod aside;
@@ -41,7 +41,9 @@ pub mod gate;
 pub mod history;
 mod illegal;
 mod memory;
+pub mod next;
 pub mod outcome;
+pub mod pace;
 pub mod poll;
 mod standing;
 mod state;

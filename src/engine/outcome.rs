@@ -10,10 +10,9 @@ use cutover_contract::{
 };
 
 use super::memory::{Doubt, Memory, StepMemory};
-use super::poll::{
-    Look, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, See, TRIES_MAX,
-    all_equal, wait_begun,
-};
+use super::next::{Look, See};
+use super::pace::{PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX};
+use super::poll::{all_equal, wait_begun};
 use super::state::Standing;
 use super::tell::Untold;
 use super::{RunState, gate, work};

@@ -1,218 +1,25 @@
 //! What comes next.
 //!
 //! [`poll`] looks at artifact, state, a little memory of this process, and the time, and names one
-//! thing to do. Steps that are ready at the same time are done in the order of the graph; nothing
-//! waits behind a wait or a slow server that does not have to.
+//! thing to do. Steps that are ready at the same time are done in the order of the graph; no step waits
+//! for another step's wait or slow server unless it depends on that step.
 
-use std::time::Duration;
-
-use cutover_contract::{Change, ChangeSet, Name, RrSet};
+use cutover_contract::{Change, ChangeSet, RrSet};
 
 use super::gate::{self, Judgement};
 use super::memory::{Doubt, Memory, StepMemory};
+use super::next::{Look, Next, Pause, See};
 use super::state::Standing;
-use super::tell::Untold;
 use super::{ChangeState, CheckpointState, GateState, RunState, WaitState, work};
-use crate::artifact::{Artifact, Relied};
+use crate::artifact::Artifact;
 use crate::calendar::window::SEARCH_MAX;
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::gate::{Failing, Gate};
 use crate::graph::{Primitive, Step, Wait};
 use crate::journal::{Event, Halt, HaltReason};
 use crate::model::{SAMPLE_MAX, sample};
-use crate::observe::Query;
 use crate::probe;
 use crate::spec::Authority;
-
-/// How often servers are asked whether they serve a change: our choice; a server that has to be
-/// notified takes about this long.
-pub const SEE_EVERY: Duration = Duration::from_millis(500);
-/// After how many questions the pace slows down to [`SEE_SLOWLY_EVERY`]: half a minute's worth.
-pub const SEE_QUICKLY_COUNT: u32 = 60;
-/// The slower pace: our choice, gentle to servers and quick enough for waits of minutes.
-pub const SEE_SLOWLY_EVERY: Duration = Duration::from_secs(10);
-/// How long a change may take to reach every server before the run halts. Our choice: secondaries
-/// that are not notified refresh within an hour in most zones (RFC 1912 §2.2: 20 min to 2 h).
-pub const SEE_MAX: Duration = Duration::from_secs(2 * 3_600);
-/// How often somebody who cannot be reached is asked, a change that is not made is sent, and a wait
-/// that lapses starts anew, before the run halts. Our choice.
-pub const TRIES_MAX: u32 = 5;
-/// How often somebody looks whether a command has ended, or a person has confirmed. Our choice.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The longest pause between two tries, whatever the other side asks for. Our choice: whoever wants
-/// more than an hour has to be seen to by a person.
-pub const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-
-/// One thing to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Next<'a> {
-    /// Write this down; nothing has to be asked.
-    Record(Event),
-    /// Ask the provider what it holds; then [`super::outcome::looked`].
-    Look {
-        /// The step.
-        step: &'a Step,
-        /// Its change.
-        changes: &'a ChangeSet,
-        /// What for.
-        look: Look,
-    },
-    /// Ask a provider whether what the proof takes as it is still is so; then
-    /// [`super::outcome::relied_on`].
-    LookAtRelied {
-        /// The step that is to begin.
-        step: &'a Step,
-        /// The zone.
-        zone: &'a Name,
-        /// What was seen there when the plan was made.
-        relied: &'a Relied,
-    },
-    /// Send the change; then [`super::outcome::performed`].
-    Perform {
-        /// The step.
-        step: &'a Step,
-        /// The change.
-        changes: &'a ChangeSet,
-    },
-    /// Have the servers told of what the provider holds; then [`super::outcome::published`].
-    Publish {
-        /// The step.
-        step: &'a Step,
-        /// The zone.
-        zone: &'a Name,
-    },
-    /// Ask every server for what it serves; then [`super::outcome::seen`].
-    See {
-        /// The step: a change that is to propagate, or a wait at its end or after a lapse.
-        step: &'a Step,
-        /// The change whose new version is to be served.
-        changes: ChangeSet,
-        /// Whom to ask.
-        servers: Vec<&'a Authority>,
-        /// What for.
-        see: See<'a>,
-    },
-    /// Ask what a gate's probe or a task's check wants to know, while the run goes on; then
-    /// [`super::outcome::answered`].
-    Probe {
-        /// The step.
-        step: &'a Step,
-        /// The questions.
-        queries: Vec<Query>,
-    },
-    /// Start a task's command; then [`super::work::started`].
-    Start {
-        /// The step.
-        step: &'a Step,
-        /// The program and its arguments.
-        argv: &'a [String],
-        /// How long it may take.
-        within: Duration,
-    },
-    /// Ask whether a task's command has ended; then [`super::work::ended`].
-    AskEnded {
-        /// The step.
-        step: &'a Step,
-    },
-    /// Ask whether a person has said that a task is done; then [`super::work::confirmed`].
-    AskPerson {
-        /// The step.
-        step: &'a Step,
-    },
-    /// A command runs that has to be looked after, or something is being asked.
-    Busy {
-        /// When to look again.
-        until: Timestamp,
-    },
-    /// Nothing can be done before a person has done something.
-    Await {
-        /// When to look again.
-        until: Timestamp,
-    },
-    /// Tell somebody; then [`super::outcome::told`].
-    Tell {
-        /// What.
-        untold: Untold,
-    },
-    /// Nothing can be done before this.
-    Sleep {
-        /// Until when.
-        until: Timestamp,
-        /// Why.
-        pause: Pause,
-    },
-    /// The run stands still until somebody resumes it.
-    Halted,
-    /// Everything is done.
-    Finished,
-}
-
-/// Why nothing can be done before some time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pause {
-    /// A wait of the plan is running.
-    Wait,
-    /// The windows of the plan are closed.
-    Window,
-    /// A gate is not due yet.
-    Gate,
-    /// Resolvers may still cache records that somebody else had put there.
-    ForeignRecords,
-    /// Nobody can be asked whether a change is served: the provider declares how long that takes.
-    Propagation,
-    /// The outcome of a change or a task is certain only when it can no longer take effect.
-    Doubt,
-    /// Somebody did not answer and is asked again later.
-    Retry,
-}
-
-impl Pause {
-    /// Whether the plan itself has to wait, and not only this process between two questions.
-    #[must_use]
-    pub fn is_of_plan(self) -> bool {
-        match self {
-            Self::Wait | Self::Window | Self::Gate | Self::ForeignRecords | Self::Propagation => {
-                true
-            }
-            Self::Doubt | Self::Retry => false,
-        }
-    }
-}
-
-/// What a provider is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Whether what the change replaces is there: it may be sent then.
-    BeforeSending,
-    /// Whether the change that was sent was made.
-    AfterSending,
-    /// Whether a change in doubt was made.
-    InDoubt,
-    /// Whether what was written is still there.
-    StillThere,
-}
-
-/// What servers are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum See<'a> {
-    /// Whether all serve what was written.
-    Written {
-        /// Since when it is written.
-        at: Timestamp,
-    },
-    /// Whether all serve the new version again, so that a wait can start anew.
-    Lapsed {
-        /// The wait.
-        wait: &'a Wait,
-        /// When one did not.
-        at: Timestamp,
-    },
-    /// Whether all still serve the new version at the end of a wait.
-    AtEnd {
-        /// When it ends.
-        until: Timestamp,
-    },
-}
 
 /// Names one thing to do.
 #[must_use]

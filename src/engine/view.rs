@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::memory::Memory;
-use super::poll::{Next, Pause, of_step, opening};
+use super::next::{Next, Pause};
+use super::poll::{of_step, opening};
 use super::{Made, RunState, StepState, WaitState};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, Timestamp, later};

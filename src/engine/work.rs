@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use super::memory::StepMemory;
-use super::poll::{LOOK_EVERY, Next, Pause};
+use super::next::{Next, Pause};
+use super::pace::LOOK_EVERY;
 use super::{RunState, TaskState};
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::Step;

@@ -16,7 +16,7 @@ pub const CAP: Duration = Duration::from_secs(604_800);
 #[must_use]
 pub fn hold(version: Option<&RrSet>, zone: &ZoneSeen) -> Duration {
     let ttl = version.map_or_else(|| zone.negative_ttl(), RrSet::ttl);
-    let unseen = zone.capabilities.unseen_nodes;
+    let unseen = zone.capabilities.anycast_margin;
     ttl.duration().min(CAP) + unseen
 }
 

@@ -31,18 +31,21 @@ const FIELDS: &[ConfigField] = &[
         name: RUN,
         kind: FieldKind::Argv,
         required: true,
+        former: None,
         doc: "The program and its arguments, run without a shell in the plan's directory. Exit code 0: passed; 1: failed; 2: inconclusive; any other code, or a program that breaks down (a traceback, a signal): not answered.",
     },
     ConfigField {
         name: EXITS,
         kind: FieldKind::Either(&[NAGIOS], CODES),
         required: false,
+        former: None,
         doc: "The meaning of exit codes, instead of 1 and 2: `nagios` for monitoring plugins (1: inconclusive, 2: failed, any other: not answered), or a mapping. 0 always passes; codes that are not listed are not answered.",
     },
     ConfigField {
         name: "within",
         kind: FieldKind::Duration,
         required: false,
+        former: None,
         doc: "How long it may take, default 30s; then it is killed with all processes that it has started, and counts as not answered.",
     },
 ];
@@ -52,18 +55,21 @@ const CODES: &[ConfigField] = &[
         name: PASS,
         kind: FieldKind::Codes,
         required: false,
+        former: None,
         doc: "Exit codes besides 0 that pass.",
     },
     ConfigField {
         name: FAIL,
         kind: FieldKind::Codes,
         required: false,
+        former: None,
         doc: "Exit codes that fail.",
     },
     ConfigField {
         name: INCONCLUSIVE,
         kind: FieldKind::Codes,
         required: false,
+        former: None,
         doc: "Exit codes that are inconclusive.",
     },
 ];

@@ -21,18 +21,21 @@ const FIELDS: &[ConfigField] = &[
         name: URL,
         kind: FieldKind::Text,
         required: true,
+        former: None,
         doc: "The address to GET; redirects are not followed. Status 200 to 299 passes, 429 and 503 are inconclusive, any other fails.",
     },
     ConfigField {
         name: CONTAINS,
         kind: FieldKind::Text,
         required: false,
+        former: None,
         doc: "A text that has to be in the first 64 KiB of the answer.",
     },
     ConfigField {
         name: "within",
         kind: FieldKind::Duration,
         required: false,
+        former: None,
         doc: "How long it may take, default 30s.",
     },
 ];

@@ -26,6 +26,7 @@ const FIELDS: &[ConfigField] = &[ConfigField {
     name: RESOLVERS,
     kind: FieldKind::Argv,
     required: true,
+    former: None,
     doc: "The resolvers: ADDRESS or ADDRESS:PORT (over UDP), `tcp://ADDRESS`, `tls://ADDRESS#NAME`, `https://ADDRESS/dns-query#NAME`; NAME is the name in the certificate.",
 }];
 

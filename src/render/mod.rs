@@ -10,6 +10,7 @@ mod fold;
 mod gate;
 pub mod plan;
 pub mod status;
+pub mod status_json;
 mod timeline;
 mod verdict;
 pub mod zone;

@@ -12,7 +12,6 @@ use super::timeline::timeline;
 use super::{chain, count, gate, lines, verdict};
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::{show_span, since_start};
-use crate::diag::some_of;
 use crate::document::{Block, Diff, Document, Hunk, Item, Mark, Room, Section, Spare, Table, Text};
 use crate::graph::{Primitive, Step, StepId, Wait};
 use crate::spec::notify::{Notice, Way};
@@ -47,7 +46,8 @@ pub fn plan(artifact: &Artifact, detail: Detail) -> Document {
         items => vec![Block::List(items)],
     };
     blocks.push(Block::Group { title: verdict::line(artifact).into(), blocks: beside });
-    blocks.push(summary(artifact, &folds));
+    let alike = folds.said().into_iter().map(Text::from).collect();
+    blocks.push(Block::Group { title: totals(artifact).into(), blocks: vec![Block::Lines(alike)] });
     blocks.push(difference(artifact, &folds));
     blocks.push(section(
         "Timeline of an undisturbed run",
@@ -62,7 +62,9 @@ pub fn plan(artifact: &Artifact, detail: Detail) -> Document {
         blocks.push(ways_back(artifact, &folds));
     }
     blocks.extend(notices(artifact));
-    blocks.push(section("Verdict", Room::Whole, verdict::whole(artifact, &folds)));
+    let at_old = verdict::at_old(artifact, &folds);
+    let verdict = verdict::whole(artifact, &folds).into_iter().chain(at_old).collect();
+    blocks.push(section("Verdict", Room::Whole, verdict));
     if detail == Detail::Brief {
         let more = Text::from("Add ").and_code("--full");
         let more = more.and(" to see every step, with its records and the reason for each wait. ");
@@ -72,10 +74,65 @@ pub fn plan(artifact: &Artifact, detail: Detail) -> Document {
     Document(blocks)
 }
 
+/// Shows an artifact to whoever reviews it where the plan's text lies, such as in a pull request:
+/// what decides first, what explains folded. `apply` is the command that applies it, `show` the
+/// command that shows all of it.
+#[must_use]
+pub fn review(artifact: &Artifact, detail: Detail, apply: &str, show: &str) -> Document {
+    let folds = Folds::of(artifact, detail == Detail::Full);
+    let what = if artifact.is_way_back() { "Way back of" } else { "Plan" };
+    let name = Text::strong(format!("{what} {}", artifact.name));
+    let digest = Text::from("Digest: ").and_value(artifact.digest().to_string());
+    if artifact.graph.steps().is_empty() {
+        let line = name.and(format!(": {NOTHING_TO_CHANGE}."));
+        return Document(vec![Block::Lines(vec![line]), Block::Lines(vec![digest])]);
+    }
+    let summary = name.and(format!(": {}. ", totals(artifact)));
+    let mut blocks = vec![
+        Block::Lines(vec![summary.and_strong(verdict::line(artifact)).and(".")]),
+        Block::List(verdict::beside(artifact)),
+        Block::Lines(folds.said().into_iter().map(Text::from).collect()),
+        difference(artifact, &folds),
+        section(
+            "Timeline of an undisturbed run",
+            Room::Spare(ROWS),
+            vec![Block::Timeline(timeline(artifact, &folds))],
+        ),
+        section("Verdict", Room::Whole, verdict::whole(artifact, &folds)),
+    ];
+    let at_old = verdict::at_old(artifact, &folds);
+    blocks.extend(at_old.map(|block| {
+        section("What breaks when the old host is switched off", Room::Folded(AT_OLD), vec![block])
+    }));
+    if !artifact.is_way_back() {
+        blocks.push(ways_back(artifact, &folds));
+    }
+    blocks.extend(notices(artifact));
+    blocks.push(steps(artifact));
+    if detail == Detail::Full {
+        blocks.extend(behind(artifact));
+    }
+    blocks.push(Block::Lines(vec![digest]));
+    blocks.push(match artifact.verdict.forbidding().next() {
+        Some(_) => Block::Lines(vec!["This plan cannot be applied: the verdict says why.".into()]),
+        None if artifact.is_way_back() => Block::Lines(Vec::new()),
+        None => Block::Group {
+            title: "Apply exactly this plan:".into(),
+            blocks: vec![Block::Code(vec![apply.to_owned()])],
+        },
+    });
+    blocks.push(Block::Group {
+        title: "Show every step and every zone:".into(),
+        blocks: vec![Block::Code(vec![show.to_owned()])],
+    });
+    Document(blocks)
+}
+
 /// What is left out first if there is little room: whatever explains.
 const DETAILS: Spare = Spare { turn: 0, part: "detail" };
 const STEPS: Spare = Spare { turn: 1, part: "step" };
-const WAYS_BACK: Spare = Spare { turn: 2, part: "way back" };
+const WAYS_BACK: Spare = Spare { turn: 2, part: "point" };
+const AT_OLD: Spare = Spare { turn: 2, part: "record" };
 const ROWS: Spare = Spare { turn: 3, part: "row" };
 /// What is left out last.
 const CHANGES: Spare = Spare { turn: 4, part: "changed RRset" };
@@ -84,8 +141,8 @@ fn section(title: &str, room: Room, blocks: Vec<Block>) -> Block {
     Block::Section(Section { title: title.into(), blocks, room })
 }
 
-/// How much is changed, and how long it takes; which zones are folded.
-fn summary(artifact: &Artifact, folds: &Folds<'_>) -> Block {
+/// How much is changed, and how long it takes.
+fn totals(artifact: &Artifact) -> String {
     let kinds = |test: fn(&Primitive) -> bool| {
         artifact.graph.steps().iter().filter(|step| test(&step.primitive)).count()
     };
@@ -96,15 +153,13 @@ fn summary(artifact: &Artifact, folds: &Folds<'_>) -> Block {
     ];
     let also = also.into_iter().filter(|(number, _)| *number > 0);
     let also: String = also.map(|(number, what)| format!(", {}", count(number, what))).collect();
-    let title = format!(
+    format!(
         "{} in {}, {}{also}; done after {} at the earliest",
         count(kinds(|p| matches!(p, Primitive::Change(_))), "change"),
         count(artifact.zones.len(), "zone"),
         count(kinds(|p| matches!(p, Primitive::Wait(_))), "wait"),
         show_span(end),
-    );
-    let folded = folds.said().into_iter().map(Text::from).collect();
-    Block::Group { title: title.into(), blocks: vec![Block::Lines(folded)] }
+    )
 }
 
 type Versions<'a> = BTreeMap<&'a RrKey, (Option<&'a RrSet>, Option<&'a RrSet>)>;
@@ -177,7 +232,7 @@ fn details(step: &Step) -> Vec<Block> {
     let Step { id, primitive, after, title: _, reason, window } = step;
     let mut lines = vec![Text::faint(id.as_str()), format!("why: {reason}").into()];
     if !after.is_empty() {
-        lines.push(format!("after: {}", some_of(after.keys(), IDS_MAX)).into());
+        lines.push(ids("after: ", after.keys()));
     }
     lines.extend(window.as_ref().map(within).unwrap_or_default());
     if let (Primitive::Wait(wait), Some(cause)) = (primitive, after.values().next()) {
@@ -212,6 +267,17 @@ fn behind(artifact: &Artifact) -> Vec<Block> {
 fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> Block {
     let blocks = vec![chain::ways_back(artifact, folds)];
     section("The way back", Room::Folded(WAYS_BACK), blocks)
+}
+
+/// The first of some ids; the rest are counted.
+fn ids<'i>(lead: &str, ids: impl ExactSizeIterator<Item = &'i StepId>) -> Text {
+    let more = ids.len().saturating_sub(IDS_MAX);
+    let mut text = Text::from(lead);
+    for (place, id) in ids.take(IDS_MAX).enumerate() {
+        let gap = if place > 0 { ", " } else { "" };
+        text = text.and(gap).and_value(id.as_str());
+    }
+    if more > 0 { text.and(format!(" and {more} more")) } else { text }
 }
 
 /// How many ids are shown. Our choice: more would bury the sentence.

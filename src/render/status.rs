@@ -11,7 +11,7 @@ use crate::calendar::{Timestamp, show_exact, show_instant, show_instant_in, show
 use crate::diag::escape_control;
 use crate::document::{Block, Diff, Document, Hunk, Item, Mark, Room, Section, Table, Text, count};
 use crate::engine::gate::Tally;
-use crate::engine::poll::Pause;
+use crate::engine::next::Pause;
 use crate::engine::view::{Due, RunView, Stage, StepNext, StepView, Stopped};
 use crate::engine::{
     ChangeState, CheckpointState, GateState, Made, StepState, TaskState, WaitState,

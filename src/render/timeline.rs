@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::fold::Folds;
 use crate::artifact::{Artifact, Forecast};
 use crate::document::{Kind, Row, Timeline};
-use crate::graph::{Primitive, StepId};
+use crate::graph::{Primitive, Step, StepId};
 
 /// The forecast of the steps that are shown.
 pub(super) fn timeline(artifact: &Artifact, folds: &Folds<'_>) -> Timeline {
@@ -16,14 +16,18 @@ pub(super) fn timeline(artifact: &Artifact, folds: &Folds<'_>) -> Timeline {
     let shown = steps.filter(|step| !folds.hides_step(&artifact.graph, step));
     let rows = shown.filter_map(|step| {
         let Forecast { step: _, begin, end } = **forecasts.get(&step.id)?;
-        let kind = match step.primitive {
-            Primitive::Change(_) => Kind::Change,
-            Primitive::Wait(_) => Kind::Wait,
-            Primitive::Gate(_) => Kind::Gate,
-            Primitive::Task(_) => Kind::Task,
-            Primitive::Checkpoint(_) => Kind::Checkpoint,
-        };
-        Some(Row { label: step.id.to_string(), kind, begin, end })
+        Some(Row { label: step.id.to_string(), kind: kind(step), begin, end })
     });
     Timeline { total, rows: rows.collect() }
+}
+
+/// What a step is.
+pub(super) fn kind(step: &Step) -> Kind {
+    match step.primitive {
+        Primitive::Change(_) => Kind::Change,
+        Primitive::Wait(_) => Kind::Wait,
+        Primitive::Gate(_) => Kind::Gate,
+        Primitive::Task(_) => Kind::Task,
+        Primitive::Checkpoint(_) => Kind::Checkpoint,
+    }
 }

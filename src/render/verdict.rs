@@ -87,7 +87,7 @@ fn exceptions(present: &[String]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// The whole verdict, with everything that it rests on.
+/// The whole verdict, with everything that it rests on. No part of it may be left out.
 pub(super) fn whole(artifact: &Artifact, folds: &Folds<'_>) -> Vec<Block> {
     let Verdict {
         outcome,
@@ -97,7 +97,7 @@ pub(super) fn whole(artifact: &Artifact, folds: &Folds<'_>) -> Vec<Block> {
         checked: Checked { atoms, patterns, patterns_back },
         assumptions,
         shortened,
-        at_old,
+        at_old: _,
         present,
         story,
         derivation,
@@ -146,10 +146,13 @@ pub(super) fn whole(artifact: &Artifact, folds: &Folds<'_>) -> Vec<Block> {
     group("broken before the first step:".into(), Mark::None, texts(&folds.lines(present)));
     let granted = [folds.lines(assumptions), shortened.clone()].concat();
     group("taken for granted:".into(), Mark::Bullet, texts(&granted));
-    let at_old = folds.lines(at_old);
-    if !at_old.is_empty() {
-        let title = "still leads to the old host's addresses when it is released, and breaks when it is switched off:";
-        blocks.push(Block::Group { title: title.into(), blocks: vec![Block::Code(at_old)] });
-    }
     blocks
+}
+
+/// What still leads to the old host's addresses at the end.
+pub(super) fn at_old(artifact: &Artifact, folds: &Folds<'_>) -> Option<Block> {
+    let at_old = folds.lines(&artifact.verdict.at_old);
+    let title = "still leads to the old host's addresses when it is released, and breaks when it is switched off:";
+    (!at_old.is_empty())
+        .then(|| Block::Group { title: title.into(), blocks: vec![Block::Code(at_old)] })
 }

@@ -89,7 +89,7 @@ impl Sections {
     }
 }
 
-fn row(Field { name, doc, required, shape }: &Field) -> String {
+fn row(Field { name, doc, required, shape, former: _ }: &Field) -> String {
     let takes = match shape {
         Some(shape) => takes(shape),
         None => "*not supported yet*".to_owned(),

@@ -102,24 +102,26 @@ pub struct Field {
     pub required: bool,
     /// What it takes; `None` for a key of the target language that is not supported yet.
     pub shape: Option<Shape>,
+    /// The name of the key before it was renamed.
+    pub former: Option<&'static str>,
 }
 
 /// A required key.
 #[must_use]
 pub fn required(name: &'static str, doc: &'static str, shape: Shape) -> Field {
-    Field { name, doc, required: true, shape: Some(shape) }
+    Field { name, doc, required: true, shape: Some(shape), former: None }
 }
 
 /// An optional key.
 #[must_use]
 pub fn optional(name: &'static str, doc: &'static str, shape: Shape) -> Field {
-    Field { name, doc, required: false, shape: Some(shape) }
+    Field { name, doc, required: false, shape: Some(shape), former: None }
 }
 
 /// A key of the target language that is refused until it is supported.
 #[must_use]
 pub fn not_built(name: &'static str, doc: &'static str) -> Field {
-    Field { name, doc, required: false, shape: None }
+    Field { name, doc, required: false, shape: None, former: None }
 }
 
 /// A list of at least `min` items.
@@ -236,7 +238,7 @@ fn object_schema(fields: &[Field], tag: Option<(&str, &str, &str)>) -> Value {
         properties.insert(tag.to_owned(), json!({ "const": word, "description": doc }));
         needed.push(tag);
     }
-    for Field { name, doc, required, shape } in fields {
+    for Field { name, doc, required, shape, former: _ } in fields {
         let Some(shape) = shape else { continue };
         let mut schema = shape.schema();
         schema["description"] = json!(doc);

@@ -139,7 +139,8 @@ fn adapter_field(field: &ConfigField) -> Field {
             ]),
         ),
     };
-    Field { name: field.name, doc: field.doc, required: field.required, shape: Some(shape) }
+    let ConfigField { name, doc, required, former, kind: _ } = *field;
+    Field { name, doc, required, shape: Some(shape), former }
 }
 
 /// A secret is a reference, never the secret itself.

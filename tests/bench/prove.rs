@@ -114,7 +114,7 @@ fn parts((plan, zone): &(String, String)) -> (Intent, Snapshot) {
             types: None,
             gathered: Gathered::All,
             settle_max: Duration::ZERO,
-            unseen_nodes: Duration::ZERO,
+            anycast_margin: Duration::ZERO,
             served_within: None,
         };
         let zone = read.expect("a zone").zone;

@@ -15,10 +15,10 @@
 
 #[path = "../lab/cloudflare/mod.rs"]
 mod cloudflare;
+#[path = "scale/fixture.rs"]
+mod fixture;
 #[path = "../lab/mod.rs"]
 mod lab;
-#[path = "scale/place.rs"]
-mod place;
 #[path = "../lab/route53/mod.rs"]
 mod route53;
 
@@ -28,8 +28,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use lab::door::Door;
-use place::Place;
+use fixture::ProviderFixture;
+use lab::fault_proxy::FaultProxy;
 use tempfile::TempDir;
 
 const ZONE: &str = "large.test";
@@ -74,26 +74,26 @@ fn zone_yaml(records: usize, changed: bool) -> String {
 }
 
 /// A directory with a plan and octoDNS's configuration for one server.
-struct Desk {
+struct Workspace {
     dir: TempDir,
     secret: String,
     /// Where boto finds Amazon.
     amazon: Option<String>,
 }
 
-impl Desk {
-    fn new(place: &Place, records: &str, yaml: &str) -> Self {
+impl Workspace {
+    fn new(fixture: &ProviderFixture, records: &str, yaml: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let plan = format!(
             "version: 1\nname: large\nresolver: none\nproviders: {{ dns: {} }}\n\
              zones: {{ {ZONE}: {{ provider: dns{} }} }}\nrecords:\n{records}",
-            place.provider(),
-            place.addr().map_or(String::new(), |addr| format!(", authorities: [ \"{addr}\" ]")),
+            fixture.provider(),
+            fixture.addr().map_or(String::new(), |addr| format!(", authorities: [ \"{addr}\" ]")),
         );
         let config = format!(
             "providers:\n  dns: {}\n  files: {{ class: octodns.provider.yaml.YamlProvider, directory: yaml, \
              enforce_order: false }}\nzones:\n  {ZONE}.: {{ sources: [ files ], targets: [ dns ] }}\n",
-            place.octodns()
+            fixture.octodns()
         );
         let write = |name: &str, text: &str| {
             fs::write(dir.path().join(name), text).expect("a file can be written");
@@ -102,11 +102,14 @@ impl Desk {
         write("octodns.yaml", &config);
         fs::create_dir(dir.path().join("yaml")).expect("a directory can be made");
         write(&format!("yaml/{ZONE}.yaml"), yaml);
-        let amazon = match place {
-            Place::Route53(_, door) => Some(door.url()),
-            Place::Bind(_) | Place::Pdns(_) | Place::File(_) | Place::Cloudflare(..) => None,
+        let amazon = match fixture {
+            ProviderFixture::Route53(_, proxy) => Some(proxy.url()),
+            ProviderFixture::Bind(_)
+            | ProviderFixture::Pdns(_)
+            | ProviderFixture::File(_)
+            | ProviderFixture::Cloudflare(..) => None,
         };
-        Self { dir, secret: place.secret().to_owned(), amazon }
+        Self { dir, secret: fixture.secret().to_owned(), amazon }
     }
 
     /// Runs to the end, with standard output in a file.
@@ -209,29 +212,29 @@ impl Verdict {
     }
 }
 
-fn one_change(place: &Place, records: usize, peer: bool) -> (Desk, String) {
+fn one_change(fixture: &ProviderFixture, records: usize, peer: bool) -> (Workspace, String) {
     let change =
         format!("  - {{ zone: {ZONE}, name: {CHANGED}, type: A, to: [ 203.0.113.80 ] }}\n");
     let yaml = if peer { zone_yaml(records, true) } else { String::new() };
-    (Desk::new(place, &change, &yaml), format!("switch/{ZONE}/{CHANGED}/A"))
+    (Workspace::new(fixture, &change, &yaml), format!("switch/{ZONE}/{CHANGED}/A"))
 }
 
 fn plan(verdict: &mut Verdict) {
     const ROUNDS: usize = 5;
     for kind in ["BIND", "PowerDNS"] {
         for (records, faster) in [(1_000, None), (10_000, Some(20.0)), (100_000, None)] {
-            let place = Place::new(kind, records);
-            let (desk, step) = one_change(&place, records, true);
+            let fixture = ProviderFixture::new(kind, records);
+            let (workspace, step) = one_change(&fixture, records, true);
             let (mut ours, mut readers, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
             // octoDNS takes long for the largest: once says enough.
             let rounds_of_peer = if records == 100_000 { 1 } else { 3 };
             for round in 0..ROUNDS {
-                readers.push(desk.timed(place.reader()));
-                ours.push(desk.cutover(&["plan", "plan.yaml"]));
-                assert!(desk.said().contains(&step), "{}", desk.said());
+                readers.push(workspace.timed(fixture.reader()));
+                ours.push(workspace.cutover(&["plan", "plan.yaml"]));
+                assert!(workspace.said().contains(&step), "{}", workspace.said());
                 if round < rounds_of_peer {
-                    theirs.push(desk.octodns(&[]));
-                    assert!(desk.said().contains("Updates=1,"), "{}", desk.said());
+                    theirs.push(workspace.octodns(&[]));
+                    assert!(workspace.said().contains("Updates=1,"), "{}", workspace.said());
                 }
             }
             let (ours, reader, theirs) = (median(ours), median(readers), median(theirs));
@@ -270,16 +273,16 @@ fn create(verdict: &mut Verdict) {
     for kind in ["BIND", "PowerDNS"] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let made = |taken: &mut Vec<Taken>, make: &dyn Fn(&Desk) -> Taken| {
-                let place = Place::new(kind, 0);
-                let desk = Desk::new(&place, &records, &yaml);
-                taken.push(make(&desk));
-                assert_eq!(place.records(), RECORDS + 2, "{}", desk.said());
+            let made = |taken: &mut Vec<Taken>, make: &dyn Fn(&Workspace) -> Taken| {
+                let fixture = ProviderFixture::new(kind, 0);
+                let workspace = Workspace::new(&fixture, &records, &yaml);
+                taken.push(make(&workspace));
+                assert_eq!(fixture.records(), RECORDS + 2, "{}", workspace.said());
             };
-            made(&mut ours, &|desk| {
-                desk.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"])
+            made(&mut ours, &|workspace| {
+                workspace.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"])
             });
-            made(&mut theirs, &|desk| desk.octodns(&["--doit", "--force"]));
+            made(&mut theirs, &|workspace| workspace.octodns(&["--doit", "--force"]));
         }
         let (ours, theirs) = (median(ours), median(theirs));
         println!(
@@ -307,15 +310,15 @@ fn changes(verdict: &mut Verdict) {
     let removed = records(&|_| "absent: true".to_owned());
     for kind in ["BIND", "PowerDNS", "zone file"] {
         let mut taken = [Vec::new(), Vec::new(), Vec::new()];
-        let place = Place::new(kind, 10_000);
+        let fixture = ProviderFixture::new(kind, 10_000);
         for _ in 0..ROUNDS {
             for (plan, (taken, are_there)) in [&created, &changed, &removed]
                 .into_iter()
                 .zip(taken.iter_mut().zip([RECORDS, RECORDS, 0]))
             {
-                let desk = Desk::new(&place, plan, "");
-                taken.push(desk.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]));
-                assert_eq!(place.records(), 10_000 + 2 + are_there, "{}", desk.said());
+                let workspace = Workspace::new(&fixture, plan, "");
+                taken.push(workspace.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]));
+                assert_eq!(fixture.records(), 10_000 + 2 + are_there, "{}", workspace.said());
             }
         }
         let [created, changed, removed] = taken.map(median);
@@ -332,13 +335,13 @@ fn changes(verdict: &mut Verdict) {
 fn million(verdict: &mut Verdict) {
     const RECORDS: usize = 1_000_000;
     const ROUNDS: usize = 3;
-    let place = Place::new("BIND", RECORDS);
-    let (desk, step) = one_change(&place, RECORDS, false);
+    let fixture = ProviderFixture::new("BIND", RECORDS);
+    let (workspace, step) = one_change(&fixture, RECORDS, false);
     let (mut ours, mut readers) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        readers.push(desk.timed(place.reader()));
-        ours.push(desk.cutover(&["plan", "plan.yaml"]));
-        assert!(desk.said().contains(&step), "{}", desk.said());
+        readers.push(workspace.timed(fixture.reader()));
+        ours.push(workspace.cutover(&["plan", "plan.yaml"]));
+        assert!(workspace.said().contains(&step), "{}", workspace.said());
     }
     let (ours, reader) = (median(ours), median(readers));
     println!(
@@ -362,11 +365,11 @@ fn fakes(verdict: &mut Verdict) {
     }
 }
 
-fn door_of(place: &Place) -> &Door {
-    match place {
-        Place::Cloudflare(_, door) | Place::Route53(_, door) => door,
-        Place::Bind(_) | Place::Pdns(_) | Place::File(_) => {
-            panic!("there is no door before a real server")
+fn proxy_of(fixture: &ProviderFixture) -> &FaultProxy {
+    match fixture {
+        ProviderFixture::Cloudflare(_, proxy) | ProviderFixture::Route53(_, proxy) => proxy,
+        ProviderFixture::Bind(_) | ProviderFixture::Pdns(_) | ProviderFixture::File(_) => {
+            panic!("there is no proxy before a real server")
         }
     }
 }
@@ -374,20 +377,20 @@ fn door_of(place: &Place) -> &Door {
 fn one_at_a_fake(verdict: &mut Verdict, kind: &str) {
     const RECORDS: usize = 10_000;
     const ROUNDS: usize = 3;
-    let place = Place::new(kind, RECORDS);
-    let door = door_of(&place);
-    let (desk, step) = one_change(&place, RECORDS, true);
+    let fixture = ProviderFixture::new(kind, RECORDS);
+    let proxy = proxy_of(&fixture);
+    let (workspace, step) = one_change(&fixture, RECORDS, true);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let (mut our_requests, mut their_requests) = (0, 0);
     for _ in 0..ROUNDS {
-        door.forget();
-        ours.push(desk.cutover(&["plan", "plan.yaml"]));
-        our_requests = door.count(|_| true);
-        assert!(desk.said().contains(&step), "{}", desk.said());
-        door.forget();
-        theirs.push(desk.octodns(&[]));
-        their_requests = door.count(|_| true);
-        assert!(desk.said().contains("Updates=1,"), "{}", desk.said());
+        proxy.forget();
+        ours.push(workspace.cutover(&["plan", "plan.yaml"]));
+        our_requests = proxy.count(|_| true);
+        assert!(workspace.said().contains(&step), "{}", workspace.said());
+        proxy.forget();
+        theirs.push(workspace.octodns(&[]));
+        their_requests = proxy.count(|_| true);
+        assert!(workspace.said().contains("Updates=1,"), "{}", workspace.said());
     }
     let (ours, theirs) = (median(ours), median(theirs));
     println!(
@@ -416,17 +419,18 @@ fn many_at_a_fake(
         .expect("a string takes everything");
     }
     let yaml = zone_yaml(NEW, false);
-    let made = |make: &dyn Fn(&Desk) -> Taken| {
-        let place = Place::new(kind, 0);
-        let desk = Desk::new(&place, &records, &yaml);
-        let taken = make(&desk);
-        assert_eq!(place.records(), NEW + 2, "{}", desk.said());
-        let door = door_of(&place);
-        (taken, door.count(|request| request.method != "GET"), door.count(|_| true))
+    let made = |make: &dyn Fn(&Workspace) -> Taken| {
+        let fixture = ProviderFixture::new(kind, 0);
+        let workspace = Workspace::new(&fixture, &records, &yaml);
+        let taken = make(&workspace);
+        assert_eq!(fixture.records(), NEW + 2, "{}", workspace.said());
+        let proxy = proxy_of(&fixture);
+        (taken, proxy.count(|request| request.method != "GET"), proxy.count(|_| true))
     };
     let (ours, our_writes, our_requests) =
-        made(&|desk| desk.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]));
-    let (theirs, their_writes, their_requests) = made(&|desk| desk.octodns(&["--doit", "--force"]));
+        made(&|workspace| workspace.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]));
+    let (theirs, their_writes, their_requests) =
+        made(&|workspace| workspace.octodns(&["--doit", "--force"]));
     println!(
         "fakes, {kind}, {NEW} records come in: cutover {:?} in {our_writes} writes, {our_requests} \
          requests in all; octoDNS {:?} in {their_writes} writes, {their_requests} in all",

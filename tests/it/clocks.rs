@@ -1,4 +1,4 @@
-//! The wall clock is set while a run waits, and the process is stopped: no wait gets shorter.
+//! The wall clock is set while a run waits, and the process is stopped. No wait gets shorter.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
@@ -9,7 +9,7 @@ use cutover::calendar::Steady;
 use cutover::graph::Primitive;
 use serde_json::Value;
 
-use crate::bed::{Bed, end_state, said};
+use crate::bind_fixture::{BindFixture, end_state, said};
 use crate::lab::{SetClock, sleep};
 use crate::run::kind;
 
@@ -20,12 +20,13 @@ fn steady(entry: &Value) -> Steady {
     entry["steady"].as_str().and_then(|text| text.parse().ok()).expect("this machine has a clock")
 }
 
-/// By the machine's own clock every wait has lasted as long as the artifact says. How many there were.
-fn waits_are_whole(bed: &Bed) -> usize {
-    let sealed = bed.dir().join(".cutover/two-domains/0001/artifact.json");
+/// Checks by the machine's monotonic clock that every wait has lasted as long as the artifact says.
+/// Returns the number of waits.
+fn waits_are_whole(fixture: &BindFixture) -> usize {
+    let sealed = fixture.dir().join(".cutover/two-domains/0001/artifact.json");
     let artifact = std::fs::read_to_string(sealed).expect("the artifact");
     let artifact = Artifact::decode(&artifact).expect("an artifact");
-    let journal = bed.journal();
+    let journal = fixture.journal();
     let ends = ["propagated ", "reached ", "wait_ended "];
     let mut done: BTreeMap<String, Steady> = BTreeMap::new();
     for entry in &journal {
@@ -39,7 +40,7 @@ fn waits_are_whole(bed: &Bed) -> usize {
         let Primitive::Wait(wait) = &step.primitive else { continue };
         let Some(end) = done.get(step.id.as_str()) else { continue };
         let before = step.after.keys().map(|id| done[id.as_str()]);
-        let begin = before.max_by_key(|steady| steady.millis).expect("it waits behind a step");
+        let begin = before.max_by_key(|steady| steady.millis).expect("it waits after a step");
         let lasted = end.since(begin).expect("one boot");
         let tolerance = Duration::from_secs(1);
         assert!(lasted + tolerance >= wait.span, "{} lasted {lasted:?}", step.id);
@@ -48,15 +49,15 @@ fn waits_are_whole(bed: &Bed) -> usize {
     count
 }
 
-fn start(bed: &Bed, clock: &SetClock, args: &[&str]) -> Child {
-    let mut command = bed.command(args);
+fn start(fixture: &BindFixture, clock: &SetClock, args: &[&str]) -> Child {
+    let mut command = fixture.command(args);
     clock.give_to(&mut command);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it can be started")
 }
 
 /// Waits until the first wait has begun.
-fn waits(bed: &Bed, child: &mut Child) {
-    while !bed.journal().iter().any(|entry| kind(entry).starts_with("wait_begun ")) {
+fn waits(fixture: &BindFixture, child: &mut Child) {
+    while !fixture.journal().iter().any(|entry| kind(entry).starts_with("wait_begun ")) {
         assert_eq!(child.try_wait().expect("a child"), None);
         sleep(Duration::from_millis(5));
     }
@@ -64,9 +65,9 @@ fn waits(bed: &Bed, child: &mut Child) {
 
 #[test]
 fn a_clock_that_is_set_between_two_processes_ends_no_wait() {
-    let (bed, clock) = (Bed::bind(), SetClock::right());
+    let (fixture, clock) = (BindFixture::bind(), SetClock::right());
     let apply = |args: &[&str]| {
-        let mut command = bed.command(args);
+        let mut command = fixture.command(args);
         clock.give_to(&mut command);
         said(&command.output().expect("the program can be run"))
     };
@@ -76,42 +77,43 @@ fn a_clock_that_is_set_between_two_processes_ends_no_wait() {
         clock.set(offset);
         let (code, said) = apply(APPLY);
         assert!(code == 4 && said.contains("waiting"), "{offset}: {code}: {said}");
-        assert_eq!(waits_are_whole(&bed), 0, "{offset}");
+        assert_eq!(waits_are_whole(&fixture), 0, "{offset}");
     }
-    // What is signed by a wrong clock is refused (RFC 8945 §5.2.3); until then waits are waited.
+    // The server refuses what is signed by a wrong clock (RFC 8945 §5.2.3). Until then the waits
+    // last their time.
     let (code, said) = apply(STAY);
     assert!(code == 5 && said.contains("BADTIME"), "{code}: {said}");
-    assert!(waits_are_whole(&bed) > 0);
+    assert!(waits_are_whole(&fixture) > 0);
     clock.set("+0s");
     let (code, said) = apply(STAY);
     assert_eq!(code, 0, "{said}");
-    assert!(waits_are_whole(&bed) > 3);
-    assert_eq!(bed.served(), end_state());
+    assert!(waits_are_whole(&fixture) > 3);
+    assert_eq!(fixture.served(), end_state());
 }
 
 #[test]
 fn a_clock_that_is_set_under_a_process_ends_no_wait() {
     for (offset, code) in [("+1h", 5), ("-2s", 0)] {
-        let (bed, clock) = (Bed::bind(), SetClock::right());
-        let mut child = start(&bed, &clock, STAY);
-        waits(&bed, &mut child);
+        let (fixture, clock) = (BindFixture::bind(), SetClock::right());
+        let mut child = start(&fixture, &clock, STAY);
+        waits(&fixture, &mut child);
         clock.set(offset);
         let status = child.wait().expect("a child");
         assert_eq!(status.code(), Some(code), "{offset}");
         clock.set("+0s");
-        let mut child = start(&bed, &clock, STAY);
+        let mut child = start(&fixture, &clock, STAY);
         assert_eq!(child.wait().expect("a child").code(), Some(0), "{offset}");
-        assert!(waits_are_whole(&bed) > 3, "{offset}");
-        assert_eq!(bed.served(), end_state(), "{offset}");
+        assert!(waits_are_whole(&fixture) > 3, "{offset}");
+        assert_eq!(fixture.served(), end_state(), "{offset}");
     }
 }
 
-/// As far as a process can tell, a machine that was suspended is a process that was not run.
+/// For a process, a suspended machine looks the same as a stopped process.
 #[test]
 fn a_process_that_was_stopped_goes_on() {
-    let (bed, clock) = (Bed::bind(), SetClock::right());
-    let mut child = start(&bed, &clock, STAY);
-    waits(&bed, &mut child);
+    let (fixture, clock) = (BindFixture::bind(), SetClock::right());
+    let mut child = start(&fixture, &clock, STAY);
+    waits(&fixture, &mut child);
     let signal = |name: &str| {
         let mut kill = std::process::Command::new("/bin/kill");
         let status = kill.args(["-s", name, &child.id().to_string()]).status();
@@ -121,6 +123,6 @@ fn a_process_that_was_stopped_goes_on() {
     sleep(Duration::from_secs(9));
     signal("CONT");
     assert_eq!(child.wait().expect("a child").code(), Some(0));
-    assert!(waits_are_whole(&bed) > 3);
-    assert_eq!(bed.served(), end_state());
+    assert!(waits_are_whole(&fixture) > 3);
+    assert_eq!(fixture.served(), end_state());
 }

@@ -1,5 +1,5 @@
-//! Gates on real servers: BIND holds the zones, unbound resolves, and a run goes on, halts, or goes
-//! back by itself.
+//! Gates on real servers: BIND holds the zones, unbound resolves, and a run continues, halts, or
+//! goes back by itself.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,40 +11,40 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bed::{Bed, end_state, is_nowhere, said};
-use crate::lab::door::{Answer, Door, Request, Service};
+use crate::bind_fixture::{BindFixture, end_state, is_nowhere, said};
+use crate::lab::fault_proxy::{Answer, FaultProxy, Request, Service};
 use crate::lab::{Unbound, certificate, free_port, loopback, sleep};
-use crate::places::python;
+use crate::provider_matrix::python;
 
 const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
 const SEEN: &str = "gate/after-switch/seen";
 
-/// A bed whose plan has gates.
+/// A fixture whose plan has gates.
 struct Gated {
-    bed: Bed,
-    /// The authority that is trusted; `None`: the system's.
+    fixture: BindFixture,
+    /// The authority that is trusted; `None` for the system's.
     trusted: Option<PathBuf>,
 }
 
 impl Gated {
-    fn new(bed: Bed) -> Self {
-        Self { bed, trusted: None }
+    fn new(fixture: BindFixture) -> Self {
+        Self { fixture, trusted: None }
     }
 
-    /// Puts these gates into the plan, as flow mappings.
+    /// Adds these gates to the plan, as flow mappings.
     fn with(self, before_switch: &[&str], after_switch: &[&str]) -> Self {
         let list = |key: &str, gates: &[&str]| {
             let lines: String = gates.iter().map(|gate| format!("    - {gate}\n")).collect();
             if lines.is_empty() { lines } else { format!("  {key}:\n{lines}") }
         };
         let gates = list("before_switch", before_switch) + &list("after_switch", after_switch);
-        let plan = fs::read_to_string(self.bed.plan()).expect("the plan");
-        fs::write(self.bed.plan(), format!("{plan}\ngates:\n{gates}")).expect("it is written");
+        let plan = fs::read_to_string(self.fixture.plan()).expect("the plan");
+        fs::write(self.fixture.plan(), format!("{plan}\ngates:\n{gates}")).expect("it is written");
         self
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.bed.command(args);
+        let mut command = self.fixture.command(args);
         if let Some(authority) = &self.trusted {
             command.env("SSL_CERT_FILE", authority);
         }
@@ -56,7 +56,7 @@ impl Gated {
     }
 
     fn served(&self) -> BTreeSet<String> {
-        self.bed.served().concat().into_iter().collect()
+        self.fixture.served().concat().into_iter().collect()
     }
 
     /// Whether mail goes to the new host.
@@ -64,9 +64,9 @@ impl Gated {
         self.served().contains("acme.test. 2 IN MX 10 mx.acme.test.")
     }
 
-    /// What a gate has found, in order, by the journal of the first run.
+    /// The findings of a gate, in order, from the journal of the first run.
     fn found(&self, gate: &str) -> Vec<String> {
-        let events = self.bed.journal().into_iter();
+        let events = self.fixture.journal().into_iter();
         let probed = events.filter_map(|entry| Some(entry["event"].get("probed")?.clone()));
         let mine = probed.filter(|probed| probed["step"] == gate);
         mine.map(|probed| probed["finding"].as_str().expect("a word").to_owned()).collect()
@@ -74,33 +74,33 @@ impl Gated {
 }
 
 fn seen(resolvers: &[String], more: &str) -> String {
-    let resolvers: Vec<String> = resolvers.iter().map(|one| format!("\"{one}\"")).collect();
+    let resolvers: Vec<String> = resolvers.iter().map(|address| format!("\"{address}\"")).collect();
     format!("{{ probe: seen, resolvers: [ {} ], every: 1s, {more} }}", resolvers.join(", "))
 }
 
 #[test]
-fn resolvers_are_asked_over_every_transport() {
-    let bed = Bed::bind();
-    let unbound = Unbound::before(&bed.primary, "");
+fn resolvers_are_queried_over_every_transport() {
+    let fixture = BindFixture::bind();
+    let unbound = Unbound::before(&fixture.primary, "");
     let (gate, count) =
         (seen(&unbound.addresses(), "success_limit: 2"), "gate/after-switch/served");
     let served = "{ probe: served, every: 1s, for: 2s }";
-    let mut gated = Gated::new(bed).with(&["served"], &[&gate, served]);
+    let mut gated = Gated::new(fixture).with(&["served"], &[&gate, served]);
     gated.trusted = Some(unbound.authority());
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(gated.bed.served(), end_state());
+    assert_eq!(gated.fixture.served(), end_state());
     assert_eq!(gated.found(SEEN), ["pass", "pass"]);
     assert_eq!(gated.found(count), ["pass", "pass", "pass"]);
     assert_eq!(gated.found("gate/before-switch/served"), ["pass"]);
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_no_answer() {
-    let bed = Bed::bind();
-    let unbound = Unbound::before(&bed.primary, "");
+fn an_untrusted_certificate_is_no_answer() {
+    let fixture = BindFixture::bind();
+    let unbound = Unbound::before(&fixture.primary, "");
     let gate = seen(&unbound.addresses()[2..], "unanswered_limit: 0");
-    let gated = Gated::new(bed).with(&[], &[&gate]);
+    let gated = Gated::new(fixture).with(&[], &[&gate]);
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("got no clear result") && said.contains("does not answer"), "{said}");
@@ -108,16 +108,16 @@ fn a_certificate_that_nobody_vouches_for_is_no_answer() {
     assert!(gated.is_switched(), "nothing is taken back since nobody has said no");
 }
 
-/// A resolver that keeps records longer than it may, and one that is down: the run goes back because
-/// of the first, and says so.
+/// One resolver keeps records longer than it may, and another is down. The run goes back because of
+/// the first, and says so.
 #[test]
 fn a_gate_that_fails_takes_the_run_back() {
-    let bed = Bed::bind();
-    let unbound = Unbound::before(&bed.primary, "cache-min-ttl: 3600");
+    let fixture = BindFixture::bind();
+    let unbound = Unbound::before(&fixture.primary, "cache-min-ttl: 3600");
     assert!(unbound.look_up("acme.test", "MX").contains("mail.acme.test."));
     let ready = r#"{ probe: command, run: [ test, -e, ready ], every: 1s }"#;
     let gate = seen(&unbound.addresses()[..1], "count: 3, fail_limit: 1, on_fail: rollback");
-    let gated = Gated::new(bed).with(&[ready], &[&gate]);
+    let gated = Gated::new(fixture).with(&[ready], &[&gate]);
 
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
@@ -125,7 +125,7 @@ fn a_gate_that_fails_takes_the_run_back() {
     assert!(!gated.is_switched());
     let before_switch = gated.served();
 
-    fs::write(gated.bed.dir().join("ready"), "").expect("a file");
+    fs::write(gated.fixture.dir().join("ready"), "").expect("a file");
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("rolled back: gate/after-switch/seen failed"), "{said}");
@@ -133,20 +133,20 @@ fn a_gate_that_fails_takes_the_run_back() {
         said.contains("still has the old records, ") && said.contains(": acme.test. MX"),
         "{said}"
     );
-    // Within the second of `overrun` it may be asked once.
+    // Within the second of `overrun` it may be queried once.
     let found = gated.found(SEEN);
     assert!(found.ends_with(&["fail", "fail"].map(str::to_owned)), "{found:?}");
     let turned =
-        gated.bed.journal().into_iter().find_map(|e| e["event"].get("turned_back").cloned());
+        gated.fixture.journal().into_iter().find_map(|e| e["event"].get("turned_back").cloned());
     let turned = turned.expect("the run has turned");
     assert_eq!((&turned["to"], &turned["because"]), (&"before-switch".into(), &SEEN.into()));
     assert_eq!(gated.served(), before_switch, "as it was at the rollback point");
 
-    // A pipeline that applies whatever it has does not go there and back for ever.
+    // A pipeline that applies the plan again and again must not go back and forth for ever.
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 5 && said.contains("--again"), "{code}: {said}");
     assert_eq!(gated.served(), before_switch);
-    // From there a person takes it back to the start: the TTLs are as they were.
+    // From there a person rolls it back to the start, and the TTLs are as they were.
     let (code, said) = gated.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
     assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
     let to_start = ["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];
@@ -160,16 +160,16 @@ fn a_gate_that_fails_takes_the_run_back() {
     let (code, said) = gated.cutover(&to_start);
     assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
 
-    // It is run anew because somebody says so, and comes back again.
+    // It runs again because a person says so, and comes back again.
     let (code, said) =
         gated.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve", "--again"]);
     assert!(code == 5 && said.contains("rolled back"), "{code}: {said}");
     assert_eq!(gated.served(), before_switch);
 }
 
-/// Entries of all runs, the oldest first.
-pub(crate) fn journals(bed: &Bed) -> Vec<Vec<Value>> {
-    let folder = bed.dir().join(".cutover/two-domains");
+/// The entries of all runs, oldest first.
+pub(crate) fn journals(fixture: &BindFixture) -> Vec<Vec<Value>> {
+    let folder = fixture.dir().join(".cutover/two-domains");
     let texts = (1..)
         .map_while(|run| fs::read_to_string(folder.join(format!("{run:04}/journal.jsonl"))).ok());
     let read = |text: String| {
@@ -179,19 +179,19 @@ pub(crate) fn journals(bed: &Bed) -> Vec<Vec<Value>> {
     texts.map(read).collect()
 }
 
-/// Killed in the middle of its way back, and a colleague edits: the run is taken up by `apply`, halts,
-/// and comes back when the zone is as it was.
+/// The process is killed in the middle of the way back, and somebody else edits the zone. `apply`
+/// continues the run, which halts, and goes back when the zone is as it was.
 #[test]
 fn an_automatic_way_back_is_taken_up_and_stops_at_drift() {
     let gate = "{ probe: command, run: [ \"false\" ], every: 1s, on_fail: rollback }";
-    let gated = Gated::new(Bed::bind()).with(&[], &[gate]);
+    let gated = Gated::new(BindFixture::bind()).with(&[], &[gate]);
     let mut child = gated
         .command(APPLY)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("it starts");
-    while journals(&gated.bed).len() < 2 || journals(&gated.bed)[1].is_empty() {
+    while journals(&gated.fixture).len() < 2 || journals(&gated.fixture)[1].is_empty() {
         assert_eq!(child.try_wait().expect("a child"), None);
         sleep(Duration::from_millis(2));
     }
@@ -200,13 +200,13 @@ fn an_automatic_way_back_is_taken_up_and_stops_at_drift() {
     assert!(gated.is_switched(), "the way back has only begun");
 
     gated
-        .bed
+        .fixture
         .primary
         .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 5 && said.contains("MX 20 mx.acme.test."), "{code}: {said}");
     gated
-        .bed
+        .fixture
         .primary
         .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mx.acme.test.");
     let (code, said) = gated.cutover(APPLY);
@@ -215,24 +215,24 @@ fn an_automatic_way_back_is_taken_up_and_stops_at_drift() {
         "{code}: {said}"
     );
     assert!(gated.served().contains("acme.test. 2 IN MX 10 mail.acme.test."));
-    assert_eq!(journals(&gated.bed).len(), 2, "the way back is one run");
+    assert_eq!(journals(&gated.fixture).len(), 2, "the way back is one run");
 }
 
-/// What is still in a cache, as it may be, is neither yes nor no.
+/// A cached answer that may still be there is neither a pass nor a failure.
 #[test]
 fn an_old_answer_within_its_time_is_inconclusive() {
-    let bed = Bed::bind();
-    let unbound = Unbound::before(&bed.primary, "cache-min-ttl: 3600");
+    let fixture = BindFixture::bind();
+    let unbound = Unbound::before(&fixture.primary, "cache-min-ttl: 3600");
     assert!(unbound.look_up("acme.test", "MX").contains("mail.acme.test."));
     let gate = seen(&unbound.addresses()[..1], "delay: 0s, inconclusive_limit: 1, count: 9");
-    let gated = Gated::new(bed).with(&[], &[&gate]);
+    let gated = Gated::new(fixture).with(&[], &[&gate]);
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
     assert_eq!(gated.found(SEEN), ["inconclusive", "inconclusive"], "{said}");
     assert!(said.contains("got no clear result"), "{said}");
     let (code, said) = gated.cutover(&["status", "plan.yaml"]);
     assert!(code == 0 && said.contains("[?] gate/after-switch/seen"), "{said}");
-    // It begins anew, and by now the answer is too old to be excused.
+    // The gate starts again, and by now the answer is too old to be excused.
     sleep(Duration::from_secs(3));
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 5 && said.contains("the gate has failed"), "{code}: {said}");
@@ -240,24 +240,24 @@ fn an_old_answer_within_its_time_is_inconclusive() {
 }
 
 #[test]
-fn a_resolver_that_is_down_is_not_taken_for_no() {
+fn a_resolver_that_is_down_is_not_a_failure() {
     let down = std::net::SocketAddr::new(loopback(1), free_port(loopback(1), None)).to_string();
     let gate = seen(&[down], "unanswered_limit: 1, on_fail: rollback");
-    let gated = Gated::new(Bed::bind()).with(&[], &[&gate]);
+    let gated = Gated::new(BindFixture::bind()).with(&[], &[&gate]);
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
     assert_eq!(gated.found(SEEN), ["unanswered", "unanswered"], "{said}");
     assert!(gated.is_switched() && said.contains("got no clear result"), "{said}");
 }
 
-/// What was left to a person waits for one.
+/// A failure that is left to a person waits for one.
 #[test]
 fn a_person_lets_a_gate_pass() {
-    let bed = Bed::bind();
-    let unbound = Unbound::before(&bed.primary, "cache-min-ttl: 3600");
+    let fixture = BindFixture::bind();
+    let unbound = Unbound::before(&fixture.primary, "cache-min-ttl: 3600");
     assert!(unbound.look_up("acme.test", "MX").contains("mail.acme.test."));
     let gate = seen(&unbound.addresses()[..1], "on_fail: ask");
-    let gated = Gated::new(bed).with(&[], &[&gate]);
+    let gated = Gated::new(fixture).with(&[], &[&gate]);
     let (code, said) = gated.cutover(APPLY);
     assert!(
         code == 6 && said.contains("cutover confirm plan.yaml gate/after-switch/seen"),
@@ -275,20 +275,20 @@ fn a_person_lets_a_gate_pass() {
     assert!(code == 2, "it is passed already: {said}");
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(gated.bed.served(), end_state());
+    assert_eq!(gated.fixture.served(), end_state());
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("allowed to pass by a person: seen with my own eyes"), "{log}");
 }
 
-/// Failures that are put up with, a command that hangs with all that it has started, and a secret that
-/// it prints.
+/// Failures that are tolerated, a command that hangs together with its child processes, and a
+/// secret that it prints.
 #[test]
-fn commands_are_bounded_and_tell_no_secrets() {
+fn commands_are_bounded_and_print_no_secrets() {
     let script = r#"#!/bin/sh
-echo "$$ $BED_TSIG" >>"$0.log"
+echo "$$ $FIXTURE_TSIG" >>"$0.log"
 runs=$(wc -l <"$0.log")
 case $runs in
-1) echo "the secret is $BED_TSIG"; exit 1 ;;
+1) echo "the secret is $FIXTURE_TSIG"; exit 1 ;;
 2) sleep 600 & echo $! >"$0.child"; wait ;;
 3) exit 2 ;;
 4) kill -9 $$ ;;
@@ -296,25 +296,25 @@ case $runs in
 esac
 "#;
     let gate = "{ probe: command, run: [ sh, check ], within: 2s, every: 1s, count: 4, fail_limit: 1, inconclusive_limit: 1, unanswered_limit: 1 }";
-    let gated = Gated::new(Bed::bind()).with(&[], &[gate]);
-    let check = gated.bed.dir().join("check");
+    let gated = Gated::new(BindFixture::bind()).with(&[], &[gate]);
+    let check = gated.fixture.dir().join("check");
     fs::write(&check, script).expect("a script");
     let (code, said) = gated.cutover(APPLY);
     assert_eq!(code, 0, "{said}");
     let found = gated.found("gate/after-switch/command");
     assert_eq!(found, ["fail", "unanswered", "inconclusive", "unanswered", "pass", "pass"]);
-    let child = fs::read_to_string(gated.bed.dir().join("check.child")).expect("a number");
+    let child = fs::read_to_string(gated.fixture.dir().join("check.child")).expect("a number");
     let state = fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
     assert!(state.is_empty() || state.contains(") Z "), "{state}");
-    let secret = &gated.bed.primary.key().secret;
-    is_nowhere(secret, &gated.bed.dir().join(".cutover"));
+    let secret = &gated.fixture.primary.key().secret;
+    is_nowhere(secret, &gated.fixture.dir().join(".cutover"));
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("the secret is [secret]") && !log.contains(secret.as_str()), "{log}");
 }
 
-/// A web server's word, by its status and by what it says.
+/// A web server is judged by the status and the text of its answer.
 #[test]
-fn web_servers_are_asked() {
+fn web_servers_are_queried() {
     let served = gated_page(200, "all is well");
     assert_eq!(served.0, 0, "{}", served.1);
     let long = format!("all is well{}", "x".repeat(1 << 20)).leak();
@@ -329,66 +329,68 @@ fn web_servers_are_asked() {
 }
 
 fn gated_page(status: u16, body: &'static str) -> (i32, String) {
-    let page = Door::open(Arc::new(Page { status, body }));
+    let page = FaultProxy::open(Arc::new(Page { status, body }));
     let gate = format!("{{ probe: http, url: \"{}/health\", contains: is well }}", page.url());
-    Gated::new(Bed::bind()).with(&[&gate], &[]).cutover(APPLY)
+    Gated::new(BindFixture::bind()).with(&[&gate], &[]).cutover(APPLY)
 }
 
-/// Everybody is told of the switch, of the way back and why, and of its end, once each; and a secret that
-/// leads to them stands nowhere.
+/// Every recipient is notified once of the switch, of the rollback and its reason, and of its end.
+/// The secret of the address is in no file.
 #[test]
-fn people_are_told_once_and_why() {
-    let chat = Door::open(Arc::new(Page { status: 204, body: "" }));
-    let deaf = Door::open(Arc::new(Page { status: 500, body: "" }));
+fn notices_are_sent_once_with_the_reason() {
+    let chat = FaultProxy::open(Arc::new(Page { status: 204, body: "" }));
+    let deaf = FaultProxy::open(Arc::new(Page { status: 500, body: "" }));
     let gate = "{ probe: command, run: [ sh, -c, \"echo '<!channel> @all'; exit 1\" ], on_fail: rollback }";
-    let gated = Gated::new(Bed::bind()).with(&[], &[gate]);
-    let plan = fs::read_to_string(gated.bed.plan()).expect("the plan");
+    let gated = Gated::new(BindFixture::bind()).with(&[], &[gate]);
+    let plan = fs::read_to_string(gated.fixture.plan()).expect("the plan");
     let notify = "notify:
   - { at: [ switch, rollback, done, halted ], webhook: { file: chat } }
   - { at: [ rollback ], webhook: { env: DEAF }, text: \"{plan} {occasion} {step}\" }
 ";
-    fs::write(gated.bed.plan(), plan + notify).expect("it is written");
+    fs::write(gated.fixture.plan(), plan + notify).expect("it is written");
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 1 && said.contains("the file chat"), "nothing was begun: {code}: {said}");
-    assert!(gated.bed.journal().is_empty());
-    fs::write(gated.bed.dir().join("chat"), "a word\n").expect("a file");
+    assert!(gated.fixture.journal().is_empty());
+    fs::write(gated.fixture.dir().join("chat"), "a word\n").expect("a file");
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 1 && said.contains("not an http:// or https:// address"), "{code}: {said}");
     let token = "T0/B0/a-token-of-the-chat";
-    fs::write(gated.bed.dir().join("chat"), format!("{}/{token}\n", chat.url())).expect("a file");
+    fs::write(gated.fixture.dir().join("chat"), format!("{}/{token}\n", chat.url()))
+        .expect("a file");
     let mut command = gated.command(APPLY);
     command.env("DEAF", format!("{}/{token}", deaf.url()));
-    let (code, said) = crate::bed::said(&command.output().expect("it can be run"));
+    let (code, said) = crate::bind_fixture::said(&command.output().expect("it can be run"));
     assert_eq!(code, 5, "{said}");
-    let told: Vec<Value> = chat
-        .passages()
+    let notices: Vec<Value> = chat
+        .exchanges()
         .iter()
-        .map(|passage| serde_json::from_slice(&passage.request.body).expect("JSON"))
+        .map(|exchange| serde_json::from_slice(&exchange.request.body).expect("JSON"))
         .collect();
-    let whys: Vec<&str> = told.iter().map(|one| one["why"].as_str().expect("why")).collect();
-    assert_eq!(told.len(), 3, "{whys:?}");
+    let whys: Vec<&str> =
+        notices.iter().map(|notice| notice["why"].as_str().expect("why")).collect();
+    assert_eq!(notices.len(), 3, "{whys:?}");
     assert_eq!(whys[0], "the switch begins");
     assert!(
         whys[1].contains("goes back to before-switch, since the gate has failed: "),
         "{whys:?}"
     );
     assert_eq!(whys[2], "the run has come back");
-    let text = told[1]["text"].as_str().expect("a text");
+    let text = notices[1]["text"].as_str().expect("a text");
     assert!(text.contains("&lt;!channel&gt;") && !text.contains("@all"), "{text}");
-    assert!(chat.passages().iter().all(|passage| passage.request.target.ends_with(token)));
-    // Who does not listen is asked twice, and holds nothing up.
-    assert_eq!(deaf.passages().len(), 4);
+    assert!(chat.exchanges().iter().all(|exchange| exchange.request.target.ends_with(token)));
+    // A recipient that does not answer is tried twice, and does not hold up the run.
+    assert_eq!(deaf.exchanges().len(), 4);
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("could not notify of `rollback`") && log.contains("status 500"), "{log}");
-    is_nowhere(token, &gated.bed.dir().join(".cutover"));
+    is_nowhere(token, &gated.fixture.dir().join(".cutover"));
     assert!(!said.contains(token) && !log.contains(token));
 }
 
-/// Mail to people, by a submission server that wants TLS and a password.
+/// Mail, sent by a submission server that requires TLS and a password.
 #[test]
-fn people_are_told_by_mail() {
-    let gated = Gated::new(Bed::bind());
-    let dir = gated.bed.dir().to_path_buf();
+fn notices_are_sent_by_mail() {
+    let gated = Gated::new(BindFixture::bind());
+    let dir = gated.fixture.dir().to_path_buf();
     certificate(&dir, "localhost");
     let (host, password) = ("127.0.0.1", "a password of the mail server");
     let port = free_port(host.parse().expect("an address"), None);
@@ -400,7 +402,7 @@ fn people_are_told_by_mail() {
     let stdout = server.stdout.take().expect("a pipe");
     BufReader::new(stdout).read_line(&mut line).expect("a line");
     assert_eq!(line, "ready\n");
-    let plan = fs::read_to_string(gated.bed.plan()).expect("the plan");
+    let plan = fs::read_to_string(gated.fixture.plan()).expect("the plan");
     let notify = format!(
         "notify:
   - at: [ switch, done ]
@@ -410,7 +412,7 @@ fn people_are_told_by_mail() {
   - {{ at: [ done ], mail: {{ server: \"localhost:{port}\", from: cutover@acme.test, to: [ ops@acme.test ] }} }}
 "
     );
-    fs::write(gated.bed.plan(), plan + &notify).expect("it is written");
+    fs::write(gated.fixture.plan(), plan + &notify).expect("it is written");
     let mut command = gated.command(APPLY);
     command.env("MAIL_PASSWORD", password).env("SSL_CERT_FILE", dir.join("ca.pem"));
     let (code, said) = said(&command.output().expect("it can be run"));
@@ -431,13 +433,13 @@ fn people_are_told_by_mail() {
         assert!(text.contains(&format!("Subject: cutover two-domains: {word}\r\n")), "{text}");
         assert!(text.contains("Auto-Submitted: auto-generated\r\n"), "{text}");
     }
-    // Who does not say who they are is not served, and the run is done all the same.
+    // The server refuses clients without a password, and the run continues nevertheless.
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("could not notify of `done`") && !log.contains(password), "{log}");
-    is_nowhere(password, &gated.bed.dir().join(".cutover"));
+    is_nowhere(password, &gated.fixture.dir().join(".cutover"));
 }
 
-/// A web server with one page.
+/// A web server with a single page.
 struct Page {
     status: u16,
     body: &'static str,

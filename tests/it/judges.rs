@@ -1,5 +1,5 @@
-//! Clients that we did not write judge the fake of Cloudflare, and the published text of its API
-//! judges the fake and us.
+//! Independent clients test the fake of Cloudflare, and the published OpenAPI text of its API tests
+//! the fake and the adapter.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -8,20 +8,20 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::cloudflare::Cloudflare;
-use crate::lab::door::Door;
+use crate::lab::fault_proxy::FaultProxy;
 use crate::lab::sleep;
-use crate::places::{Place, TOKEN, python};
+use crate::provider_matrix::{ProviderFixture, TOKEN, python};
 
-/// How long a judge may take to listen: a few hundred times of what it takes. Our choice.
+/// How long a program may take to listen: a few hundred times as long as it needs. Our choice.
 const READY_POLLS: usize = 600;
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/cloudflare/judges").join(name)
 }
 
-/// What `tests/run` installs from npm.
+/// The packages that `tests/run` installs from npm.
 fn modules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/judges/node_modules")
 }
@@ -36,7 +36,8 @@ impl Drop for Running {
     }
 }
 
-/// Prism between a client and a server: what does not fit the OpenAPI text is an error of its own.
+/// Starts Prism between a client and a server. It answers with an error if a request or an answer
+/// does not fit the OpenAPI text.
 fn prism(upstream: &str) -> (Running, String) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let address = listener.local_addr().expect("an address");
@@ -58,16 +59,16 @@ fn prism(upstream: &str) -> (Running, String) {
 
 #[test]
 fn every_request_and_response_of_a_cutover_fits_the_published_text() {
-    let mut judge = None;
-    let place = Place::cloudflare_behind(|door| {
-        let (running, url) = prism(&format!("{}/client/v4", door.url()));
-        judge = Some(running);
+    let mut running_prism = None;
+    let fixture = ProviderFixture::cloudflare_at(|proxy| {
+        let (running, url) = prism(&format!("{}/client/v4", proxy.url()));
+        running_prism = Some(running);
         url
     });
-    place.there();
+    fixture.there();
 }
 
-/// A zone below a suffix that the public list has: lexicon goes by that.
+/// A zone below a public suffix, which lexicon requires.
 const ZONE: &str = "example.com";
 
 fn small() -> Arc<Cloudflare> {
@@ -81,9 +82,9 @@ fn small() -> Arc<Cloudflare> {
 
 #[test]
 fn cloudflares_own_sdk_works_unchanged() {
-    let door = Door::open(small());
+    let proxy = FaultProxy::open(small());
     let mut command = Command::new("node");
-    command.arg(file("sdk.cjs")).arg(format!("{}/client/v4", door.url())).arg(ZONE);
+    command.arg(file("sdk.cjs")).arg(format!("{}/client/v4", proxy.url())).arg(ZONE);
     command.env("NODE_PATH", modules()).env("CLOUDFLARE_API_TOKEN", TOKEN);
     let (code, said) = said(&command.output().expect("node: apt install nodejs"));
     assert_eq!((code, said.trim()), (0, "11 records, as they were"), "{said}");
@@ -92,14 +93,14 @@ fn cloudflares_own_sdk_works_unchanged() {
 #[test]
 fn lexicon_works_unchanged() {
     let fake = small();
-    let door = Door::open(fake.clone());
+    let proxy = FaultProxy::open(fake.clone());
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut proxy = Command::new("python3");
-    proxy.arg(file("tls.py")).arg(dir.path()).arg("api.cloudflare.com");
-    proxy.arg(door.addr().port().to_string()).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut proxy = Running(proxy.spawn().expect("python3 can be run"));
+    let mut tls = Command::new("python3");
+    tls.arg(file("tls.py")).arg(dir.path()).arg("api.cloudflare.com");
+    tls.arg(proxy.addr().port().to_string()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut tls = Running(tls.spawn().expect("python3 can be run"));
     let mut port = String::new();
-    let stdout = proxy.0.stdout.take().expect("it is piped");
+    let stdout = tls.0.stdout.take().expect("it is piped");
     BufReader::new(stdout).read_line(&mut port).expect("its port");
     let lexicon = |args: &[&str]| {
         let mut command = Command::new(python());
@@ -121,5 +122,5 @@ fn lexicon_works_unchanged() {
     assert_eq!(fake.lines(ZONE)[before.len()..], [line]);
     lexicon(&["delete", "TXT", "lex", ""]);
     assert_eq!(fake.lines(ZONE), before);
-    assert_eq!(door.count(|request| request.method == "DELETE"), 1);
+    assert_eq!(proxy.count(|request| request.method == "DELETE"), 1);
 }

@@ -1,5 +1,5 @@
-//! What a proof relies on and no step changes: an edit of it stops the run, and a plan that is made
-//! anew knows what was there before.
+//! Records on which a proof relies and which no step changes. An edit of them stops the run, and a
+//! new plan knows the earlier records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use cutover::world::real::now;
 use cutover::world::real::store::{Directory, Store};
 use cutover_contract::{Name, RrKey, RrType};
 
-use crate::desk::Desk;
 use crate::lab::sleep;
 use crate::proof::Case;
 use crate::storm::at_once;
+use crate::zonefile_fixture::ZonefileFixture;
 
 const PROVED: i32 = 0;
 const USAGE: i32 = 2;
@@ -62,18 +62,18 @@ assume:
   - { fact: routes_local, host: new, reason: x }
 ";
 
-fn desk() -> Desk {
-    let desk = Desk::new();
-    desk.write("plan.yaml", PLAN);
-    desk.write("zones/acme.test.zone", ZONE);
-    desk.ends(PROVED, &["plan", "plan.yaml", "-o", "plan.json"]);
-    desk
+fn fixture() -> ZonefileFixture {
+    let fixture = ZonefileFixture::new();
+    fixture.write("plan.yaml", PLAN);
+    fixture.write("zones/acme.test.zone", ZONE);
+    fixture.ends(PROVED, &["plan", "plan.yaml", "-o", "plan.json"]);
+    fixture
 }
 
-fn edit(desk: &Desk, from: &str, to: &str) {
-    let zone = desk.zone();
+fn edit(fixture: &ZonefileFixture, from: &str, to: &str) {
+    let zone = fixture.zone();
     assert!(zone.contains(from), "{from} in {zone}");
-    desk.write("zones/acme.test.zone", zone.replace(from, to));
+    fixture.write("zones/acme.test.zone", zone.replace(from, to));
 }
 
 const APPLY: &[&str] = &["apply", "plan.json", "--auto-approve"];
@@ -84,8 +84,8 @@ fn key(name: &str, rtype: RrType) -> RrKey {
 
 #[test]
 fn an_artifact_names_what_its_proof_relies_on() {
-    let desk = desk();
-    let artifact = Artifact::decode(&desk.read("plan.json")).expect("an artifact");
+    let fixture = fixture();
+    let artifact = Artifact::decode(&fixture.read("plan.json")).expect("an artifact");
     let zone = Name::from_user("acme.test").expect("a name");
     let rrsets = &artifact.relies_on[&zone].rrsets;
     let is_there = |name: &str, rtype| rrsets.get(&key(name, rtype)).map(Option::is_some);
@@ -98,7 +98,7 @@ fn an_artifact_names_what_its_proof_relies_on() {
     assert_eq!(is_there("www.acme.test", RrType::A), None, "no mail depends on it");
 }
 
-/// The address that mail is to be led to is edited between the review and the run.
+/// The address of the future exchange is edited between the review and the run.
 #[test]
 fn an_edit_after_the_review_stops_the_run_before_it_begins() {
     for (from, to) in [
@@ -107,107 +107,111 @@ fn an_edit_after_the_review_stops_the_run_before_it_begins() {
         ("mx AAAA 2001:db8::25\n", ""),
         ("www A", "_mta-sts TXT \"v=STSv1; id=1\"\nwww A"),
     ] {
-        let desk = desk();
-        edit(&desk, from, to);
-        let edited = desk.zone();
-        let said = desk.ends(HALTED, APPLY);
+        let fixture = fixture();
+        edit(&fixture, from, to);
+        let edited = fixture.zone();
+        let said = fixture.ends(HALTED, APPLY);
         assert!(said.contains("the proof relies on"), "{said}");
-        assert_eq!(desk.zone(), edited, "nothing is written");
+        assert_eq!(fixture.zone(), edited, "nothing is written");
     }
-    let desk = desk();
-    edit(&desk, "www A 192.0.2.80", "www A 192.0.2.81");
-    desk.ends(WAITING, APPLY);
+    let fixture = fixture();
+    edit(&fixture, "www A 192.0.2.80", "www A 192.0.2.81");
+    fixture.ends(WAITING, APPLY);
 }
 
-/// The same in the middle of a run, before mail is led; put back, the run waits for as long as the
-/// edit may be cached, and goes on.
+/// The same in the middle of a run, before mail goes to the new host. After the edit is reverted,
+/// the run waits as long as it may be cached, and continues.
 #[test]
-fn an_edit_in_the_middle_stops_the_run_before_mail_is_led() {
-    let desk = desk();
-    desk.ends(WAITING, APPLY);
-    edit(&desk, "mx A 203.0.113.25", "mx 3 A 198.51.100.9");
+fn an_edit_in_the_middle_stops_the_run_before_the_switch() {
+    let fixture = fixture();
+    fixture.ends(WAITING, APPLY);
+    edit(&fixture, "mx A 203.0.113.25", "mx 3 A 198.51.100.9");
     let said = (0..300).find_map(|_| {
         sleep(Duration::from_millis(100));
-        let (code, said) = desk.cutover(APPLY);
+        let (code, said) = fixture.cutover(APPLY);
         assert!([WAITING, HALTED].contains(&code), "{code}: {said}");
         (code == HALTED).then_some(said)
     });
     let said = said.expect("it halts");
     assert!(said.contains("+ mx.acme.test. 3 A 198.51.100.9"), "{said}");
-    assert!(desk.zone().contains("MX 10 mail"), "mail is not led: {}", desk.zone());
-    edit(&desk, "mx 3 A 198.51.100.9", "mx A 203.0.113.25");
-    let said = desk.ends(WAITING, APPLY);
+    assert!(
+        fixture.zone().contains("MX 10 mail"),
+        "mail still goes to the old host: {}",
+        fixture.zone()
+    );
+    edit(&fixture, "mx 3 A 198.51.100.9", "mx A 203.0.113.25");
+    let said = fixture.ends(WAITING, APPLY);
     assert!(said.contains("apply again at"), "{said}");
     sleep(Duration::from_secs(4));
-    desk.cutover(APPLY);
-    assert!(!desk.zone().contains("MX 10 mail"), "it has gone on: {}", desk.zone());
+    fixture.cutover(APPLY);
+    assert!(!fixture.zone().contains("MX 10 mail"), "it has gone on: {}", fixture.zone());
 }
 
-/// What nobody but the run knows: the MX record that somebody has switched by hand, and the address
-/// that somebody has taken away.
+/// Only the run knows these: the MX record that somebody switched manually, and the address that
+/// somebody removed.
 #[test]
-fn a_plan_made_anew_knows_what_was_edited_by_hand() {
-    let desk = desk();
-    desk.ends(WAITING, APPLY);
+fn a_new_plan_knows_what_was_edited_manually() {
+    let fixture = fixture();
+    fixture.ends(WAITING, APPLY);
     let begun = now();
     let zone =
-        desk.zone().replace("MX 10 mail", "MX 10 mx").replace("mail AAAA 2001:db8::10\n", "");
+        fixture.zone().replace("MX 10 mail", "MX 10 mx").replace("mail AAAA 2001:db8::10\n", "");
     let earlier = |secs: u64, key: &RrKey| {
         let at: Timestamp = later(begun, Duration::from_millis(500 + 1_000 * secs));
         let mut case = Case::of(PLAN, &|_| zone.clone());
         let plan = Digest::of(PLAN.as_bytes());
-        let store: Arc<dyn Store> = Arc::new(Directory::new(&desk.path(".cutover")));
+        let store: Arc<dyn Store> = Arc::new(Directory::new(&fixture.path(".cutover")));
         let remembered = add_history(&store, (&case.intent, plan), &mut case.snapshot, at.into());
         at_once(remembered).expect("journals that can be read");
         let known = case.snapshot.earlier.get(key).cloned().unwrap_or_default();
         known
             .into_iter()
-            .filter(|one| !one.is_late)
-            .map(|one| one.records.map(|r| r.ttl().secs()))
+            .filter(|earlier| !earlier.is_late)
+            .map(|earlier| earlier.records.map(|r| r.ttl().secs()))
             .collect::<Vec<_>>()
     };
     let (mx, old) = (key("acme.test", RrType::MX), key("mail.acme.test", RrType::AAAA));
     assert_eq!(earlier(0, &mx), [Some(2), Some(1)], "lowered by the run, and switched by hand");
     assert_eq!(earlier(0, &old), [Some(2)]);
     assert_eq!(earlier(0, &key("mx.acme.test", RrType::AAAA)), [], "nobody has edited it");
-    // By then each would have expired, had it been edited just after the run had last seen it.
+    // By then each would have expired if it had been edited just after the run last saw it.
     assert_eq!(earlier(3, &mx), []);
     assert_eq!(earlier(3, &old), []);
 }
 
-/// Mail from senders with IPv6 alone still goes to the old host, by records that they have cached.
+/// Mail from senders with only IPv6 still goes to the old host, because of cached records.
 #[test]
-fn an_address_that_is_taken_away_while_the_old_records_are_cached_is_seen() {
-    let desk = Desk::new();
-    desk.write("plan.yaml", PLAN.replace("cutover_ttl: 1s", "cutover_ttl: 60s"));
-    desk.write(
+fn an_address_that_is_removed_while_the_old_records_are_cached_is_seen() {
+    let fixture = ZonefileFixture::new();
+    fixture.write("plan.yaml", PLAN.replace("cutover_ttl: 1s", "cutover_ttl: 60s"));
+    fixture.write(
         "zones/acme.test.zone",
         ZONE.replace("$TTL 2", "$TTL 60").replace("@ TXT", "@ 1 TXT"),
     );
-    desk.ends(PROVED, &["plan", "plan.yaml", "-o", "plan.json"]);
+    fixture.ends(PROVED, &["plan", "plan.yaml", "-o", "plan.json"]);
     let is_led = (0..300).any(|_| {
         sleep(Duration::from_millis(100));
-        desk.ends(WAITING, APPLY);
-        !desk.zone().contains("MX 10 mail")
+        fixture.ends(WAITING, APPLY);
+        !fixture.zone().contains("MX 10 mail")
     });
-    assert!(is_led, "{}", desk.zone());
-    let (code, said) = desk.cutover(&["plan", "plan.yaml"]);
+    assert!(is_led, "{}", fixture.zone());
+    let (code, said) = fixture.cutover(&["plan", "plan.yaml"]);
     assert_eq!(code, PROVED, "{said}");
-    edit(&desk, "mail AAAA 2001:db8::10\n", "");
-    let said = desk.ends(REFUTED, &["plan", "plan.yaml"]);
+    edit(&fixture, "mail AAAA 2001:db8::10\n", "");
+    let said = fixture.ends(REFUTED, &["plan", "plan.yaml"]);
     assert!(said.contains("IPv6"), "{said}");
 }
 
-/// Another plan does not get in the way of an open run, whose proof takes an address as it is.
+/// Another plan must not change an address on which the proof of an open run relies.
 #[test]
 fn a_plan_that_changes_what_an_open_run_relies_on_is_not_applied() {
-    let desk = desk();
-    desk.ends(WAITING, APPLY);
+    let fixture = fixture();
+    fixture.ends(WAITING, APPLY);
     let (head, _) = PLAN.split_once("hosts:").expect("a plan with hosts");
     let records = "records: [ { zone: acme.test, name: mx, type: A, to: [ 203.0.113.26 ] } ]\n";
-    desk.write("other.yaml", head.replace("name: move", "name: other") + records);
-    let zone = desk.zone();
-    let said = desk.ends(USAGE, &["apply", "other.yaml", "--auto-approve"]);
+    fixture.write("other.yaml", head.replace("name: move", "name: other") + records);
+    let zone = fixture.zone();
+    let said = fixture.ends(USAGE, &["apply", "other.yaml", "--auto-approve"]);
     assert!(said.contains("`move`") && said.contains("relies on: mx.acme.test. A"), "{said}");
-    assert_eq!(desk.zone(), zone, "nothing is written");
+    assert_eq!(fixture.zone(), zone, "nothing is written");
 }

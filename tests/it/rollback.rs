@@ -17,10 +17,10 @@ use futures_util::FutureExt;
 use serde_json::Value;
 
 use crate::agreement::Dice;
-use crate::bed::{Bed, end_state};
+use crate::bind_fixture::{BindFixture, end_state};
 use crate::engine::{compiled, resumed, served_by};
 use crate::lab::{Bind, sleep};
-use crate::places::{self, Place};
+use crate::provider_matrix::{self, ProviderFixture};
 use crate::run::kind;
 use crate::storm::{Faults, Storm, at_once};
 
@@ -157,11 +157,11 @@ fn a_run_that_goes_back_takes_nothing_else_up() {
 }
 
 /// Died in the middle of the wait behind the switch.
-fn switched(bed: &Bed) {
-    let mut child = bed.spawn(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+fn switched(fixture: &BindFixture) {
+    let mut child = fixture.spawn(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
     let has = |step: &str| {
         let wanted = format!("propagated {step}");
-        bed.journal().iter().any(|entry| kind(entry).starts_with(&wanted))
+        fixture.journal().iter().any(|entry| kind(entry).starts_with(&wanted))
     };
     while !(has("switch/acme.example/@/MX") && has("switch/acme.test/@/MX")) {
         assert_eq!(child.try_wait().expect("the child can be waited for"), None);
@@ -170,67 +170,75 @@ fn switched(bed: &Bed) {
     child.wait().expect("the child can be waited for");
 }
 
-fn zones(bed: &Bed) -> BTreeSet<String> {
-    bed.served().concat().into_iter().collect()
+fn zones(fixture: &BindFixture) -> BTreeSet<String> {
+    fixture.served().concat().into_iter().collect()
 }
 
 #[test]
 fn a_switch_is_taken_back_on_bind() {
-    let bed = Bed::bind();
-    let refused = bed.cutover(&["rollback", "plan.yaml"]);
+    let fixture = BindFixture::bind();
+    let refused = fixture.cutover(&["rollback", "plan.yaml"]);
     assert!(refused.0 == 2 && refused.1.contains("there is no run"), "{refused:?}");
-    let first = zones(&bed);
-    switched(&bed);
-    assert!(zones(&bed).contains("acme.test. 2 IN MX 10 mx.acme.test."), "{:?}", zones(&bed));
-    let before = zones(&bed);
-    let (code, said) = bed.cutover(&["rollback", "plan.yaml"]);
+    let first = zones(&fixture);
+    switched(&fixture);
+    assert!(
+        zones(&fixture).contains("acme.test. 2 IN MX 10 mx.acme.test."),
+        "{:?}",
+        zones(&fixture)
+    );
+    let before = zones(&fixture);
+    let (code, said) = fixture.cutover(&["rollback", "plan.yaml"]);
     assert_eq!(code, 6, "{said}");
     assert!(
         said.contains("take back:") && said.contains("acme.test. 2 MX 10 mail.acme.test."),
         "{said}"
     );
-    assert_eq!(zones(&bed), before, "nobody has agreed");
+    assert_eq!(zones(&fixture), before, "nobody has agreed");
 
     // A colleague has been there in between.
-    bed.primary.nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
-    let (code, said) = bed.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
+    fixture
+        .primary
+        .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
+    let (code, said) = fixture.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("MX 20 mx.acme.test.") && said.contains("roll back again"), "{said}");
-    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
     assert!(code == 2 && said.contains("cutover rollback plan.yaml"), "{code}: {said}");
-    bed.primary.nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mx.acme.test.");
-    let (code, said) = bed.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
+    fixture
+        .primary
+        .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mx.acme.test.");
+    let (code, said) = fixture.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, 0, "{said}");
-    let back = zones(&bed);
+    let back = zones(&fixture);
     assert!(back.contains("acme.test. 2 IN MX 10 mail.acme.test."), "{back:?}");
-    let (code, said) = bed.cutover(&["rollback", "plan.yaml"]);
+    let (code, said) = fixture.cutover(&["rollback", "plan.yaml"]);
     assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
     assert!(!first.is_subset(&back), "the TTLs are still low");
 
     // It has come back, and the plan can be applied anew.
     let again = ["apply", "plan.yaml", "--again", "--wait", "--auto-approve"];
-    let (code, said) = bed.cutover(&again);
+    let (code, said) = fixture.cutover(&again);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(bed.served(), end_state());
-    let (code, said) = bed.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
+    assert_eq!(fixture.served(), end_state());
+    let (code, said) = fixture.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
     assert!(code == 2 && said.contains("there is no way back behind"), "{code}: {said}");
-    assert_eq!(bed.served(), end_state());
+    assert_eq!(fixture.served(), end_state());
 }
 
 #[test]
 fn back_to_the_start_the_ttls_are_as_they_were() {
-    let bed = Bed::bind();
-    let first = zones(&bed);
-    switched(&bed);
+    let fixture = BindFixture::bind();
+    let first = zones(&fixture);
+    switched(&fixture);
     let args = ["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];
-    let (code, said) = bed.cutover(&args);
+    let (code, said) = fixture.cutover(&args);
     assert_eq!(code, 0, "{said}");
-    let back = zones(&bed);
+    let back = zones(&fixture);
     let gone: Vec<&String> = first.difference(&back).collect();
     // What only adds stays: the SPF records name both sides, and the new host's records are there.
     assert!(gone.iter().all(|record| record.contains("v=spf1")), "{gone:?}");
     assert!(back.len() > first.len());
-    let (code, said) = bed.cutover(&["status", "plan.yaml"]);
+    let (code, said) = fixture.cutover(&["status", "plan.yaml"]);
     assert!(code == 0 && said.contains("back/begin") && said.contains("finished"), "{said}");
 }
 
@@ -260,12 +268,12 @@ enum Kill {
 /// Runs this to its end or to the entry that `until` waits for, and kills it as often as it is told
 /// to, once for each entry. How often that was.
 fn killed(
-    place: &Place,
+    fixture: &ProviderFixture,
     args: &[&str],
     when: Kill,
     until: &dyn Fn(&(usize, Value)) -> bool,
 ) -> usize {
-    let dir = place.path(".cutover/old-to-new");
+    let dir = fixture.path(".cutover/old-to-new");
     let mut dice = Dice(6);
     let mut killed_after = BTreeSet::new();
     let kill = |child: &mut Child| {
@@ -274,7 +282,7 @@ fn killed(
     };
     for process in 0.. {
         assert!(process < 1_000, "it comes to an end");
-        let mut child = place.spawn(args);
+        let mut child = fixture.spawn(args);
         loop {
             let entries = entries(&dir);
             if entries.iter().any(until) {
@@ -312,18 +320,18 @@ fn is_switched((_, entry): &(usize, Value)) -> bool {
 
 /// To the switch and back to the start, undisturbed and killed: what is served in the end is the
 /// same.
-fn there_and_back(place: &dyn Fn() -> Place, when: Kill) {
+fn there_and_back(fixture: &dyn Fn() -> ProviderFixture, when: Kill) {
     let went = |when| {
-        let place = place();
-        place.write("plan.yaml", ["old", "new"]);
-        let there = killed(&place, APPLY, when, &is_switched);
-        let back = killed(&place, BACK, when, &|_| false);
+        let fixture = fixture();
+        fixture.write("plan.yaml", ["old", "new"]);
+        let there = killed(&fixture, APPLY, when, &is_switched);
+        let back = killed(&fixture, BACK, when, &|_| false);
         println!("killed {there} times on the way there and {back} times on the way back");
-        let runs = entries(&place.path(".cutover/old-to-new"));
+        let runs = entries(&fixture.path(".cutover/old-to-new"));
         let runs: BTreeSet<usize> = runs.into_iter().map(|(run, _)| run).collect();
         // A folder whose run was never opened is none.
         assert_eq!(runs.len(), 2, "the way back is one run, whoever was killed: {runs:?}");
-        (place.served(), there.min(back))
+        (fixture.served(), there.min(back))
     };
     let (undisturbed, _) = went(Kill::Never);
     let (served, kills) = went(when);
@@ -333,29 +341,32 @@ fn there_and_back(place: &dyn Fn() -> Place, when: Kill) {
 
 #[test]
 fn killed_after_every_entry_of_the_way_there_and_back() {
-    there_and_back(&|| Place::rfc2136(Bind::primary(places::ZONES)), Kill::Everywhere);
+    there_and_back(
+        &|| ProviderFixture::rfc2136(Bind::primary(provider_matrix::ZONES)),
+        Kill::Everywhere,
+    );
 }
 
 /// What may have been sent to PowerDNS is looked for over a minute; the clock runs ten times as
 /// fast.
 #[test]
 fn killed_after_every_entry_of_the_way_there_and_back_on_powerdns() {
-    there_and_back(&|| Place::powerdns().hasty(), Kill::Everywhere);
+    there_and_back(&|| ProviderFixture::powerdns().with_fast_clock(), Kill::Everywhere);
 }
 
 /// Runs this to its end or to the entry that `until` waits for, and kills it whenever the dice say
 /// so. How often that was.
 fn killed_by_dice(
-    place: &Place,
+    fixture: &ProviderFixture,
     args: &[&str],
     dice: &mut Dice,
     until: &dyn Fn(&(usize, Value)) -> bool,
 ) -> usize {
     /// How often it is looked at.
     const LOOK: Duration = Duration::from_millis(20);
-    let dir = place.path(".cutover/old-to-new");
+    let dir = fixture.path(".cutover/old-to-new");
     for process in 0..1_000 {
-        let mut child = place.spawn(args);
+        let mut child = fixture.spawn(args);
         let looks = dice.below(100);
         let mut ended = None;
         for _ in 0..looks {
@@ -383,19 +394,19 @@ fn killed_by_dice(
 fn killed_at_any_time_of_the_way_there_and_back() {
     // Undisturbed, or by dice.
     let went = |dice: Option<Dice>| {
-        let place = Place::rfc2136(Bind::primary(places::ZONES));
-        place.write("plan.yaml", ["old", "new"]);
+        let fixture = ProviderFixture::rfc2136(Bind::primary(provider_matrix::ZONES));
+        fixture.write("plan.yaml", ["old", "new"]);
         let kills = match dice {
             None => {
-                killed(&place, APPLY, Kill::Never, &is_switched)
-                    + killed(&place, BACK, Kill::Never, &|_| false)
+                killed(&fixture, APPLY, Kill::Never, &is_switched)
+                    + killed(&fixture, BACK, Kill::Never, &|_| false)
             }
             Some(mut dice) => {
-                killed_by_dice(&place, APPLY, &mut dice, &is_switched)
-                    + killed_by_dice(&place, BACK, &mut dice, &|_| false)
+                killed_by_dice(&fixture, APPLY, &mut dice, &is_switched)
+                    + killed_by_dice(&fixture, BACK, &mut dice, &|_| false)
             }
         };
-        (place.served(), kills)
+        (fixture.served(), kills)
     };
     let (undisturbed, _) = went(None);
     // Some at a time: they mostly wait.

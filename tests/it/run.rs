@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::bed::{Bed, LAG, ZONES, end_state, instants, plan_text, records, said};
+use crate::bind_fixture::{BindFixture, LAG, ZONES, end_state, instants, plan_text, records, said};
 use crate::lab::Pdns;
 
 /// Waits a little. The tests that call this watch a process from outside; none waits for a result
@@ -68,22 +68,22 @@ impl Sampler {
 
 #[test]
 fn two_domains_on_bind_with_a_lagging_secondary() {
-    let bed = Bed::bind_pair();
+    let fixture = BindFixture::bind_pair();
     let (code, said) =
-        bed.cutover(&["plan", "plan.yaml", "-o", "plan.json", "--detailed-exitcode"]);
+        fixture.cutover(&["plan", "plan.yaml", "-o", "plan.json", "--detailed-exitcode"]);
     assert_eq!(code, 2, "{said}");
-    let secondary = bed.secondary.as_ref().expect("a secondary").addr();
+    let secondary = fixture.secondary.as_ref().expect("a secondary").addr();
     // The TTL tells the versions of the MX RRset apart.
     let lowered = Sampler::start(secondary, &["acme.test", "MX"], "6\tIN\tMX\t10 mail");
     let switched = Sampler::start(secondary, &["acme.test", "MX"], "10 mail.acme.test");
-    let (code, said) = bed.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
+    let (code, said) = fixture.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
     assert_eq!(code, 0, "{said}");
 
     let [test, example] = end_state();
-    assert_eq!(bed.served(), [test.clone(), example.clone(), test, example]);
-    assert_eq!(bed.primary.updates_made(), bed.changes_planned());
+    assert_eq!(fixture.served(), [test.clone(), example.clone(), test, example]);
+    assert_eq!(fixture.primary.updates_made(), fixture.changes_planned());
 
-    let journal = bed.journal();
+    let journal = fixture.journal();
     let instants = instants(&journal);
     let at = |kind: &str, step: &str| instants[&(kind.to_owned(), step.to_owned())].clone();
     for (sampler, change) in
@@ -106,18 +106,18 @@ fn two_domains_on_bind_with_a_lagging_secondary() {
         - parse(at("written", "switch/acme.test/@/MX"));
     assert!(propagating.num_milliseconds() >= i64::try_from(LAG.as_millis()).expect("small") - 100);
 
-    nothing_to_do_again(&bed);
+    nothing_to_do_again(&fixture);
 }
 
 #[test]
 fn two_domains_on_knot() {
-    let bed = Bed::knot();
-    let (code, said) = bed.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
+    let fixture = BindFixture::knot();
+    let (code, said) = fixture.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
     assert_eq!(code, 0, "{said}");
-    let (code, said) = bed.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
+    let (code, said) = fixture.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(bed.served(), end_state());
-    nothing_to_do_again(&bed);
+    assert_eq!(fixture.served(), end_state());
+    nothing_to_do_again(&fixture);
 }
 
 #[test]
@@ -143,11 +143,11 @@ fn two_domains_on_powerdns() {
 }
 
 /// The same plan again finds nothing to change and writes nothing, not even a file.
-fn nothing_to_do_again(bed: &Bed) {
-    let updates = bed.primary.updates_made();
+fn nothing_to_do_again(fixture: &BindFixture) {
+    let updates = fixture.primary.updates_made();
     let listing = || {
         let mut files = Vec::new();
-        let mut open = vec![bed.dir().to_owned()];
+        let mut open = vec![fixture.dir().to_owned()];
         while let Some(dir) = open.pop() {
             for entry in fs::read_dir(dir).expect("a directory") {
                 let entry = entry.expect("an entry");
@@ -167,23 +167,24 @@ fn nothing_to_do_again(bed: &Bed) {
         &["apply", "plan.yaml", "--auto-approve"],
         &["apply", "plan.json", "--auto-approve"],
     ] {
-        let (code, said) = bed.cutover(args);
+        let (code, said) = fixture.cutover(args);
         assert_eq!(code, 0, "{args:?}: {said}");
         assert!(said.contains("nothing to change"), "{said}");
     }
     assert_eq!(listing(), before);
-    assert_eq!(bed.primary.updates_made(), updates);
+    assert_eq!(fixture.primary.updates_made(), updates);
 }
 
 #[test]
 fn an_edit_between_plan_and_apply_halts_the_run() {
-    let bed = Bed::bind();
-    bed.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
-    bed.primary
+    let fixture = BindFixture::bind();
+    fixture.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
+    fixture
+        .primary
         .nsupdate("update delete acme.test. MX\nupdate add acme.test. 6 MX 20 mail.acme.test.");
-    let served = bed.served();
-    let updates = bed.primary.updates_made();
-    let (code, said) = bed.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
+    let served = fixture.served();
+    let updates = fixture.primary.updates_made();
+    let (code, said) = fixture.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
     assert_eq!(code, 5, "{said}");
     for line in [
         "planned   acme.test. 2 MX 10 mail.acme.test.",
@@ -192,31 +193,32 @@ fn an_edit_between_plan_and_apply_halts_the_run() {
     ] {
         assert!(said.contains(line), "{line:?} is missing:\n{said}");
     }
-    assert_eq!(bed.served(), served);
-    assert_eq!(bed.primary.updates_made(), updates);
+    assert_eq!(fixture.served(), served);
+    assert_eq!(fixture.primary.updates_made(), updates);
     // Put back, the run goes on where it stood.
-    bed.primary
+    fixture
+        .primary
         .nsupdate("update delete acme.test. MX\nupdate add acme.test. 6 MX 10 mail.acme.test.");
-    let (code, said) = bed.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
+    let (code, said) = fixture.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(bed.served(), end_state());
+    assert_eq!(fixture.served(), end_state());
 }
 
 #[test]
 fn an_edit_between_two_steps_halts_the_run() {
-    let bed = Bed::bind();
-    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    let fixture = BindFixture::bind();
+    let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
     assert_eq!(code, 4, "the run waits for caches: {said}");
     assert!(said.contains("waiting: apply again at 20"), "{said}");
-    let lowered = bed.primary.dig(&["acme.test", "MX", "+noall", "+answer"]);
+    let lowered = fixture.primary.dig(&["acme.test", "MX", "+noall", "+answer"]);
     assert!(lowered.contains("acme.test.\t\t2\tIN\tMX\t10 mail.acme.test."), "{lowered}");
-    bed.primary.nsupdate("update add acme.test. 2 MX 90 www.acme.test.");
-    let served = bed.served();
-    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    fixture.primary.nsupdate("update add acme.test. 2 MX 90 www.acme.test.");
+    let served = fixture.served();
+    let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("live      acme.test. 2 MX 90 www.acme.test."), "{said}");
-    assert_eq!(bed.served()[0], served[0], "nothing of this zone was overwritten");
-    let (code, status) = bed.cutover(&["status", "plan.yaml"]);
+    assert_eq!(fixture.served()[0], served[0], "nothing of this zone was overwritten");
+    let (code, status) = fixture.cutover(&["status", "plan.yaml"]);
     assert_eq!(code, 0, "{status}");
     assert!(status.contains("halted at"), "{status}");
 }
@@ -233,15 +235,15 @@ pub(crate) fn kind(entry: &serde_json::Value) -> String {
 /// and effect every time can never get further.
 #[test]
 fn killed_after_every_journal_entry_in_turn() {
-    let bed = Bed::bind();
-    let (code, said) = bed.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
+    let fixture = BindFixture::bind();
+    let (code, said) = fixture.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
     assert_eq!(code, 0, "{said}");
     let mut killed_after = BTreeSet::new();
     for process in 0.. {
         assert!(process < 1_000, "the run comes to an end");
-        let mut child = bed.spawn(&["apply", "plan.json", "--wait", "--auto-approve"]);
+        let mut child = fixture.spawn(&["apply", "plan.json", "--wait", "--auto-approve"]);
         let ended = loop {
-            let last = bed.journal().last().map(kind);
+            let last = fixture.journal().last().map(kind);
             if last.is_some_and(|last| killed_after.insert(last)) {
                 child.kill().expect("SIGKILL can be sent");
                 child.wait().expect("the child can be waited for");
@@ -256,9 +258,13 @@ fn killed_after_every_journal_entry_in_turn() {
             break;
         }
     }
-    assert_eq!(bed.served(), end_state());
-    assert_eq!(bed.primary.updates_made(), bed.changes_planned(), "each change is made once");
-    let journal = bed.journal();
+    assert_eq!(fixture.served(), end_state());
+    assert_eq!(
+        fixture.primary.updates_made(),
+        fixture.changes_planned(),
+        "each change is made once"
+    );
+    let journal = fixture.journal();
     let kinds: BTreeSet<String> = journal.iter().map(kind).collect();
     println!(
         "killed {} times; the journal has {} entries of {} kinds",
@@ -278,28 +284,30 @@ fn killed_after_every_journal_entry_in_turn() {
 /// What somebody had put there, and has taken away again, may be cached: it is waited for, by its TTL.
 #[test]
 fn what_somebody_had_put_there_is_waited_out() {
-    let bed = Bed::bind();
+    let fixture = BindFixture::bind();
     let args = ["apply", "plan.yaml", "--wait", "--auto-approve"];
-    let mut child = bed.spawn(&args);
+    let mut child = fixture.spawn(&args);
     let is_lowered = |entry: &serde_json::Value| kind(entry) == "propagated lower/acme.test/@/MX";
-    while !bed.journal().iter().any(is_lowered) {
+    while !fixture.journal().iter().any(is_lowered) {
         assert_eq!(child.try_wait().expect("a child"), None);
     }
     // Raised in the middle: whoever asks now keeps it for longer than the wait lasts.
-    bed.primary
+    fixture
+        .primary
         .nsupdate("update delete acme.test MX\nupdate add acme.test 20 MX 10 mail.acme.test.");
     assert_eq!(child.wait().expect("a child").code(), Some(5));
     // Whoever forgets to put it back is told at once.
-    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
     assert!(code == 5 && said.contains("acme.test. 20 MX"), "{code}: {said}");
-    bed.primary
+    fixture
+        .primary
         .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mail.acme.test.");
-    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
     assert_eq!(code, 4, "{said}");
-    let (code, said) = bed.cutover(&args);
+    let (code, said) = fixture.cutover(&args);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(bed.served(), end_state());
-    let journal = bed.journal();
+    assert_eq!(fixture.served(), end_state());
+    let journal = fixture.journal();
     let at = |wanted: &str| {
         let entry = journal.iter().find(|entry| kind(entry).starts_with(wanted));
         let text = entry.and_then(|entry| entry["steady"].as_str()).expect(wanted);
@@ -315,25 +323,26 @@ fn what_somebody_had_put_there_is_waited_out() {
 /// place it takes, and goes on from there.
 #[test]
 fn a_plan_that_is_made_anew_takes_the_place_of_its_run() {
-    let bed = Bed::bind();
-    let (code, said) = bed.cutover(&["plan", "plan.yaml", "--replan"]);
+    let fixture = BindFixture::bind();
+    let (code, said) = fixture.cutover(&["plan", "plan.yaml", "--replan"]);
     assert!(code == 2 && said.contains("there is no open run of two-domains"), "{code}: {said}");
-    let mut child = bed.spawn(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    let mut child = fixture.spawn(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
     let is_lowered = |entry: &serde_json::Value| kind(entry) == "propagated lower/acme.test/@/MX";
-    while !bed.journal().iter().any(is_lowered) {
+    while !fixture.journal().iter().any(is_lowered) {
         assert_eq!(child.try_wait().expect("a child"), None);
     }
-    bed.primary
+    fixture
+        .primary
         .nsupdate("update delete acme.test MX\nupdate add acme.test 3 MX 20 mail.acme.test.");
     assert_eq!(child.wait().expect("a child").code(), Some(5));
-    let (code, said) = bed.cutover(&["plan", "plan.yaml", "--replan", "-o", "new.json"]);
+    let (code, said) = fixture.cutover(&["plan", "plan.yaml", "--replan", "-o", "new.json"]);
     assert_eq!(code, 0, "{said}");
-    let read = |path: &str| fs::read_to_string(bed.dir().join(path)).expect("a file");
+    let read = |path: &str| fs::read_to_string(fixture.dir().join(path)).expect("a file");
     let new: serde_json::Value = serde_json::from_str(&read("new.json")).expect("JSON");
     let sealed = read(".cutover/two-domains/0001/artifact.json");
     let first: serde_json::Value = serde_json::from_str(&sealed).expect("JSON");
     assert_eq!(new["parent"], first["digest"]);
-    let (code, said) = bed.cutover(&["apply", "new.json", "--wait", "--auto-approve"]);
+    let (code, said) = fixture.cutover(&["apply", "new.json", "--wait", "--auto-approve"]);
     assert_eq!(code, 0, "{said}");
     // What the first run had lowered is restored; the colleague's own TTL is taken as it is.
     let mut end = end_state();
@@ -342,9 +351,9 @@ fn a_plan_that_is_made_anew_takes_the_place_of_its_run() {
             *record = record.replacen(" 6 ", " 3 ", 1);
         }
     }
-    assert_eq!(bed.served(), end);
-    let (_, log) = bed.cutover(&["log", "plan.yaml"]);
+    assert_eq!(fixture.served(), end);
+    let (_, log) = fixture.cutover(&["log", "plan.yaml"]);
     assert!(!log.contains("lower/acme.example/@/MX: begun"), "it is low already: {log}");
-    let last = bed.journal().iter().map(kind).collect::<Vec<_>>();
+    let last = fixture.journal().iter().map(kind).collect::<Vec<_>>();
     assert!(last.ends_with(&["replaced ".to_owned(), "finished ".to_owned()]), "{last:?}");
 }

@@ -13,14 +13,14 @@ use cutover::journal::{Entry, Event, Line};
 use cutover::world::real::store::{Directory, Found, Runs, StoreError};
 
 use crate::agreement::Dice;
-use crate::desk::{Desk, ZONE, ZONE_DONE};
 use crate::storm::at_once;
+use crate::zonefile_fixture::{ZONE, ZONE_DONE, ZonefileFixture};
 
 /// A run that is done: nothing writes to it.
-static DONE: LazyLock<Desk> = LazyLock::new(|| {
-    let desk = Desk::planned();
-    desk.ends(0, &["apply", "plan.json", "--auto-approve", "--wait"]);
-    desk
+static DONE: LazyLock<ZonefileFixture> = LazyLock::new(|| {
+    let fixture = ZonefileFixture::planned();
+    fixture.ends(0, &["apply", "plan.json", "--auto-approve", "--wait"]);
+    fixture
 });
 
 fn done_journal() -> Vec<u8> {
@@ -186,16 +186,16 @@ fn a_last_line_that_is_cut_short_is_cut_off() {
 
 #[test]
 fn a_torn_line_is_noted_and_the_run_goes_on() {
-    let desk = Desk::waiting();
-    let journal = fs::read(desk.journal()).expect("a journal");
-    desk.write(".cutover/move/0001/journal.jsonl", &journal[..journal.len() - 9]);
+    let fixture = ZonefileFixture::waiting();
+    let journal = fs::read(fixture.journal()).expect("a journal");
+    fixture.write(".cutover/move/0001/journal.jsonl", &journal[..journal.len() - 9]);
     // Looking changes nothing.
-    desk.refuses(0, &["status", "plan.yaml"]);
-    desk.refuses(0, &["log", "plan.yaml"]);
-    let said = desk.ends(0, &["apply", "plan.json", "--wait"]);
+    fixture.refuses(0, &["status", "plan.yaml"]);
+    fixture.refuses(0, &["log", "plan.yaml"]);
+    let said = fixture.ends(0, &["apply", "plan.json", "--wait"]);
     assert!(said.contains("was incomplete; its "), "{said}");
-    assert_eq!(desk.zone(), ZONE_DONE, "each change was made once");
-    found(&fs::read(desk.journal()).expect("a journal")).expect("a journal that is whole");
+    assert_eq!(fixture.zone(), ZONE_DONE, "each change was made once");
+    found(&fs::read(fixture.journal()).expect("a journal")).expect("a journal that is whole");
 }
 
 #[test]
@@ -216,25 +216,25 @@ fn damage_stops_every_command_and_touches_nothing() {
         ("an empty artifact", |d| fs::write(artifact(d), "").expect("written"), "artifact.json"),
     ];
     for (name, make, word) in cases {
-        let desk = Desk::waiting();
-        make(&desk);
+        let fixture = ZonefileFixture::waiting();
+        make(&fixture);
         for args in [
             &["apply", "plan.json", "--auto-approve", "--wait"][..],
             &["apply", "plan.yaml", "--auto-approve"],
             &["status", "plan.json"],
             &["log", "plan.json"],
         ] {
-            let said = desk.refuses(1, args);
+            let said = fixture.refuses(1, args);
             assert!(said.contains(word), "{name}: {args:?}: {said}");
         }
     }
 }
 
 /// What somebody does to a desk.
-type Damage = fn(&Desk);
+type Damage = fn(&ZonefileFixture);
 
-fn artifact(desk: &Desk) -> std::path::PathBuf {
-    desk.path(".cutover/move/0001/artifact.json")
+fn artifact(fixture: &ZonefileFixture) -> std::path::PathBuf {
+    fixture.path(".cutover/move/0001/artifact.json")
 }
 
 fn damage(path: &Path, at: usize) {
@@ -245,56 +245,56 @@ fn damage(path: &Path, at: usize) {
 
 #[test]
 fn one_process_writes_at_a_time() {
-    let desk = Desk::waiting();
-    let runs = runs(&desk.path(".cutover"));
+    let fixture = ZonefileFixture::waiting();
+    let runs = runs(&fixture.path(".cutover"));
     let lease = at_once(runs.lease("Ada, with another process")).expect("nobody has it");
     for args in
         [&["apply", "plan.json", "--auto-approve"][..], &["apply", "plan.yaml", "--auto-approve"]]
     {
-        let said = desk.refuses(1, args);
+        let said = fixture.refuses(1, args);
         assert!(said.contains("locked by Ada, with another process"), "{said}");
     }
     // Who only looks is not kept out.
-    desk.ends(0, &["status", "plan.yaml"]);
+    fixture.ends(0, &["status", "plan.yaml"]);
     drop(lease);
     // The file is still there with Ada's name; it is nobody's lock.
-    assert!(desk.read(".cutover/move/lock").contains("Ada"));
-    desk.ends(0, &["apply", "plan.json", "--wait"]);
+    assert!(fixture.read(".cutover/move/lock").contains("Ada"));
+    fixture.ends(0, &["apply", "plan.json", "--wait"]);
 }
 
 #[test]
 fn a_lock_of_a_process_that_was_killed_is_none() {
-    let desk = Desk::planned();
-    let mut child = desk.command(&["apply", "plan.json", "--auto-approve", "--wait"]);
+    let fixture = ZonefileFixture::planned();
+    let mut child = fixture.command(&["apply", "plan.json", "--auto-approve", "--wait"]);
     child.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = child.spawn().expect("the program can be started");
-    let runs = runs(&desk.path(".cutover"));
+    let runs = runs(&fixture.path(".cutover"));
     while !at_once(runs.newest()).is_ok_and(|found| found.is_some()) {
         assert!(child.try_wait().expect("a child").is_none(), "it has the lock while it runs");
     }
     child.kill().expect("SIGKILL can be sent");
     child.wait().expect("the child can be waited for");
-    desk.ends(0, &["apply", "plan.json", "--wait"]);
-    assert_eq!(desk.zone(), ZONE_DONE);
+    fixture.ends(0, &["apply", "plan.json", "--wait"]);
+    assert_eq!(fixture.zone(), ZONE_DONE);
 }
 
 #[test]
 fn a_state_directory_that_cannot_be_written_fails_before_anything_is_done() {
-    let desk = Desk::planned();
+    let fixture = ZonefileFixture::planned();
     for state in ["plan.yaml", "plan.yaml/x", "/proc/cutover"] {
-        let said = desk.refuses(1, &["apply", "plan.json", "--auto-approve", "--state", state]);
+        let said = fixture.refuses(1, &["apply", "plan.json", "--auto-approve", "--state", state]);
         assert!(said.contains("cannot be used"), "{said}");
     }
-    assert_eq!(desk.zone(), ZONE);
+    assert_eq!(fixture.zone(), ZONE);
 }
 
 #[test]
 fn the_state_lies_where_it_was_asked_for() {
-    let desk = Desk::planned();
-    desk.ends(4, &["apply", "plan.json", "--auto-approve", "--state", "state"]);
-    assert!(!desk.path(".cutover").exists());
-    assert_eq!(desk.ends(0, &["status", "plan.yaml"]), "no run yet\n");
-    let said = desk.ends(0, &["status", "plan.yaml", "--state", "state"]);
+    let fixture = ZonefileFixture::planned();
+    fixture.ends(4, &["apply", "plan.json", "--auto-approve", "--state", "state"]);
+    assert!(!fixture.path(".cutover").exists());
+    assert_eq!(fixture.ends(0, &["status", "plan.yaml"]), "no run yet\n");
+    let said = fixture.ends(0, &["status", "plan.yaml", "--state", "state"]);
     assert!(said.contains("lower/acme.test/www/A  written"), "{said}");
 }
 
@@ -302,17 +302,17 @@ fn the_state_lies_where_it_was_asked_for() {
 #[test]
 fn a_run_that_was_never_opened_is_none() {
     for journal in [None, Some(""), Some("{\"seq\":0,")] {
-        let desk = Desk::planned();
-        fs::create_dir_all(desk.path(".cutover/move/0001")).expect("made");
-        fs::copy(desk.path("plan.json"), artifact(&desk)).expect("copied");
+        let fixture = ZonefileFixture::planned();
+        fs::create_dir_all(fixture.path(".cutover/move/0001")).expect("made");
+        fs::copy(fixture.path("plan.json"), artifact(&fixture)).expect("copied");
         if let Some(journal) = journal {
-            desk.write(".cutover/move/0001/journal.jsonl", journal);
+            fixture.write(".cutover/move/0001/journal.jsonl", journal);
         }
-        assert_eq!(desk.ends(0, &["status", "plan.yaml"]), "no run yet\n");
+        assert_eq!(fixture.ends(0, &["status", "plan.yaml"]), "no run yet\n");
         // Not even with a plan that has changed meanwhile.
-        desk.write("plan.yaml", desk.read("plan.yaml") + "# changed\n");
-        desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
-        let said = desk.ends(0, &["status", "plan.yaml"]);
+        fixture.write("plan.yaml", fixture.read("plan.yaml") + "# changed\n");
+        fixture.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+        let said = fixture.ends(0, &["status", "plan.yaml"]);
         assert!(said.contains("lower/acme.test/www/A  written"), "{said}");
     }
 }
@@ -320,11 +320,11 @@ fn a_run_that_was_never_opened_is_none() {
 /// Each process may make files of so many blocks and no more, from too few to enough.
 #[test]
 fn a_full_disk_ends_with_an_error_and_loses_nothing() {
-    let desk = Desk::planned();
+    let fixture = ZonefileFixture::planned();
     let mut failures = 0;
     for blocks in 1..80 {
         // Without the trap the system would kill the process instead of saying so.
-        let (code, said) = desk.shell(&format!(
+        let (code, said) = fixture.shell(&format!(
             "trap '' XFSZ; ulimit -f {blocks}; exec cutover apply plan.json --auto-approve --wait"
         ));
         match code {
@@ -335,7 +335,7 @@ fn a_full_disk_ends_with_an_error_and_loses_nothing() {
             }
             code => panic!("{code} with {blocks} blocks: {said}"),
         }
-        let journal = fs::read(desk.journal()).unwrap_or_default();
+        let journal = fs::read(fixture.journal()).unwrap_or_default();
         let found = found(&journal).expect("a journal that is whole");
         assert!(
             found.is_none_or(|found| found.incomplete_octets == 0),
@@ -343,6 +343,6 @@ fn a_full_disk_ends_with_an_error_and_loses_nothing() {
         );
     }
     assert!(failures > 3, "{failures} failures: or this shows nothing");
-    desk.ends(0, &["apply", "plan.json", "--wait"]);
-    assert_eq!(desk.zone(), ZONE_DONE, "each change was made once");
+    fixture.ends(0, &["apply", "plan.json", "--wait"]);
+    assert_eq!(fixture.zone(), ZONE_DONE, "each change was made once");
 }

@@ -11,8 +11,8 @@ use cutover::world::real::store::{
     Directory, Lease, Note, RunId, Runs, Store, StoreError, StoreResult,
 };
 
-use crate::desk::Desk;
 use crate::storm::at_once;
+use crate::zonefile_fixture::ZonefileFixture;
 
 #[test]
 fn a_directory() {
@@ -117,14 +117,14 @@ fn suite(store: &Arc<dyn Store>) {
 /// Whatever is appended is there for another process, and a torn line is cut off by the next append.
 #[test]
 fn a_torn_line_is_cut_off_by_the_next_append() {
-    let desk = Desk::planned();
-    let artifact = Artifact::decode(&desk.read("plan.json")).expect("an artifact");
-    let store: Arc<dyn Store> = Arc::new(Directory::new(&desk.path("state")));
+    let fixture = ZonefileFixture::planned();
+    let artifact = Artifact::decode(&fixture.read("plan.json")).expect("an artifact");
+    let store: Arc<dyn Store> = Arc::new(Directory::new(&fixture.path("state")));
     let runs = Runs::new(Arc::clone(&store), "move");
     let mut ada = lease(&*store, "move", "Ada");
     let found = at_once(runs.create(&mut *ada, artifact)).expect("created");
     let none = Digest::of(b"");
-    let (one, path) = (line(0, none), desk.path("state/move/0001/journal.jsonl"));
+    let (one, path) = (line(0, none), fixture.path("state/move/0001/journal.jsonl"));
     at_once(ada.append(&found.id, none, &[&one])).expect("written");
     drop(ada);
     let two = line(1, one.digest());

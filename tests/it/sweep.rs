@@ -24,7 +24,7 @@ use cutover::journal::Entry;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bed::{records, said};
+use crate::bind_fixture::{records, said};
 use crate::lab::{Bind, Pdns, Server, now, sleep};
 use crate::recipes::STATED;
 use crate::replans::{Made, waits_hold};
@@ -126,14 +126,14 @@ zones: {{ {zone}: {{ provider: dns{authorities} }} }}
 }
 
 /// Who holds the zones.
-enum Place {
+enum ProviderFixture {
     Bind(Server),
     Pdns(Pdns),
     /// Zone files, one directory a case.
     Files,
 }
 
-impl Place {
+impl ProviderFixture {
     fn start(&self, zones: &[(&str, &str)]) -> Self {
         match self {
             Self::Bind(_) => Self::Bind(Bind::primary(zones)),
@@ -186,7 +186,7 @@ impl Place {
 
 /// One run, in a directory of its own.
 struct Case<'c> {
-    place: &'c Place,
+    fixture: &'c ProviderFixture,
     plan: &'c Plan,
     zone: String,
     dir: TempDir,
@@ -201,13 +201,13 @@ impl fmt::Display for Case<'_> {
 const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
 
 impl<'c> Case<'c> {
-    fn new(place: &'c Place, plan: &'c Plan, zone: &str) -> Self {
+    fn new(fixture: &'c ProviderFixture, plan: &'c Plan, zone: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let authorities = place.addr().map(|addr| format!(", authorities: [ \"{addr}\" ]"));
-        let text = plan.text(zone, &place.provider(), &authorities.unwrap_or_default());
+        let authorities = fixture.addr().map(|addr| format!(", authorities: [ \"{addr}\" ]"));
+        let text = plan.text(zone, &fixture.provider(), &authorities.unwrap_or_default());
         fs::write(dir.path().join("plan.yaml"), text).expect("the plan");
-        let case = Self { place, plan, zone: zone.to_owned(), dir };
-        if let Place::Files = place {
+        let case = Self { fixture, plan, zone: zone.to_owned(), dir };
+        if let ProviderFixture::Files = fixture {
             fs::create_dir(dir_of(&case.file())).expect("a directory");
             fs::write(case.file(), ZONE).expect("the zone");
         }
@@ -220,7 +220,7 @@ impl<'c> Case<'c> {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
-        command.args(args).current_dir(self.dir.path()).env("SWEEP", self.place.secret());
+        command.args(args).current_dir(self.dir.path()).env("SWEEP", self.fixture.secret());
         command.stdin(Stdio::null());
         command
     }
@@ -269,10 +269,10 @@ impl<'c> Case<'c> {
 
     /// What the zone holds, with the case's own name taken out.
     fn holds(&self) -> BTreeSet<String> {
-        let lines = match self.place {
-            Place::Bind(server) => records(&server.transfer(&self.zone)),
-            Place::Pdns(pdns) => records(&pdns.transfer(&self.zone)),
-            Place::Files => {
+        let lines = match self.fixture {
+            ProviderFixture::Bind(server) => records(&server.transfer(&self.zone)),
+            ProviderFixture::Pdns(pdns) => records(&pdns.transfer(&self.zone)),
+            ProviderFixture::Files => {
                 let (code, text) = self.run(&["zone", "dump", "plan.yaml", &self.zone]);
                 assert_eq!(code, 0, "{text}");
                 records(&text).into_iter().filter(|line| !line.starts_with('$')).collect()
@@ -285,14 +285,14 @@ impl<'c> Case<'c> {
     fn write(&self, name: &str, rtype: &str, ttl: u64, data: &[String]) {
         let zone = &self.zone;
         let owner = if name == "@" { format!("{zone}.") } else { format!("{name}.{zone}.") };
-        match self.place {
-            Place::Bind(server) => {
+        match self.fixture {
+            ProviderFixture::Bind(server) => {
                 let adds =
                     data.iter().map(|one| format!("\nupdate add {owner} {ttl} {rtype} {one}"));
                 let adds: String = adds.collect();
                 server.nsupdate(&format!("zone {zone}\nupdate delete {owner} {rtype}{adds}"));
             }
-            Place::Pdns(pdns) => {
+            ProviderFixture::Pdns(pdns) => {
                 let records =
                     data.iter().map(|one| serde_json::json!({ "content": one, "disabled": false }));
                 let records: Vec<Value> = records.collect();
@@ -311,7 +311,7 @@ impl<'c> Case<'c> {
                 });
                 assert!(written, "{self}: a colleague's edit is not taken: {body}");
             }
-            Place::Files => {
+            ProviderFixture::Files => {
                 let file = self.file();
                 let text = fs::read_to_string(&file).expect("the zone");
                 let is_same = |line: &&str| {
@@ -433,7 +433,11 @@ impl<'c> Case<'c> {
                 let is_told = code == 0 || text.contains("locked by");
                 assert!(is_told, "{self}: {what}: {code}: {text}");
                 assert_eq!(self.ends(&mut child), Some(0), "{self}: {what}");
-                let owner = if let Place::Files = self.place { "beside" } else { "beside.ZONE." };
+                let owner = if let ProviderFixture::Files = self.fixture {
+                    "beside"
+                } else {
+                    "beside.ZONE."
+                };
                 end.insert(format!("{owner} 2 IN A 198.51.100.1"));
             }
         }
@@ -490,13 +494,13 @@ fn chosen(entries: usize, kind: usize) -> Vec<usize> {
     (1..entries).skip((kind * 7) % step).step_by(step).collect()
 }
 
-fn sweep(place: &Place) {
+fn sweep(fixture: &ProviderFixture) {
     let troubled = AtomicUsize::new(0);
     let mut cases: Vec<(&Plan, Trouble, usize)> = Vec::new();
     let mut ends = Vec::new();
     let names: Vec<String> = PLANS.iter().map(|plan| format!("{}.test", plan.name)).collect();
     let zones: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), ZONE)).collect();
-    let trial = place.start(&zones);
+    let trial = fixture.start(&zones);
     for (number, (plan, zone)) in PLANS.iter().zip(&names).enumerate() {
         let case = Case::new(&trial, plan, zone);
         let (code, text) = case.run(APPLY);
@@ -511,10 +515,10 @@ fn sweep(place: &Place) {
     }
     let names: Vec<String> = (0..cases.len()).map(|n| format!("c{n}.test")).collect();
     let zones: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), ZONE)).collect();
-    let place = &place.start(&zones);
-    side_by_side(place.at_once(), cases.iter().zip(&names), |((plan, trouble, after), zone)| {
+    let fixture = &fixture.start(&zones);
+    side_by_side(fixture.at_once(), cases.iter().zip(&names), |((plan, trouble, after), zone)| {
         let number = PLANS.iter().position(|one| one.name == plan.name);
-        let case = Case::new(place, plan, zone);
+        let case = Case::new(fixture, plan, zone);
         let end = &ends[number.expect("one of them")];
         if case.goes_through(*trouble, *after, end) {
             troubled.fetch_add(1, Ordering::SeqCst);
@@ -527,15 +531,15 @@ fn sweep(place: &Place) {
 
 #[test]
 fn bind_trouble_after_each_entry() {
-    sweep(&Place::Bind(Bind::primary(&[("nothing.test", ZONE)])));
+    sweep(&ProviderFixture::Bind(Bind::primary(&[("nothing.test", ZONE)])));
 }
 
 #[test]
 fn powerdns_trouble_after_each_entry() {
-    sweep(&Place::Pdns(Pdns::primary(&[("nothing.test", ZONE)])));
+    sweep(&ProviderFixture::Pdns(Pdns::primary(&[("nothing.test", ZONE)])));
 }
 
 #[test]
 fn zone_files_trouble_after_each_entry() {
-    sweep(&Place::Files);
+    sweep(&ProviderFixture::Files);
 }

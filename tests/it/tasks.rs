@@ -4,39 +4,39 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::bed::{Bed, end_state, is_nowhere};
+use crate::bind_fixture::{BindFixture, end_state, is_nowhere};
 use crate::lab::sleep;
 use crate::run::kind;
 
 const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
 
 /// A bed whose plan has tasks, as flow mappings.
-fn with_tasks(before_switch: &[&str], after_switch: &[&str], more: &str) -> Bed {
-    let bed = Bed::bind();
+fn with_tasks(before_switch: &[&str], after_switch: &[&str], more: &str) -> BindFixture {
+    let fixture = BindFixture::bind();
     let list = |key: &str, tasks: &[&str]| {
         let lines: String = tasks.iter().map(|task| format!("    - {task}\n")).collect();
         if lines.is_empty() { lines } else { format!("  {key}:\n{lines}") }
     };
     let tasks = list("before_switch", before_switch) + &list("after_switch", after_switch);
-    let plan = fs::read_to_string(bed.plan()).expect("the plan");
-    fs::write(bed.plan(), format!("{plan}\ntasks:\n{tasks}{more}")).expect("it is written");
-    bed
+    let plan = fs::read_to_string(fixture.plan()).expect("the plan");
+    fs::write(fixture.plan(), format!("{plan}\ntasks:\n{tasks}{more}")).expect("it is written");
+    fixture
 }
 
-fn script(bed: &Bed, name: &str, text: &str) {
-    fs::write(bed.dir().join(name), text).expect("a script");
+fn script(fixture: &BindFixture, name: &str, text: &str) {
+    fs::write(fixture.dir().join(name), text).expect("a script");
 }
 
 /// Waits until the journal has an entry of this kind and step.
-fn until(bed: &Bed, child: &mut Child, wanted: &str) {
-    while !bed.journal().iter().any(|entry| kind(entry) == wanted) {
+fn until(fixture: &BindFixture, child: &mut Child, wanted: &str) {
+    while !fixture.journal().iter().any(|entry| kind(entry) == wanted) {
         assert_eq!(child.try_wait().expect("a child"), None, "{wanted}");
         sleep(Duration::from_millis(5));
     }
 }
 
-fn is_gone(bed: &Bed, file: &str) -> bool {
-    let number = fs::read_to_string(bed.dir().join(file)).expect("a number");
+fn is_gone(fixture: &BindFixture, file: &str) -> bool {
+    let number = fs::read_to_string(fixture.dir().join(file)).expect("a number");
     let state = fs::read_to_string(format!("/proc/{}/stat", number.trim())).unwrap_or_default();
     state.is_empty() || state.contains(") Z ")
 }
@@ -46,28 +46,28 @@ fn is_gone(bed: &Bed, file: &str) -> bool {
 #[test]
 fn commands_are_run_once_and_what_they_say_is_kept() {
     let before = ["{ name: first, run: [ sh, first ] }", "{ name: second, run: [ sh, second ] }"];
-    let bed = with_tasks(&before, &["{ name: third, run: [ sh, third ] }"], "");
+    let fixture = with_tasks(&before, &["{ name: third, run: [ sh, third ] }"], "");
     script(
-        &bed,
+        &fixture,
         "first",
-        "echo first >>ran; sleep 1; echo \"it knows $BED_TSIG\"; yes | head -c 1000000",
+        "echo first >>ran; sleep 1; echo \"it knows $FIXTURE_TSIG\"; yes | head -c 1000000",
     );
-    script(&bed, "second", "echo second >>ran");
-    script(&bed, "third", "echo third >>ran");
-    let (code, said) = bed.cutover(APPLY);
+    script(&fixture, "second", "echo second >>ran");
+    script(&fixture, "third", "echo third >>ran");
+    let (code, said) = fixture.cutover(APPLY);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(bed.served(), end_state());
-    let ran = fs::read_to_string(bed.dir().join("ran")).expect("they ran");
+    assert_eq!(fixture.served(), end_state());
+    let ran = fs::read_to_string(fixture.dir().join("ran")).expect("they ran");
     assert_eq!(ran, "first\nsecond\nthird\n");
-    let kinds: Vec<String> = bed.journal().iter().map(kind).collect();
+    let kinds: Vec<String> = fixture.journal().iter().map(kind).collect();
     let at = |wanted: &str| kinds.iter().position(|kind| kind == wanted).expect(wanted);
     assert!(at("propagated lower/acme.test/@/MX") < at("did task/first"), "nothing waits for it");
     assert!(at("did task/second") < at("reached checkpoint/before-switch"));
     assert!(at("propagated switch/acme.test/@/MX") < at("begun task/third"));
     assert!(at("did task/third") < at("reached checkpoint/before-contract"));
-    let secret = &bed.primary.key().secret;
-    is_nowhere(secret, &bed.dir().join(".cutover"));
-    let (_, log) = bed.cutover(&["log", "plan.yaml"]);
+    let secret = &fixture.primary.key().secret;
+    is_nowhere(secret, &fixture.dir().join(".cutover"));
+    let (_, log) = fixture.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("it knows [secret]") && log.len() < 20_000, "{}", log.len());
 }
 
@@ -77,26 +77,26 @@ fn commands_are_run_once_and_what_they_say_is_kept() {
 fn a_command_that_takes_too_long_is_killed_and_looked_for() {
     let slow = "sleep 600 & echo $! >child; echo once >>ran; wait";
     let task = "{ name: slow, run: [ sh, slow ], within: 2s }";
-    let bed = with_tasks(&[task], &[], "");
-    script(&bed, "slow", slow);
-    let (code, said) = bed.cutover(APPLY);
+    let fixture = with_tasks(&[task], &[], "");
+    script(&fixture, "slow", slow);
+    let (code, said) = fixture.cutover(APPLY);
     assert_eq!(code, 6, "a person has to say it: {said}");
     assert!(said.contains("nobody knows whether the task was done"), "{said}");
     assert!(said.contains("cutover confirm plan.yaml task/slow --not-done"), "{said}");
-    assert!(is_gone(&bed, "child"), "its child is killed with it");
-    let (code, said) = bed.cutover(&["confirm", "plan.yaml", "task/slow", "--not-done"]);
+    assert!(is_gone(&fixture, "child"), "its child is killed with it");
+    let (code, said) = fixture.cutover(&["confirm", "plan.yaml", "task/slow", "--not-done"]);
     assert_eq!(code, 0, "{said}");
-    script(&bed, "slow", "echo twice >>ran");
-    let (code, said) = bed.cutover(APPLY);
+    script(&fixture, "slow", "echo twice >>ran");
+    let (code, said) = fixture.cutover(APPLY);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(fs::read_to_string(bed.dir().join("ran")).expect("it ran"), "once\ntwice\n");
+    assert_eq!(fs::read_to_string(fixture.dir().join("ran")).expect("it ran"), "once\ntwice\n");
 
     let task = "{ name: slow, run: [ sh, slow ], within: 2s, check: [ test, -e, ran ] }";
-    let bed = with_tasks(&[task], &[], "");
-    script(&bed, "slow", slow);
-    let (code, said) = bed.cutover(APPLY);
+    let fixture = with_tasks(&[task], &[], "");
+    script(&fixture, "slow", slow);
+    let (code, said) = fixture.cutover(APPLY);
     assert_eq!(code, 0, "the check has found it done: {said}");
-    assert_eq!(fs::read_to_string(bed.dir().join("ran")).expect("it ran"), "once\n");
+    assert_eq!(fs::read_to_string(fixture.dir().join("ran")).expect("it ran"), "once\n");
 }
 
 /// A process that dies leaves its command behind: it is looked for when its time is over, and not run
@@ -104,33 +104,33 @@ fn a_command_that_takes_too_long_is_killed_and_looked_for() {
 #[test]
 fn killed_in_the_middle_of_a_command() {
     let task = "{ name: copy, run: [ sh, copy ], within: 6s, check: [ grep, -q, done, ran ] }";
-    let bed = with_tasks(&[task], &[], "");
-    script(&bed, "copy", "echo begun >>ran; sleep 3; echo done >>ran");
-    fs::write(bed.dir().join("ran"), "").expect("a file");
-    let mut child = bed.spawn(APPLY);
-    until(&bed, &mut child, "begun task/copy");
+    let fixture = with_tasks(&[task], &[], "");
+    script(&fixture, "copy", "echo begun >>ran; sleep 3; echo done >>ran");
+    fs::write(fixture.dir().join("ran"), "").expect("a file");
+    let mut child = fixture.spawn(APPLY);
+    until(&fixture, &mut child, "begun task/copy");
     sleep(Duration::from_millis(300));
     child.kill().expect("SIGKILL can be sent");
     child.wait().expect("a child");
-    let (code, said) = bed.cutover(APPLY);
+    let (code, said) = fixture.cutover(APPLY);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(fs::read_to_string(bed.dir().join("ran")).expect("it ran"), "begun\ndone\n");
-    assert_eq!(bed.served(), end_state());
+    assert_eq!(fs::read_to_string(fixture.dir().join("ran")).expect("it ran"), "begun\ndone\n");
+    assert_eq!(fixture.served(), end_state());
 }
 
 /// A command that says no halts the run, and is run again when somebody has seen to it.
 #[test]
 fn a_command_that_fails_halts_and_is_run_again() {
-    let bed = with_tasks(&["{ name: copy, run: [ sh, copy ] }"], &[], "");
-    script(&bed, "copy", "echo 'the disk is full'; exit 3");
-    let (code, said) = bed.cutover(APPLY);
+    let fixture = with_tasks(&["{ name: copy, run: [ sh, copy ] }"], &[], "");
+    script(&fixture, "copy", "echo 'the disk is full'; exit 3");
+    let (code, said) = fixture.cutover(APPLY);
     assert_eq!(code, 5, "{said}");
     assert!(
         said.contains("the task has failed") && said.contains("code 3: the disk is full"),
         "{said}"
     );
-    script(&bed, "copy", "exit 0");
-    let (code, said) = bed.cutover(APPLY);
+    script(&fixture, "copy", "exit 0");
+    let (code, said) = fixture.cutover(APPLY);
     assert_eq!(code, 0, "{said}");
 }
 
@@ -138,33 +138,39 @@ fn a_command_that_fails_halts_and_is_run_again() {
 #[test]
 fn people_say_when_their_work_is_done() {
     let tell = "{ name: tell, manual: \"Tell everybody\" }";
-    let bed = with_tasks(
+    let fixture = with_tasks(
         &[tell],
         &["{ name: look, manual: \"Look at it\", check: [ test, -e, seen ] }"],
         "",
     );
-    let (code, said) = bed.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
     assert!(
         code == 4 && said.contains("task/tell waits for a person: Tell everybody"),
         "{code}: {said}"
     );
-    let mut child =
-        bed.command(APPLY).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    until(&bed, &mut child, "wait_ended wait/publish/acme.test/mx/A");
+    let mut child = fixture
+        .command(APPLY)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    until(&fixture, &mut child, "wait_ended wait/publish/acme.test/mx/A");
     for other in ["task/look", "task/nothing", "switch/acme.test/@/MX"] {
-        let (code, said) = bed.cutover(&["confirm", "plan.yaml", other, "--reason", "so it is"]);
+        let (code, said) =
+            fixture.cutover(&["confirm", "plan.yaml", other, "--reason", "so it is"]);
         assert!(code == 2 && said.contains("cannot be confirmed now"), "{other}: {code}: {said}");
     }
-    let (code, said) = bed.cutover(&["confirm", "plan.yaml", "task/tell", "--reason", "by letter"]);
+    let (code, said) =
+        fixture.cutover(&["confirm", "plan.yaml", "task/tell", "--reason", "by letter"]);
     assert!(
         code == 0 && said.contains("passed on to the process that runs the plan"),
         "{code}: {said}"
     );
-    until(&bed, &mut child, "propagated switch/acme.test/@/MX");
-    fs::write(bed.dir().join("seen"), "").expect("a file");
+    until(&fixture, &mut child, "propagated switch/acme.test/@/MX");
+    fs::write(fixture.dir().join("seen"), "").expect("a file");
     assert_eq!(child.wait().expect("a child").code(), Some(0));
-    assert_eq!(bed.served(), end_state());
-    let (_, log) = bed.cutover(&["log", "plan.yaml"]);
+    assert_eq!(fixture.served(), end_state());
+    let (_, log) = fixture.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("task/tell: confirmed by a person: by letter"), "{log}");
     assert!(log.contains("task/look: done"), "{log}");
 }
@@ -178,35 +184,35 @@ fn tasks_are_taken_back() {
     let (one, two, three) = (task("one"), task("two"), task("three"));
     let gate = "gates:\n  after_switch: [ { probe: command, run: [ \"false\" ], delay: 4s, on_fail: rollback } ]\n";
     let never = "{ name: never, manual: \"Wait for ever\" }";
-    let bed =
+    let fixture =
         with_tasks(&[&one, "{ name: stays, run: [ \"true\" ] }"], &[&two, never, &three], gate);
-    script(&bed, "do", "echo do $1 >>ran");
-    script(&bed, "undo", "echo undo $1 >>ran");
-    let (code, said) = bed.cutover(APPLY);
+    script(&fixture, "do", "echo do $1 >>ran");
+    script(&fixture, "undo", "echo undo $1 >>ran");
+    let (code, said) = fixture.cutover(APPLY);
     assert!(code == 5 && said.contains("rolled back: gate/after-switch/command"), "{code}: {said}");
-    let ran = || fs::read_to_string(bed.dir().join("ran")).expect("they ran");
+    let ran = || fs::read_to_string(fixture.dir().join("ran")).expect("they ran");
     assert_eq!(ran(), "do one\ndo two\nundo two\n");
     let to_start = ["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];
     // What has no `undo` a person takes back, or sees that it may stay; and the run waits for that.
-    let mut child = bed.spawn(&to_start);
+    let mut child = fixture.spawn(&to_start);
     let waits = "waits for a person: by hand: `stays` was done and has no `undo`";
-    while !bed.cutover(&["status", "plan.yaml"]).1.contains(waits) {
+    while !fixture.cutover(&["status", "plan.yaml"]).1.contains(waits) {
         assert_eq!(child.try_wait().expect("the child can be waited for"), None);
     }
     let (code, said) =
-        bed.cutover(&["confirm", "plan.yaml", "back/task/stays", "--reason", "it may stay"]);
+        fixture.cutover(&["confirm", "plan.yaml", "back/task/stays", "--reason", "it may stay"]);
     assert_eq!(code, 0, "{said}");
     assert!(child.wait().expect("the child can be waited for").success());
     assert_eq!(ran(), "do one\ndo two\nundo two\nundo one\n", "each once");
-    let (code, said) = bed.cutover(&to_start);
+    let (code, said) = fixture.cutover(&to_start);
     assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
-    let zone: Vec<String> = bed.served().concat();
+    let zone: Vec<String> = fixture.served().concat();
     assert!(zone.contains(&"acme.test. 6 IN MX 10 mail.acme.test.".to_owned()), "{zone:?}");
 }
 
 /// The zone when mail is led back.
-fn is_back(bed: &Bed) -> bool {
-    bed.served().concat().iter().any(|line| line.ends_with(" IN MX 10 mail.acme.test."))
+fn is_back(fixture: &BindFixture) -> bool {
+    fixture.served().concat().iter().any(|line| line.ends_with(" IN MX 10 mail.acme.test."))
 }
 
 /// Trials, line 54: an undo that hangs or fails keeps nobody's mail; one that is to be first does.
@@ -216,30 +222,30 @@ fn mail_is_led_back_before_programs_run() {
     let task = |more: &str| {
         format!("{{ name: copy, run: [ \"true\" ], undo: [ sh, undo ], within: 30s{more} }}")
     };
-    let bed = with_tasks(&[], &[&task("")], gate);
-    script(&bed, "undo", "echo undone >>ran; exit 1");
-    let (code, said) = bed.cutover(APPLY);
+    let fixture = with_tasks(&[], &[&task("")], gate);
+    script(&fixture, "undo", "echo undone >>ran; exit 1");
+    let (code, said) = fixture.cutover(APPLY);
     assert!(code == 5 && said.contains("back/task/copy"), "{code}: {said}");
-    assert!(bed.dir().join("ran").exists(), "{said}");
-    assert!(is_back(&bed), "the undo has failed, and mail is led back: {said}");
-    let bed = with_tasks(&[], &[&task(", undo_first: true")], gate);
-    script(&bed, "undo", "echo undone >>ran; exit 1");
-    let (code, said) = bed.cutover(APPLY);
+    assert!(fixture.dir().join("ran").exists(), "{said}");
+    assert!(is_back(&fixture), "the undo has failed, and mail is led back: {said}");
+    let fixture = with_tasks(&[], &[&task(", undo_first: true")], gate);
+    script(&fixture, "undo", "echo undone >>ran; exit 1");
+    let (code, said) = fixture.cutover(APPLY);
     assert!(code == 5 && said.contains("back/task/copy"), "{code}: {said}");
-    assert!(!is_back(&bed), "the plan wants it undone first: {said}");
+    assert!(!is_back(&fixture), "the plan wants it undone first: {said}");
 }
 
 /// A program that is not there says so, and nothing behind it is begun.
 #[test]
 fn a_program_that_is_not_there_fails() {
-    let bed = with_tasks(&["{ name: copy, run: [ ./no-such-program ] }"], &[], "");
-    let (code, said) = bed.cutover(APPLY);
+    let fixture = with_tasks(&["{ name: copy, run: [ ./no-such-program ] }"], &[], "");
+    let (code, said) = fixture.cutover(APPLY);
     assert!(
         code == 5 && said.contains("halted at task/copy: the task has failed"),
         "{code}: {said}"
     );
     assert!(said.contains("`./no-such-program` cannot be run"), "{said}");
     // It was not run, so nobody has to say whether it was done.
-    let (code, said) = bed.cutover(&["confirm", "plan.yaml", "task/copy", "--not-done"]);
+    let (code, said) = fixture.cutover(&["confirm", "plan.yaml", "task/copy", "--not-done"]);
     assert!(code == 2, "{code}: {said}");
 }

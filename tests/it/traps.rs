@@ -11,7 +11,7 @@ use std::process::Command;
 
 use cutover::proof::Findings;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::proof::Case;
 
 /// How many traps there are.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::lab::{Bind, Server, loopback};
 
 const DONE: i32 = 0;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::bed::Bed;
+use crate::bind_fixture::BindFixture;
 use crate::gates::journals;
 use crate::lab::{Unbound, sleep};
 use crate::run::kind;
@@ -23,23 +23,23 @@ const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
 
 /// A bed whose plan was changed: each line that has the first text has the second in its place, and
 /// more lines stand at its end.
-fn bed(changed: &[(&str, &str)], more: &str) -> Bed {
-    let bed = Bed::bind();
-    edit(&bed, changed, more);
-    bed
+fn fixture(changed: &[(&str, &str)], more: &str) -> BindFixture {
+    let fixture = BindFixture::bind();
+    edit(&fixture, changed, more);
+    fixture
 }
 
-fn edit(bed: &Bed, changed: &[(&str, &str)], more: &str) {
-    let mut plan = fs::read_to_string(bed.plan()).expect("the plan");
+fn edit(fixture: &BindFixture, changed: &[(&str, &str)], more: &str) {
+    let mut plan = fs::read_to_string(fixture.plan()).expect("the plan");
     for (from, to) in changed {
         assert!(plan.contains(from), "{from}");
         plan = plan.replace(from, to);
     }
-    fs::write(bed.plan(), format!("{plan}{more}")).expect("it is written");
+    fs::write(fixture.plan(), format!("{plan}{more}")).expect("it is written");
 }
 
-fn script(bed: &Bed, name: &str, text: &str) {
-    fs::write(bed.dir().join(name), text).expect("a script");
+fn script(fixture: &BindFixture, name: &str, text: &str) {
+    fs::write(fixture.dir().join(name), text).expect("a script");
 }
 
 /// When each event came about for the first time, by kind and step.
@@ -53,8 +53,8 @@ fn first(journal: &[Value]) -> BTreeMap<String, DateTime<Utc>> {
 }
 
 /// Waits until the newest run has an entry of this kind and step.
-fn until(bed: &Bed, child: &mut Child, wanted: &str) {
-    let has = || journals(bed).last().is_some_and(|run| run.iter().any(|e| kind(e) == wanted));
+fn until(fixture: &BindFixture, child: &mut Child, wanted: &str) {
+    let has = || journals(fixture).last().is_some_and(|run| run.iter().any(|e| kind(e) == wanted));
     while !has() {
         assert_eq!(child.try_wait().expect("a child"), None, "{wanted}");
         sleep(Duration::from_millis(5));
@@ -86,17 +86,17 @@ fn copies_have_their_place_on_both_ways() {
     - { name: copy-late, run: [ sh, log, late ], undo: [ sh, log, undo-late ] }
   way_back: [ { name: copy-back, run: [ sh, log, back ] } ]
 ";
-    let bed = bed(&by, tasks);
-    script(&bed, "log", "echo $1 >>ran; test ! -e no-$1");
-    script(&bed, "no-late", "");
-    let (code, text) = bed.cutover(APPLY);
+    let fixture = fixture(&by, tasks);
+    script(&fixture, "log", "echo $1 >>ran; test ! -e no-$1");
+    script(&fixture, "no-late", "");
+    let (code, text) = fixture.cutover(APPLY);
     assert!(code == HALTED && text.contains("halted at task/copy-late"), "{code}: {text}");
-    fs::remove_file(bed.dir().join("no-late")).expect("the copy can be made now");
-    let (code, text) = bed.cutover(APPLY);
+    fs::remove_file(fixture.dir().join("no-late")).expect("the copy can be made now");
+    let (code, text) = fixture.cutover(APPLY);
     assert_eq!(code, DONE, "{text}");
-    let ran = || fs::read_to_string(bed.dir().join("ran")).expect("they ran");
+    let ran = || fs::read_to_string(fixture.dir().join("ran")).expect("they ran");
     assert_eq!(ran(), "tell\nlook\nlate\nlate\n");
-    let at = first(&journals(&bed)[0]);
+    let at = first(&journals(&fixture)[0]);
     let switched = at["propagated switch/acme.test/@/MX"];
     // The TTL of 2 s, a second of margin, and one for resolvers that keep records too long.
     assert!(at["begun task/copy-late"] - switched >= chrono::TimeDelta::seconds(4));
@@ -111,18 +111,18 @@ fn copies_have_their_place_on_both_ways() {
         assert!(at[before] <= at[after], "{before}, {after}: {at:?}");
     }
     // Which is what the verdict says.
-    let (_, text) = bed.cutover(&["show", ".cutover/two-domains/0001/artifact.json"]);
+    let (_, text) = fixture.cutover(&["show", ".cutover/two-domains/0001/artifact.json"]);
     assert!(text.contains("from the end of `task/copy-late` on"), "{text}");
 
     let gate = "gates:
   after_switch: [ { probe: command, run: [ \"false\" ], delay: 1s, on_fail: rollback } ]
 ";
-    let bed = self::bed(&by, &format!("{tasks}{gate}"));
-    script(&bed, "log", "echo $1 >>ran");
-    let (code, text) = bed.cutover(APPLY);
+    let fixture = self::fixture(&by, &format!("{tasks}{gate}"));
+    script(&fixture, "log", "echo $1 >>ran");
+    let (code, text) = fixture.cutover(APPLY);
     assert!(code == HALTED && text.contains("rolled back: "), "{code}: {text}");
-    assert_eq!(fs::read_to_string(bed.dir().join("ran")).expect("it ran"), "back\n");
-    let at = first(&journals(&bed)[1]);
+    assert_eq!(fs::read_to_string(fixture.dir().join("ran")).expect("it ran"), "back\n");
+    let at = first(&journals(&fixture)[1]);
     let led_back = at["propagated back/switch/acme.test/@/MX"];
     assert!(at["begun task/copy-back"] - led_back >= chrono::TimeDelta::seconds(3), "{at:?}");
 }
@@ -151,18 +151,18 @@ fn facts_by_tasks_are_checked() {
     ] {
         let line =
             format!("  - {{ fact: synced, host: old, {line}, reason: a last copy is made }}");
-        let (code, text) = bed(&[(SYNCED, &line)], tasks).cutover(&["check", "plan.yaml"]);
+        let (code, text) = fixture(&[(SYNCED, &line)], tasks).cutover(&["check", "plan.yaml"]);
         assert!(code == USAGE && text.contains(wanted), "{code}: {text}");
     }
     // Too early, it is no last copy: nothing that the plan could wait for comes before it.
     let line = "  - { fact: synced, host: old, by: task/copy, reason: a last copy is made }";
     let tasks = "tasks: { before_switch: [ { name: copy, run: [ \"true\" ] } ] }\n";
-    let (code, text) = bed(&[(SYNCED, line)], tasks).cutover(&["plan", "plan.yaml"]);
+    let (code, text) = fixture(&[(SYNCED, line)], tasks).cutover(&["plan", "plan.yaml"]);
     assert!(code == 3 && text.contains("one-mailbox is broken"), "{code}: {text}");
 }
 
-fn found(bed: &Bed, gate: &str) -> Vec<String> {
-    let entries = journals(bed).remove(0).into_iter();
+fn found(fixture: &BindFixture, gate: &str) -> Vec<String> {
+    let entries = journals(fixture).remove(0).into_iter();
     let probed = entries.filter_map(|entry| Some(entry["event"].get("probed")?.clone()));
     let mine = probed.filter(|probed| probed["step"] == gate);
     mine.map(|probed| probed["finding"].as_str().expect("a word").to_owned()).collect()
@@ -172,23 +172,23 @@ fn found(bed: &Bed, gate: &str) -> Vec<String> {
 /// asked until that is over, and fails nobody.
 #[test]
 fn a_resolver_that_keeps_records_too_long_has_its_time() {
-    let bed = Bed::bind();
-    let unbound = Unbound::before(&bed.primary, "cache-min-ttl: 6");
+    let fixture = BindFixture::bind();
+    let unbound = Unbound::before(&fixture.primary, "cache-min-ttl: 6");
     let gate = format!(
         "gates: {{ after_switch: [ {{ probe: seen, resolvers: [ \"{}\" ], every: 1s }} ] }}\n\
          tasks: {{ before_switch: [ {{ name: fill, run: [ sh, fill ] }} ] }}\n",
         unbound.addresses()[0]
     );
-    edit(&bed, &[("overrun: 1s", "overrun: 9s")], &gate);
+    edit(&fixture, &[("overrun: 1s", "overrun: 9s")], &gate);
     // It takes the records that are there before the switch, once their TTLs have been lowered.
     script(
-        &bed,
+        &fixture,
         "fill",
         "until grep -q 'propagated.*lower/acme.test/@/MX' .cutover/two-domains/0001/journal.jsonl; do :; done",
     );
-    let mut child = bed.command(APPLY);
+    let mut child = fixture.command(APPLY);
     let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    while !journals(&bed)
+    while !journals(&fixture)
         .last()
         .is_some_and(|run| run.iter().any(|entry| kind(entry) == "begun switch/acme.test/@/MX"))
     {
@@ -196,7 +196,7 @@ fn a_resolver_that_keeps_records_too_long_has_its_time() {
         assert_eq!(child.try_wait().expect("a child"), None);
     }
     assert_eq!(child.wait().expect("a child").code(), Some(DONE));
-    let found = found(&bed, "gate/after-switch/seen");
+    let found = found(&fixture, "gate/after-switch/seen");
     let (last, before) = found.split_last().expect("it was asked");
     assert_eq!(last, "pass", "{found:?}");
     assert!(!before.is_empty() && before.iter().all(|one| one == "inconclusive"), "{found:?}");
@@ -209,15 +209,15 @@ fn a_command_is_asked_when_everybody_can_have_come_over() {
     let gate = |more: &str| {
         format!("gates: {{ after_switch: [ {{ probe: command, run: [ \"true\" ]{more} }} ] }}\n")
     };
-    let bed = self::bed(&[], &gate(""));
-    let (code, text) = bed.cutover(APPLY);
+    let fixture = self::fixture(&[], &gate(""));
+    let (code, text) = fixture.cutover(APPLY);
     assert!(code == DONE && !text.contains("asked-early"), "{code}: {text}");
-    let at = first(&journals(&bed)[0]);
+    let at = first(&journals(&fixture)[0]);
     let (switched, asked) =
         (at["propagated switch/acme.test/@/MX"], at["probed gate/after-switch/command"]);
     assert!(asked - switched >= chrono::TimeDelta::seconds(3), "the TTL, and a second of margin");
-    let bed = self::bed(&[], &gate(", delay: 1s"));
-    let (code, text) = bed.cutover(&["plan", "--full", "plan.yaml"]);
+    let fixture = self::fixture(&[], &gate(", delay: 1s"));
+    let (code, text) = fixture.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, DONE, "{text}");
     let wanted =
         "it probes 1s after the switch, but caches may send everybody to the old side for 3s";
@@ -244,25 +244,25 @@ fn exit_codes_have_meanings_and_a_breakdown_has_none() {
         let gate = format!(
             "gates: {{ before_switch: [ {{ probe: command, run: [ {run} ], unanswered_limit: 0{more} }} ] }}\n"
         );
-        let bed = bed(&[], &gate);
-        script(&bed, "broken", python);
+        let fixture = fixture(&[], &gate);
+        script(&fixture, "broken", python);
         let wanted = "probed gate/before-switch/command";
-        let mut child = bed.spawn(APPLY);
-        until(&bed, &mut child, wanted);
+        let mut child = fixture.spawn(APPLY);
+        until(&fixture, &mut child, wanted);
         child.kill().and_then(|()| child.wait()).expect("it can be ended");
-        assert_eq!(found(&bed, "gate/before-switch/command"), [finding], "{run}{more}");
+        assert_eq!(found(&fixture, "gate/before-switch/command"), [finding], "{run}{more}");
     }
     let twice = "gates: { before_switch: [ { probe: command, run: [ x ], exits: { pass: [ 4 ], fail: [ 4 ] } } ] }\n";
-    let (code, text) = bed(&[], twice).cutover(&["check", "plan.yaml"]);
+    let (code, text) = fixture(&[], twice).cutover(&["check", "plan.yaml"]);
     assert!(code == USAGE && text.contains("an exit code has two meanings"), "{code}: {text}");
     // The check of a task that breaks down does not say that the task was not done.
     let task = "tasks: { before_switch: [ { name: copy, run: [ sh, copy ], check: [ python3, broken ] } ] }\n";
-    let bed = bed(&[], task);
-    script(&bed, "broken", python);
-    script(&bed, "copy", "echo copied >>ran");
-    let (code, text) = bed.cutover(APPLY);
+    let fixture = fixture(&[], task);
+    script(&fixture, "broken", python);
+    script(&fixture, "copy", "echo copied >>ran");
+    let (code, text) = fixture.cutover(APPLY);
     assert!(code == NEEDS_PERSON && text.contains("its check ended with code 1"), "{code}: {text}");
-    assert!(!bed.dir().join("ran").exists(), "nobody knows whether it was done");
+    assert!(!fixture.dir().join("ran").exists(), "nobody knows whether it was done");
 }
 
 /// Line 60: a halted run that is applied again and again, as cron does, has one halt in its journal, and
@@ -272,37 +272,40 @@ fn a_halt_is_written_down_and_told_once() {
     let gate = "gates: { before_switch: [ { probe: command, run: [ test, -e, ready ] } ] }
 notify: [ { at: [ halted ], mail: { server: \"127.0.0.1:1\", tls: none, from: a@acme.test, to: [ b@acme.test ] } } ]
 ";
-    let bed = bed(&[], gate);
-    let told = |bed: &Bed| {
-        let entries = &journals(bed)[0];
+    let fixture = fixture(&[], gate);
+    let told = |fixture: &BindFixture| {
+        let entries = &journals(fixture)[0];
         let of = |wanted: &str| entries.iter().filter(|e| kind(e).starts_with(wanted)).count();
         (of("halted"), of("told"), entries.len())
     };
-    let (code, text) = bed.cutover(APPLY);
+    let (code, text) = fixture.cutover(APPLY);
     assert_eq!(code, HALTED, "{text}");
-    let (halts, tells, entries) = told(&bed);
+    let (halts, tells, entries) = told(&fixture);
     assert_eq!((halts, tells), (1, 1));
     for _ in 0..8 {
-        let (code, text) = bed.cutover(APPLY);
+        let (code, text) = fixture.cutover(APPLY);
         assert!(code == HALTED && text.contains("halted at gate/before-switch/command"), "{text}");
     }
-    assert_eq!(told(&bed), (1, 1, entries));
-    let (_, log) = bed.cutover(&["log", "plan.yaml"]);
+    assert_eq!(told(&fixture), (1, 1, entries));
+    let (_, log) = fixture.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("notify of `halted` at gate/before-switch/command"), "{log}");
-    fs::write(bed.dir().join("ready"), "").expect("a file");
+    fs::write(fixture.dir().join("ready"), "").expect("a file");
     // Drift is a halt like any other.
-    bed.primary.nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
+    fixture
+        .primary
+        .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
     for _ in 0..4 {
-        let (code, text) = bed.cutover(APPLY);
+        let (code, text) = fixture.cutover(APPLY);
         assert!(code == HALTED && text.contains("MX 20 mx.acme.test."), "{code}: {text}");
     }
-    let (halts, tells, entries) = told(&bed);
+    let (halts, tells, entries) = told(&fixture);
     assert_eq!((halts, tells), (2, 2));
-    let (code, _) = bed.cutover(APPLY);
-    assert_eq!((code, told(&bed).2), (HALTED, entries));
-    bed.primary
+    let (code, _) = fixture.cutover(APPLY);
+    assert_eq!((code, told(&fixture).2), (HALTED, entries));
+    fixture
+        .primary
         .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mail.acme.test.");
-    let (code, text) = bed.cutover(APPLY);
+    let (code, text) = fixture.cutover(APPLY);
     assert_eq!(code, DONE, "{text}");
 }
 
@@ -310,15 +313,15 @@ notify: [ { at: [ halted ], mail: { server: \"127.0.0.1:1\", tls: none, from: a@
 #[test]
 fn what_a_person_has_to_say_ends_with_six() {
     let task = "tasks: { before_switch: [ { name: slow, run: [ sleep, \"60\" ], within: 1s } ] }\n";
-    let bed = bed(&[], task);
+    let fixture = fixture(&[], task);
     for args in [APPLY, &["status", "plan.yaml", "--exit-code"]] {
-        let (code, text) = bed.cutover(args);
+        let (code, text) = fixture.cutover(args);
         assert_eq!(code, NEEDS_PERSON, "{text}");
     }
     let confirm = ["confirm", "plan.yaml", "task/slow", "--reason", "it was quick enough"];
-    let (code, text) = bed.cutover(&confirm);
+    let (code, text) = fixture.cutover(&confirm);
     assert_eq!(code, DONE, "{text}");
-    let (code, text) = bed.cutover(APPLY);
+    let (code, text) = fixture.cutover(APPLY);
     assert_eq!(code, DONE, "{text}");
 }
 
@@ -331,10 +334,10 @@ gates:
     - { probe: command, run: [ sh, -c, \"until test -e go; do sleep 0.1; done\" ], delay: 1s }
     - { probe: served, every: 1s, for: 5s }
 ";
-    let bed = bed(&[], more);
-    let mut child = bed.spawn(APPLY);
+    let fixture = fixture(&[], more);
+    let mut child = fixture.spawn(APPLY);
     let of = |wanted: &str| {
-        journals(&bed).first().map_or(0, |run| run.iter().filter(|e| kind(e) == wanted).count())
+        journals(&fixture).first().map_or(0, |run| run.iter().filter(|e| kind(e) == wanted).count())
     };
     // The gate passes when it is told to, and it is told when all else has come to its end.
     while of("did task/next") == 0 || of("probed gate/after-switch/served") < 6 {
@@ -342,7 +345,7 @@ gates:
         sleep(Duration::from_millis(20));
     }
     assert_eq!(of("probed gate/after-switch/command"), 0, "the others came first");
-    fs::write(bed.dir().join("go"), "").expect("a file can be written");
+    fs::write(fixture.dir().join("go"), "").expect("a file can be written");
     assert_eq!(child.wait().expect("a child").code(), Some(DONE));
 }
 
@@ -351,20 +354,20 @@ gates:
 fn a_process_that_waits_is_told_to_go_back() {
     let task = "tasks: { after_switch: [ { name: wait, manual: \"Wait for ever\" } ] }\n";
     for waits in [true, false] {
-        let bed = bed(&[], task);
-        let mut child = bed.spawn(APPLY);
-        until(&bed, &mut child, "propagated switch/acme.test/@/MX");
+        let fixture = fixture(&[], task);
+        let mut child = fixture.spawn(APPLY);
+        until(&fixture, &mut child, "propagated switch/acme.test/@/MX");
         let mut args = vec!["rollback", "plan.yaml", "--to", "before-switch", "--auto-approve"];
         args.extend(waits.then_some("--wait"));
-        let (code, text) = bed.cutover(&args);
+        let (code, text) = fixture.cutover(&args);
         assert!(text.contains("was told to roll back to `before-switch`"), "{text}");
         assert_eq!(code, if waits { DONE } else { WAITING }, "{text}");
         let ended = child.wait().expect("a child").code();
         assert_eq!(ended, Some(HALTED), "whoever has applied it learns that it went back");
-        let zone = bed.served().concat();
+        let zone = fixture.served().concat();
         assert!(zone.contains(&"acme.test. 2 IN MX 10 mail.acme.test.".to_owned()), "{zone:?}");
-        assert_eq!(journals(&bed).len(), 2);
-        let (code, text) = bed.cutover(APPLY);
+        assert_eq!(journals(&fixture).len(), 2);
+        let (code, text) = fixture.cutover(APPLY);
         assert!(code == HALTED && text.contains("--again"), "{code}: {text}");
     }
 }
@@ -377,27 +380,27 @@ fn a_task_that_runs_holds_no_way_back_up() {
     let gate = "gates: { after_switch: [ { probe: command, run: [ \"false\" ], delay: 1s, on_fail: rollback } ] }\n";
     for by_gate in [true, false] {
         let more = if by_gate { format!("{task}{gate}") } else { task.to_owned() };
-        let bed = bed(&[], &more);
-        let mut child = bed.spawn(APPLY);
-        until(&bed, &mut child, "begun task/relay");
+        let fixture = fixture(&[], &more);
+        let mut child = fixture.spawn(APPLY);
+        until(&fixture, &mut child, "begun task/relay");
         if !by_gate {
             let args =
                 ["rollback", "plan.yaml", "--to", "before-switch", "--auto-approve", "--wait"];
-            let (code, text) = bed.cutover(&args);
+            let (code, text) = fixture.cutover(&args);
             assert_eq!(code, DONE, "{text}");
         }
         assert_eq!(child.wait().expect("a child").code(), Some(HALTED));
-        let [there, back] = &journals(&bed)[..] else { panic!("a run, and its way back") };
+        let [there, back] = &journals(&fixture)[..] else { panic!("a run, and its way back") };
         let (there, back) = (first(there), first(back));
         let turned = there["turned_back "];
         let led_back = back["written back/switch/acme.test/@/MX"];
         assert!(led_back - turned < chrono::TimeDelta::seconds(30), "{turned} to {led_back}");
         assert!(back["did back/task/relay"] > led_back, "{back:?}");
         assert_eq!(
-            fs::read_to_string(bed.dir().join("undone")).expect("it was undone"),
+            fs::read_to_string(fixture.dir().join("undone")).expect("it was undone"),
             "undone\n"
         );
-        let zone = bed.served().concat();
+        let zone = fixture.served().concat();
         assert!(zone.contains(&"acme.test. 2 IN MX 10 mail.acme.test.".to_owned()), "{zone:?}");
     }
 }
@@ -411,48 +414,48 @@ fn a_receiver_that_does_not_answer_holds_no_way_back_up() {
     let notify = format!(
         "notify: [ {{ at: [ rollback ], mail: {{ server: \"127.0.0.1:{port}\", tls: none, from: a@acme.test, to: [ b@acme.test ] }} }} ]\n"
     );
-    let bed = bed(&[], &format!("{gate}{notify}"));
-    let mut child = bed.spawn(APPLY);
+    let fixture = fixture(&[], &format!("{gate}{notify}"));
+    let mut child = fixture.spawn(APPLY);
     assert_eq!(child.wait().expect("a child").code(), Some(HALTED));
-    let [there, back] = &journals(&bed)[..] else { panic!("a run, and its way back") };
+    let [there, back] = &journals(&fixture)[..] else { panic!("a run, and its way back") };
     let (there, back) = (first(there), first(back));
     let turned = there["turned_back "];
     let told = *there.iter().find(|(key, _)| key.starts_with("told")).expect("he was told").1;
     let led_back = back["written back/switch/acme.test/@/MX"];
     assert!(led_back - turned < chrono::TimeDelta::seconds(5), "{turned} to {led_back}");
     assert!(told > led_back, "{led_back} and {told}");
-    let (_, log) = bed.cutover(&["log", "plan.yaml", "--all"]);
+    let (_, log) = fixture.cutover(&["log", "plan.yaml", "--all"]);
     assert!(log.contains("could not notify of `rollback`"), "{log}");
 }
 
 /// Line 13: within one state no two plans have open runs that change the same records.
 #[test]
 fn a_second_plan_over_the_same_records_is_refused() {
-    let bed = Bed::bind();
-    let plan = fs::read_to_string(bed.plan()).expect("the plan");
+    let fixture = BindFixture::bind();
+    let plan = fs::read_to_string(fixture.plan()).expect("the plan");
     let (head, _) = plan.split_once("hosts:").expect("a plan with hosts");
     let write = |plan: &str, record: &str| {
         let head = head.replace("name: two-domains", &format!("name: {plan}"));
         let text = format!("{head}records: [ {{ zone: acme.test, {record} }} ]\n");
-        fs::write(bed.dir().join(format!("{plan}.yaml")), text).expect("a plan");
+        fs::write(fixture.dir().join(format!("{plan}.yaml")), text).expect("a plan");
     };
     write("first", "name: www, type: A, to: [ 192.0.2.81 ], lower_ttl: 3s");
-    let (code, text) = bed.cutover(&["apply", "first.yaml", "--auto-approve"]);
+    let (code, text) = fixture.cutover(&["apply", "first.yaml", "--auto-approve"]);
     assert_eq!(code, WAITING, "{text}");
     write("other", "name: www, type: A, to: [ 192.0.2.82 ]");
     let open = "the open run of `first` changes the same records: www.acme.test. A";
-    let (code, text) = bed.cutover(&["plan", "other.yaml"]);
+    let (code, text) = fixture.cutover(&["plan", "other.yaml"]);
     assert!(code == DONE && text.contains(open), "a warning: {code}: {text}");
-    let (code, text) = bed.cutover(&["apply", "other.yaml", "--auto-approve"]);
+    let (code, text) = fixture.cutover(&["apply", "other.yaml", "--auto-approve"]);
     assert!(code == USAGE && text.contains(open), "{code}: {text}");
     write("other", "name: elsewhere, type: A, to: [ 192.0.2.82 ]");
-    let (code, text) = bed.cutover(&["apply", "other.yaml", "--wait", "--auto-approve"]);
+    let (code, text) = fixture.cutover(&["apply", "other.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, DONE, "{text}");
     // It may come when the first has come to its end.
-    let (code, text) = bed.cutover(&["apply", "first.yaml", "--wait", "--auto-approve"]);
+    let (code, text) = fixture.cutover(&["apply", "first.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, DONE, "{text}");
     write("third", "name: www, type: A, to: [ 192.0.2.82 ]");
-    let (code, text) = bed.cutover(&["apply", "third.yaml", "--wait", "--auto-approve"]);
+    let (code, text) = fixture.cutover(&["apply", "third.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, DONE, "{text}");
 }
 
@@ -460,10 +463,10 @@ fn a_second_plan_over_the_same_records_is_refused() {
 #[test]
 fn each_point_of_the_plan_is_an_occasion() {
     let notify = "notify: [ { at: [ switch, contract, release, done ], mail: { server: \"127.0.0.1:1\", tls: none, from: a@acme.test, to: [ b@acme.test ] } } ]\n";
-    let bed = bed(&[], notify);
-    let (code, text) = bed.cutover(APPLY);
+    let fixture = fixture(&[], notify);
+    let (code, text) = fixture.cutover(APPLY);
     assert_eq!(code, DONE, "{text}");
-    let (_, log) = bed.cutover(&["log", "plan.yaml"]);
+    let (_, log) = fixture.cutover(&["log", "plan.yaml"]);
     for wanted in [
         "notify of `switch` at checkpoint/before-switch",
         "notify of `contract` at checkpoint/before-contract",
@@ -477,8 +480,8 @@ fn each_point_of_the_plan_is_an_occasion() {
 /// Lines 64 and 65: a time for each point from which a run goes back, and one line for each reason.
 #[test]
 fn the_plan_says_when_senders_are_led_back_and_why_it_waits() {
-    let bed = Bed::bind();
-    let (code, text) = bed.cutover(&["plan", "--full", "plan.yaml"]);
+    let fixture = BindFixture::bind();
+    let (code, text) = fixture.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, DONE, "{text}");
     // The records are made with a TTL of 2 s, and have 6 s again in the end; a second of margin.
     assert!(text.contains("the last sender returns within 3s"), "{text}");

@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::desk::Desk;
 use crate::lab::sleep;
+use crate::zonefile_fixture::ZonefileFixture;
 
 const DONE: i32 = 0;
 const USAGE: i32 = 2;
@@ -47,18 +47,18 @@ mail A 192.0.2.10
 @ TXT \"v=spf1 ip4:192.0.2.10 -all\"
 ";
 
-fn desk() -> Desk {
-    let desk = Desk::new();
-    desk.write("plan.yaml", MOVE);
-    desk.write("zones/acme.test.zone", ZONE);
-    desk
+fn fixture() -> ZonefileFixture {
+    let fixture = ZonefileFixture::new();
+    fixture.write("plan.yaml", MOVE);
+    fixture.write("zones/acme.test.zone", ZONE);
+    fixture
 }
 
 /// Applies again and again until the command says this.
-fn applied_until(desk: &Desk, more: &[&str], said: &str) -> String {
+fn applied_until(fixture: &ZonefileFixture, more: &[&str], said: &str) -> String {
     for _ in 0..600 {
         let (ended, text) =
-            desk.cutover(&[&["apply", "plan.yaml", "--auto-approve"], more].concat());
+            fixture.cutover(&[&["apply", "plan.yaml", "--auto-approve"], more].concat());
         if text.contains(said) {
             return text;
         }
@@ -72,19 +72,19 @@ fn applied_until(desk: &Desk, more: &[&str], said: &str) -> String {
 /// asked again, what they have not said is, and `keep_old` counts from the switch.
 #[test]
 fn an_edited_plan_goes_on_with_the_move() {
-    let desk = desk();
-    applied_until(&desk, &[], "assume/switch/clients/old waits for a person");
+    let fixture = fixture();
+    applied_until(&fixture, &[], "assume/switch/clients/old waits for a person");
     for fact in ["mail", "routes_local"] {
         let step = format!("assume/switch/{fact}/old");
-        desk.ends(DONE, &["confirm", "plan.yaml", &step, "--reason", "it is so"]);
+        fixture.ends(DONE, &["confirm", "plan.yaml", &step, "--reason", "it is so"]);
     }
     // The switch is seen, and `keep_old` is waited for.
-    applied_until(&desk, &[], "(in 59m");
-    assert!(desk.zone().contains("MX 10 mx1.newmail.test."), "{}", desk.zone());
+    applied_until(&fixture, &[], "(in 59m");
+    assert!(fixture.zone().contains("MX 10 mx1.newmail.test."), "{}", fixture.zone());
     sleep(Duration::from_secs(2));
     // What the old and the new text come to, but for the seconds that have passed in between.
     let planned = || {
-        let text = desk.ends(DONE, &["plan", "plan.yaml", "--replan", "--full"]);
+        let text = fixture.ends(DONE, &["plan", "plan.yaml", "--replan", "--full"]);
         assert!(text.contains("PROVED: no mail is lost"), "{text}");
         assert!(text.contains("assume/switch/clients/old"), "nobody has said that: {text}");
         assert!(!text.contains("assume/switch/mail/old"), "somebody has said that: {text}");
@@ -95,43 +95,43 @@ fn an_edited_plan_goes_on_with_the_move() {
         );
     };
     planned();
-    desk.write("plan.yaml", format!("{MOVE}# nothing but a comment\n"));
+    fixture.write("plan.yaml", format!("{MOVE}# nothing but a comment\n"));
     planned();
     // Where it leads elsewhere, it is another move.
-    desk.write("plan.yaml", MOVE.replace("mx1.newmail.test.", "mx9.newmail.test."));
-    let (code, text) = desk.cutover(&["plan", "plan.yaml", "--replan"]);
+    fixture.write("plan.yaml", MOVE.replace("mx1.newmail.test.", "mx9.newmail.test."));
+    let (code, text) = fixture.cutover(&["plan", "plan.yaml", "--replan"]);
     assert!(code == USAGE && text.contains("which neither host of the move has"), "{code}: {text}");
 }
 
 /// Who waits says whom it waits for, with the command that says that it is done, and where the run is.
 #[test]
 fn a_process_that_waits_for_a_person_says_so() {
-    let desk = desk();
+    let fixture = fixture();
     let mut command =
-        desk.command(&["apply", "plan.yaml", "--wait", "--auto-approve", "--state", "st B"]);
-    let log = fs::File::create(desk.path("log")).expect("a file");
+        fixture.command(&["apply", "plan.yaml", "--wait", "--auto-approve", "--state", "st B"]);
+    let log = fs::File::create(fixture.path("log")).expect("a file");
     let mut child = command.stderr(log).stdout(Stdio::null()).spawn().expect("a process");
     let line = "When it is done, run `cutover confirm plan.yaml assume/switch/clients/old --reason WHY --state 'st B'`.";
-    while !desk.read("log").contains(line) {
-        assert_eq!(child.try_wait().expect("a child"), None, "{}", desk.read("log"));
+    while !fixture.read("log").contains(line) {
+        assert_eq!(child.try_wait().expect("a child"), None, "{}", fixture.read("log"));
         sleep(Duration::from_millis(20));
     }
     let confirm = |fact: &str| {
         let step = format!("assume/switch/{fact}/old");
-        desk.cutover(&["confirm", "plan.yaml", &step, "--state", "st B", "--reason", "it is so"])
+        fixture.cutover(&["confirm", "plan.yaml", &step, "--state", "st B", "--reason", "it is so"])
     };
     // The second word need not wait until the first was taken up.
     for fact in ["clients", "routes_local", "mail"] {
         let (code, text) = confirm(fact);
         assert_eq!(code, DONE, "{text}");
     }
-    let status = || desk.ends(DONE, &["status", "plan.yaml", "--state", "st B"]);
+    let status = || fixture.ends(DONE, &["status", "plan.yaml", "--state", "st B"]);
     while !status().contains("[x] assume/switch/clients/old") {
         sleep(Duration::from_millis(50));
     }
     child.kill().expect("it can be killed");
     child.wait().expect("a child");
-    let text = desk.read("log");
+    let text = fixture.read("log");
     assert_eq!(text.matches(line).count(), 1, "once: {text}");
 }
 
@@ -139,11 +139,11 @@ fn a_process_that_waits_for_a_person_says_so() {
 /// printed on the way are those that go on.
 #[test]
 fn after_a_way_back_status_says_so() {
-    let desk = desk();
+    let fixture = fixture();
     let state = ["--state", "elsewhere"];
-    applied_until(&desk, &state, "--state elsewhere`");
+    applied_until(&fixture, &state, "--state elsewhere`");
     let mut rolled =
-        desk.cutover(&["rollback", "plan.yaml", "--auto-approve", "--state", "elsewhere"]);
+        fixture.cutover(&["rollback", "plan.yaml", "--auto-approve", "--state", "elsewhere"]);
     while rolled.0 != DONE {
         assert!([WAITING, NEEDS_PERSON].contains(&rolled.0), "{rolled:?}");
         if let Some((_, rest)) =
@@ -151,41 +151,43 @@ fn after_a_way_back_status_says_so() {
         {
             let step = rest.split(' ').next().expect("a step").to_owned();
             let args = ["confirm", "plan.yaml", &step, "--reason", "so", "--state", "elsewhere"];
-            let said = desk.ends(DONE, &args);
+            let said = fixture.ends(DONE, &args);
             assert!(
                 said.contains("go on with `cutover rollback plan.yaml --state elsewhere`"),
                 "{said}"
             );
         }
         sleep(Duration::from_millis(100));
-        rolled = desk.cutover(&["rollback", "plan.yaml", "--auto-approve", "--state", "elsewhere"]);
+        rolled =
+            fixture.cutover(&["rollback", "plan.yaml", "--auto-approve", "--state", "elsewhere"]);
     }
     let status = ["status", "plan.yaml", "--exit-code", "--state", "elsewhere"];
-    desk.ends(HALTED, &status);
-    let said = desk.ends(HALTED, &["apply", "plan.yaml", "--auto-approve", "--state", "elsewhere"]);
+    fixture.ends(HALTED, &status);
+    let said =
+        fixture.ends(HALTED, &["apply", "plan.yaml", "--auto-approve", "--state", "elsewhere"]);
     assert!(said.contains("`cutover apply plan.yaml --again --state elsewhere`"), "{said}");
-    assert!(fs::exists(desk.path("elsewhere")).expect("a path"));
+    assert!(fs::exists(fixture.path("elsewhere")).expect("a path"));
 }
 
 /// A replan in the middle of a move takes for granted only what was said of this very statement, and what has
 /// had its time; until mail was led, the switch is still to come.
 #[test]
 fn a_replan_takes_for_granted_what_was_said_and_no_more() {
-    let desk = desk();
-    applied_until(&desk, &[], "assume/switch/clients/old waits for a person");
+    let fixture = fixture();
+    applied_until(&fixture, &[], "assume/switch/clients/old waits for a person");
     for fact in ["mail", "routes_local", "clients"] {
         let step = format!("assume/switch/{fact}/old");
-        desk.ends(DONE, &["confirm", "plan.yaml", &step, "--reason", "it is so"]);
+        fixture.ends(DONE, &["confirm", "plan.yaml", &step, "--reason", "it is so"]);
     }
-    applied_until(&desk, &[], "(in 59m");
+    applied_until(&fixture, &[], "(in 59m");
     sleep(Duration::from_secs(4));
     let replanned = |edit: &[(&str, &str)]| {
         let edited = edit.iter().fold(MOVE.to_owned(), |text, (from, to)| {
             assert!(text.contains(from), "{from}");
             text.replace(from, to)
         });
-        desk.write("plan.yaml", edited);
-        desk.cutover(&["plan", "plan.yaml", "--replan", "--full", "-o", "other.json"])
+        fixture.write("plan.yaml", edited);
+        fixture.cutover(&["plan", "plan.yaml", "--replan", "--full", "-o", "other.json"])
     };
     let (code, text) = replanned(&[]);
     assert!(code == DONE && !text.contains("assume/switch/mail/old"), "{text}");
@@ -209,18 +211,18 @@ fn a_replan_takes_for_granted_what_was_said_and_no_more() {
     assert!(text.contains("assume/switch/mail/old"), "{text}");
     // What was sealed to take the run's place counts on what it has done: not when that was taken back.
     replanned(&[("keep_old: 1h", "keep_old: 2h")]);
-    desk.write("plan.yaml", MOVE);
-    let mut rolled = desk.cutover(&["rollback", "plan.yaml", "--to", "start", "--auto-approve"]);
+    fixture.write("plan.yaml", MOVE);
+    let mut rolled = fixture.cutover(&["rollback", "plan.yaml", "--to", "start", "--auto-approve"]);
     while rolled.0 != DONE {
         assert!([WAITING, NEEDS_PERSON].contains(&rolled.0), "{rolled:?}");
         if let Some((_, rest)) = rolled.1.split_once("`cutover confirm plan.yaml ") {
             let step = rest.split(' ').next().expect("a step").to_owned();
-            desk.ends(DONE, &["confirm", "plan.yaml", &step, "--reason", "so"]);
+            fixture.ends(DONE, &["confirm", "plan.yaml", &step, "--reason", "so"]);
         }
         sleep(Duration::from_millis(100));
-        rolled = desk.cutover(&["rollback", "plan.yaml", "--to", "start", "--auto-approve"]);
+        rolled = fixture.cutover(&["rollback", "plan.yaml", "--to", "start", "--auto-approve"]);
     }
-    let text = desk.ends(USAGE, &["apply", "other.json", "--auto-approve"]);
+    let text = fixture.ends(USAGE, &["apply", "other.json", "--auto-approve"]);
     assert!(text.contains("which is no longer open"), "{text}");
 }
 
@@ -228,20 +230,20 @@ fn a_replan_takes_for_granted_what_was_said_and_no_more() {
 /// gates and its tasks.
 #[test]
 fn a_replan_before_mail_is_led_has_the_switch_before_it() {
-    let desk = desk();
-    desk.ends(WAITING, &["apply", "plan.yaml", "--auto-approve"]);
-    let zone = desk.zone();
+    let fixture = fixture();
+    fixture.ends(WAITING, &["apply", "plan.yaml", "--auto-approve"]);
+    let zone = fixture.zone();
     let edited = zone.replace("MX 10 mail", "MX 20 mail");
     assert_ne!(zone, edited);
-    desk.write("zones/acme.test.zone", edited);
-    let mut applied = desk.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    fixture.write("zones/acme.test.zone", edited);
+    let mut applied = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
     while applied.0 != HALTED {
         assert!([WAITING, NEEDS_PERSON].contains(&applied.0), "{applied:?}");
         sleep(Duration::from_millis(100));
-        applied = desk.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+        applied = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
     }
-    let status = desk.ends(DONE, &["status", "plan.yaml"]);
+    let status = fixture.ends(DONE, &["status", "plan.yaml"]);
     assert!(status.contains("[x] checkpoint/before-switch"), "{status}");
-    let text = desk.ends(DONE, &["plan", "plan.yaml", "--replan", "--full"]);
+    let text = fixture.ends(DONE, &["plan", "plan.yaml", "--replan", "--full"]);
     assert!(text.contains("checkpoint/before-switch"), "{text}");
 }

@@ -4,27 +4,27 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::desk::Desk;
+use crate::zonefile_fixture::ZonefileFixture;
 
 /// A desk with zones of its own: each with an SOA, an NS record, and these lines.
-pub(crate) fn desk(zones: &[(&str, &str)], plan: &str) -> Desk {
-    let desk = Desk::new();
+pub(crate) fn fixture(zones: &[(&str, &str)], plan: &str) -> ZonefileFixture {
+    let fixture = ZonefileFixture::new();
     for (zone, records) in zones {
         let head = "$TTL 300\n@ SOA ns1.name.example. hostmaster.name.example. 1 3600 600 86400 300\n\
                     @ NS ns1.name.example.\n";
-        desk.write(&format!("zones/{zone}.zone"), format!("{head}{records}"));
+        fixture.write(&format!("zones/{zone}.zone"), format!("{head}{records}"));
     }
     let head = "version: 1\nname: trial\nresolver: none\nproviders:\n  \
                 files: { type: zonefile, directory: zones, served: { assume_within: 1s } }\n";
-    desk.write("plan.yaml", format!("{head}{plan}"));
-    desk
+    fixture.write("plan.yaml", format!("{head}{plan}"));
+    fixture
 }
 
 /// The sealed artifact of the plan, and what was said.
-pub(crate) fn planned(desk: &Desk) -> (Value, String) {
-    let (code, text) = desk.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
+pub(crate) fn planned(fixture: &ZonefileFixture) -> (Value, String) {
+    let (code, text) = fixture.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
     assert_eq!(code, 0, "{text}");
-    (serde_json::from_str(&desk.read("plan.json")).expect("JSON"), text)
+    (serde_json::from_str(&fixture.read("plan.json")).expect("JSON"), text)
 }
 
 /// What each step writes, by step, name and type: `None` for what it takes away.
@@ -79,7 +79,7 @@ assume:
   - { fact: synced, host: own, from: contract, reason: a last copy is made }
 ";
 
-fn three() -> Desk {
+fn three() -> ZonefileFixture {
     let zones: Vec<(&str, String)> = [
         ("acme.test", "192.0.2.20"),
         ("acme-shop.test", "192.0.2.30"),
@@ -92,7 +92,7 @@ fn three() -> Desk {
     })
     .collect();
     let zones: Vec<(&str, &str)> = zones.iter().map(|(zone, text)| (*zone, &**text)).collect();
-    desk(&zones, THREE)
+    fixture(&zones, THREE)
 }
 
 /// Line 26: a sender and an exchange may be of some domains alone, and `{domain-dashed}` is a domain
@@ -120,10 +120,10 @@ fn domains_have_senders_and_exchanges_of_their_own() {
 /// Line 26: what a part of a host is for has to move, and each domain has an exchange.
 #[test]
 fn domains_of_a_part_are_looked_up() {
-    let desk = three();
+    let fixture = three();
     let refused = |from: &str, to: &str, said: &[&str]| {
-        desk.write("other.yaml", desk.read("plan.yaml").replacen(from, to, 1));
-        let (code, text) = desk.cutover(&["check", "other.yaml"]);
+        fixture.write("other.yaml", fixture.read("plan.yaml").replacen(from, to, 1));
+        let (code, text) = fixture.cutover(&["check", "other.yaml"]);
         assert!(code == 2 && said.iter().all(|one| text.contains(one)), "{said:?}: {text}");
     };
     let crm = "letters, domains: [ acme.test, acme.example ]";
@@ -170,8 +170,8 @@ pub(crate) const ONE_ZONE: &str = "$TTL 1\n@ MX 10 mail\n@ TXT \"v=spf1 ip4:192.
     mail A 192.0.2.10\nmx A 192.0.2.40\nwww A 192.0.2.80\n";
 
 /// One domain that moves within seconds, with more lines behind its plan.
-pub(crate) fn one(more: &str) -> Desk {
-    desk(&[("acme.test", ONE_ZONE)], &format!("{ONE}{more}"))
+pub(crate) fn one(more: &str) -> ZonefileFixture {
+    fixture(&[("acme.test", ONE_ZONE)], &format!("{ONE}{more}"))
 }
 
 fn step<'a>(artifact: &'a Value, id: &str) -> &'a Value {
@@ -194,17 +194,17 @@ fn a_task_comes_after_what_the_plan_says() {
             "{site}tasks: {{ {part}: [ {{ name: told, manual: tell people, after: {after} }} ] }}\n"
         )
     };
-    let desk = one(&tasks("before_switch", "record:site"));
-    let zone = desk.read("zones/acme.test.zone").replace("www A", "www 600 A");
-    desk.write("zones/acme.test.zone", zone);
-    let (artifact, text) = planned(&desk);
+    let fixture = one(&tasks("before_switch", "record:site"));
+    let zone = fixture.read("zones/acme.test.zone").replace("www A", "www 600 A");
+    fixture.write("zones/acme.test.zone", zone);
+    let (artifact, text) = planned(&fixture);
     // The old address is lowered, that is waited for, and so is what is cached of the short one.
     let site = begins(&artifact, "switch/acme.test/www/A");
     assert!(site > 600 && begins(&artifact, "task/told") > site, "{text}");
     let task = step(&artifact, "task/told");
     let wait = task["after"][0].as_str().expect("it comes after something");
     assert_eq!(step(&artifact, wait)["over"], "switch/acme.test/www/A", "{text}");
-    let (_, explained) = desk.cutover(&["explain", "plan.json", "task/told"]);
+    let (_, explained) = fixture.cutover(&["explain", "plan.json", "task/told"]);
     assert!(explained.contains("after: record:site"), "{explained}");
     for (part, after, said) in [
         ("before_switch", "switch", "a task in `before_switch` cannot come after `switch`"),
@@ -217,8 +217,8 @@ fn a_task_comes_after_what_the_plan_says() {
         ("before_switch", "[ expand, 1 ]", "expected text"),
     ] {
         let (code, text) = {
-            let desk = one(&tasks(part, after));
-            desk.cutover(&["check", "plan.yaml"])
+            let fixture = one(&tasks(part, after));
+            fixture.cutover(&["check", "plan.yaml"])
         };
         assert!(code == 2 && text.contains(said), "{part} {after}: {text}");
     }
@@ -232,8 +232,8 @@ fn a_task_comes_after_what_the_plan_says() {
 /// is done before.
 #[test]
 fn facts_of_people_are_asked_for() {
-    let desk = one("");
-    let (artifact, text) = planned(&desk);
+    let fixture = one("");
+    let (artifact, text) = planned(&fixture);
     let kind = |id: &str| step(&artifact, id)["kind"].clone();
     assert_eq!(kind("assume/contract/sends/own"), "task", "{text}");
     assert_eq!(kind("assume/contract/synced/own"), "task");
@@ -243,7 +243,7 @@ fn facts_of_people_are_asked_for() {
     let mut said = String::new();
     // Each wait is of a second or two.
     for _ in 0..100 {
-        let (code, text) = desk.cutover(&apply);
+        let (code, text) = fixture.cutover(&apply);
         said = text;
         if code == 6 {
             break;
@@ -252,15 +252,15 @@ fn facts_of_people_are_asked_for() {
         crate::lab::sleep(std::time::Duration::from_millis(300));
     }
     assert!(said.contains(asked), "{said}");
-    let spf = || desk.read("zones/acme.test.zone");
+    let spf = || fixture.read("zones/acme.test.zone");
     assert!(spf().contains("ip4:192.0.2.10 ip4:192.0.2.40"), "{}", spf());
     // The check of the other one is asked as long as it takes.
     let confirm = ["confirm", "plan.json", "assume/contract/sends/own", "--reason", "asked around"];
-    desk.ends(0, &confirm);
-    let (_, text) = desk.cutover(&["status", "plan.json"]);
+    fixture.ends(0, &confirm);
+    let (_, text) = fixture.cutover(&["status", "plan.json"]);
     assert!(text.contains("assume/contract/synced/own"), "{text}");
-    desk.write("copied", "");
-    desk.ends(0, &["apply", "plan.json", "--auto-approve", "--wait"]);
+    fixture.write("copied", "");
+    fixture.ends(0, &["apply", "plan.json", "--auto-approve", "--wait"]);
     assert!(spf().contains("\"v=spf1 ip4:192.0.2.40 -all\""), "{}", spf());
     for (from, to, said) in [
         (
@@ -270,8 +270,8 @@ fn facts_of_people_are_asked_for() {
         ),
         ("from: contract, check:", "from: contract, confirm: false, check:", "keep one of"),
     ] {
-        desk.write("other.yaml", desk.read("plan.yaml").replacen(from, to, 1));
-        let (code, text) = desk.cutover(&["check", "other.yaml"]);
+        fixture.write("other.yaml", fixture.read("plan.yaml").replacen(from, to, 1));
+        let (code, text) = fixture.cutover(&["check", "other.yaml"]);
         assert!(code == 2 && text.contains(said), "{text}");
     }
 }
@@ -288,27 +288,27 @@ records:
   - { zone: extra.test, name: www, type: A, to: [ 192.0.2.82 ], ttl: 20m }
 ";
 
-fn hoster() -> Desk {
+fn hoster() -> ZonefileFixture {
     let zone = "@ MX 10 mail.acme.test.\n@ TXT \"v=spf1 ip4:192.0.2.10 -all\"\nmail A 192.0.2.10\nmx A 192.0.2.40\n";
     let zones = ["acme.test", "shop.test", "extra.test"].map(|name| (name, zone));
-    let desk = desk(&zones, HOSTER);
-    std::fs::create_dir(desk.path("shared")).expect("a directory");
+    let fixture = fixture(&zones, HOSTER);
+    std::fs::create_dir(fixture.path("shared")).expect("a directory");
     let part = |from: &str, to: &str| {
         let from = ONE.find(from).expect("a part");
         ONE[from..].split(to).next().expect("a part").to_owned()
     };
     let hosts = part("hosts:", "migrate:").replace("mx.acme.test.", "\"mx.{domain}\"");
-    desk.write("shared/hosts.yaml", hosts);
-    desk.write("shared/facts.yaml", part("assume:", "\u{0}"));
-    desk.write("shared/domains.txt", "# customers\nacme.test\nshop.test   # the shop\n");
-    desk
+    fixture.write("shared/hosts.yaml", hosts);
+    fixture.write("shared/facts.yaml", part("assume:", "\u{0}"));
+    fixture.write("shared/domains.txt", "# customers\nacme.test\nshop.test   # the shop\n");
+    fixture
 }
 
 /// Line 32: hosts and facts in files, a list of domains, and what all zones have in common.
 #[test]
 fn a_plan_of_several_files() {
-    let desk = hoster();
-    let (artifact, text) = planned(&desk);
+    let fixture = hoster();
+    let (artifact, text) = planned(&fixture);
     let written = written(&artifact);
     for domain in ["acme.test", "shop.test"] {
         let key = (format!("switch/{domain}/@/MX"), format!("{domain}."));
@@ -319,17 +319,17 @@ fn a_plan_of_several_files() {
     assert_eq!(ttl("publish/extra.test/www/A"), 1200);
     // The artifact is of all files: a fact, a host or a domain that is changed makes it another one.
     for file in ["shared/hosts.yaml", "shared/facts.yaml", "shared/domains.txt"] {
-        let before = desk.read(file);
-        desk.write(file, format!("{before}\n# one more line\n"));
-        let (changed, _) = planned(&desk);
+        let before = fixture.read(file);
+        fixture.write(file, format!("{before}\n# one more line\n"));
+        let (changed, _) = planned(&fixture);
         assert_ne!(changed["plan"], artifact["plan"], "{file}");
-        desk.write(file, before);
+        fixture.write(file, before);
     }
-    assert_eq!(planned(&desk).0["digest"], artifact["digest"]);
+    assert_eq!(planned(&fixture).0["digest"], artifact["digest"]);
     // An open run is not gone on with when a file that it was made of has changed.
-    desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
-    desk.write("shared/domains.txt", "acme.test\n");
-    let (code, text) = desk.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    fixture.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    fixture.write("shared/domains.txt", "acme.test\n");
+    let (code, text) = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
     assert!(code == 2 && text.contains("the plan has changed since its run began"), "{text}");
 }
 
@@ -375,34 +375,34 @@ fn mistakes_stand_in_their_file() {
             "cannot use `shared/none.txt`",
         ),
     ] {
-        let desk = hoster();
-        desk.write(file, desk.read(file).replacen(from, to, 1));
-        let (code, text) = desk.cutover(&["check", "plan.yaml"]);
+        let fixture = hoster();
+        fixture.write(file, fixture.read(file).replacen(from, to, 1));
+        let (code, text) = fixture.cutover(&["check", "plan.yaml"]);
         assert!(code == 2 && text.contains(said), "{file} {to}: {text}");
     }
     // What stands in a default is said once, however many zones have it.
-    let desk = hoster();
-    desk.write(
+    let fixture = hoster();
+    fixture.write(
         "plan.yaml",
-        desk.read("plan.yaml").replacen("provider: files }", "provider: fils }", 1),
+        fixture.read("plan.yaml").replacen("provider: files }", "provider: fils }", 1),
     );
-    let (_, text) = desk.cutover(&["check", "plan.yaml"]);
+    let (_, text) = fixture.cutover(&["check", "plan.yaml"]);
     assert!(text.contains(": 1 problem"), "{text}");
 }
 
 /// Line 32: a plan reads nothing that lies outside of its directory.
 #[test]
 fn a_plan_reads_nothing_outside_of_its_directory() {
-    let desk = hoster();
-    std::fs::create_dir(desk.path("plans")).expect("a directory");
-    desk.write("secret.txt", "acme.test\n");
-    assert_eq!(desk.shell("ln -s ../secret.txt plans/link.txt; mkfifo plans/pipe.txt; ln -s .. plans/up; echo acme.test > plans/inside.txt; ln -s inside.txt plans/alias.txt").0, 0);
+    let fixture = hoster();
+    std::fs::create_dir(fixture.path("plans")).expect("a directory");
+    fixture.write("secret.txt", "acme.test\n");
+    assert_eq!(fixture.shell("ln -s ../secret.txt plans/link.txt; mkfifo plans/pipe.txt; ln -s .. plans/up; echo acme.test > plans/inside.txt; ln -s inside.txt plans/alias.txt").0, 0);
     let plan = |file: &str| {
-        let plan = desk
+        let plan = fixture
             .read("plan.yaml")
             .replace("include: [ shared/hosts.yaml, shared/facts.yaml ]\n", "");
-        desk.write("plans/plan.yaml", plan.replace("shared/domains.txt", file));
-        desk.cutover(&["check", "plans/plan.yaml"]).1
+        fixture.write("plans/plan.yaml", plan.replace("shared/domains.txt", file));
+        fixture.cutover(&["check", "plans/plan.yaml"]).1
     };
     for (file, said) in [
         ("../secret.txt", "without `..`"),
@@ -424,12 +424,12 @@ fn a_plan_reads_nothing_outside_of_its_directory() {
 /// an alias of the new one in one step.
 #[test]
 fn a_discovery_name_with_an_address_is_understood() {
-    let desk = Desk::quickstart();
-    let zone = desk.read("quickstart/acme.test.zone");
+    let fixture = ZonefileFixture::quickstart();
+    let zone = fixture.read("quickstart/acme.test.zone");
     let as_address = zone.replace("autodiscover IN CNAME mail", "autodiscover IN A 192.0.2.10");
     assert_ne!(zone, as_address);
-    desk.write("quickstart/acme.test.zone", &as_address);
-    let text = desk.ends(0, &["plan", "quickstart.yaml"]);
+    fixture.write("quickstart/acme.test.zone", &as_address);
+    let text = fixture.ends(0, &["plan", "quickstart.yaml"]);
     for line in [
         "PROVED: no mail is lost",
         "- autodiscover.acme.test. 86400 A 192.0.2.10",
@@ -439,10 +439,10 @@ fn a_discovery_name_with_an_address_is_understood() {
         assert!(text.contains(line), "{line}: {text}");
     }
     // Where the new host has no such name, the old one has to be taken away, and the verdict says how.
-    let plan = desk.read("quickstart.yaml");
+    let plan = fixture.read("quickstart.yaml");
     let without = plan.replace("      autodiscover: auto.host.test.\n", "");
     assert_ne!(plan, without);
-    desk.write("quickstart.yaml", &without);
-    let text = desk.ends(3, &["plan", "quickstart.yaml"]);
+    fixture.write("quickstart.yaml", &without);
+    let text = fixture.ends(3, &["plan", "quickstart.yaml"]);
     assert!(text.contains("or take it away there (`absent: true`)"), "{text}");
 }

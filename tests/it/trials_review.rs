@@ -4,49 +4,49 @@ use cutover::artifact::Artifact;
 use cutover::graph::{Step, StepId};
 use serde_json::Value;
 
-use crate::desk::Desk;
-use crate::trials_plan::{ONE, desk, one};
+use crate::trials_plan::{ONE, fixture, one};
+use crate::zonefile_fixture::ZonefileFixture;
 
 /// A desk with a plan for each zone, which changes `www` there.
-fn many() -> Desk {
+fn many() -> ZonefileFixture {
     let zone = "$TTL 1\nwww A 192.0.2.80\n";
-    let desk = desk(&[("a.test", zone), ("b.test", zone)], "");
+    let fixture = fixture(&[("a.test", zone), ("b.test", zone)], "");
     for name in ["a", "b"] {
-        let plan = desk.read("plan.yaml").replace("name: trial", &format!("name: {name}"));
+        let plan = fixture.read("plan.yaml").replace("name: trial", &format!("name: {name}"));
         let more = format!(
             "zones: {{ {name}.test: {{ provider: files }} }}\nclocks: {{ margin: 1s }}\nrecords:\n  \
              - {{ id: x, zone: {name}.test, name: www, type: A, to: [ 192.0.2.81 ] }}\n  \
              - {{ zone: {name}.test, name: new, type: A, to: [ 192.0.2.82 ], after: \"record:x\" }}\n"
         );
-        desk.write(&format!("{name}.yaml"), plan + &more);
+        fixture.write(&format!("{name}.yaml"), plan + &more);
     }
-    desk
+    fixture
 }
 
 /// Line 31: several plans are planned, reviewed and run by one command.
 #[test]
 fn several_plans_at_once() {
-    let desk = many();
-    let said = desk.ends(0, &["check", "a.yaml", "b.yaml"]);
+    let fixture = many();
+    let said = fixture.ends(0, &["check", "a.yaml", "b.yaml"]);
     assert!(said.contains("a.yaml: ok") && said.contains("b.yaml: ok"), "{said}");
-    desk.ends(0, &["plan", "a.yaml", "b.yaml", "-o", "review"]);
+    fixture.ends(0, &["plan", "a.yaml", "b.yaml", "-o", "review"]);
     for name in ["a", "b"] {
-        assert!(desk.path(&format!("review/{name}.json")).exists(), "{name}");
+        assert!(fixture.path(&format!("review/{name}.json")).exists(), "{name}");
     }
     // One that cannot be planned keeps no other back.
-    desk.write(
+    fixture.write(
         "bad.yaml",
-        desk.read("a.yaml").replace("a.test", "none.test").replace("name: a", "name: bad"),
+        fixture.read("a.yaml").replace("a.test", "none.test").replace("name: a", "name: bad"),
     );
-    let (code, text) = desk.cutover(&["plan", "bad.yaml", "b.yaml", "-o", "other"]);
-    assert!(code == 1 && desk.path("other/b.json").exists(), "{code}: {text}");
+    let (code, text) = fixture.cutover(&["plan", "bad.yaml", "b.yaml", "-o", "other"]);
+    assert!(code == 1 && fixture.path("other/b.json").exists(), "{code}: {text}");
     // Each goes as far as it can.
-    desk.ends(4, &["apply", "a.yaml", "b.yaml", "--auto-approve"]);
+    fixture.ends(4, &["apply", "a.yaml", "b.yaml", "--auto-approve"]);
     for name in ["a", "b"] {
-        let zone = desk.read(&format!("zones/{name}.test.zone"));
+        let zone = fixture.read(&format!("zones/{name}.test.zone"));
         assert!(zone.contains("192.0.2.81") && !zone.contains("192.0.2.82"), "{zone}");
     }
-    let text = desk.ends(0, &["apply", "a.yaml", "b.yaml", "--auto-approve", "--wait"]);
+    let text = fixture.ends(0, &["apply", "a.yaml", "b.yaml", "--auto-approve", "--wait"]);
     assert!(
         text.contains("matches the plan `a`") && text.contains("matches the plan `b`"),
         "{text}"
@@ -56,29 +56,29 @@ fn several_plans_at_once() {
 /// Line 31: what two plans both change is refused, with both places.
 #[test]
 fn two_plans_change_no_zone_together() {
-    let desk = many();
-    desk.write("c.yaml", desk.read("b.yaml").replace("name: b", "name: c"));
-    desk.write("d.yaml", desk.read("b.yaml").replace("b.test", "a.test"));
+    let fixture = many();
+    fixture.write("c.yaml", fixture.read("b.yaml").replace("name: b", "name: c"));
+    fixture.write("d.yaml", fixture.read("b.yaml").replace("b.test", "a.test"));
     for (args, said) in [
         (&["check", "b.yaml", "c.yaml"][..], "two plans change the zone b.test."),
         (&["plan", "b.yaml", "c.yaml"], "two plans change the zone b.test."),
         (&["apply", "b.yaml", "c.yaml", "--auto-approve"], "two plans change the zone b.test."),
         (&["check", "b.yaml", "d.yaml"], "two plans have the name `b`"),
     ] {
-        let (code, text) = desk.cutover(args);
+        let (code, text) = fixture.cutover(args);
         assert!(code == 2 && text.contains(said), "{args:?}: {text}");
         let second = args[2];
         assert!(text.contains(&format!("--> {second}:")) && text.contains("b.yaml:"), "{text}");
     }
-    let (code, _) = desk.cutover(&["plan", "b.yaml", "-o", "b.json"]);
+    let (code, _) = fixture.cutover(&["plan", "b.yaml", "-o", "b.json"]);
     assert_eq!(code, 0);
-    desk.ends(0, &["plan", "c.yaml", "-o", "c.json"]);
-    let (code, text) = desk.cutover(&["apply", "b.json", "c.json", "--auto-approve"]);
+    fixture.ends(0, &["plan", "c.yaml", "-o", "c.json"]);
+    let (code, text) = fixture.cutover(&["apply", "b.json", "c.json", "--auto-approve"]);
     assert!(code == 2 && text.contains("both change the zone b.test."), "{text}");
 }
 
 /// A hundred domains that move alike, but for the `autodiscover` record of two of them.
-fn hundred() -> Desk {
+fn hundred() -> ZonefileFixture {
     let names: Vec<String> = (0..100).map(|number| format!("d{number:03}.test")).collect();
     let key = "\"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"";
     let zone = |name: &String| {
@@ -102,7 +102,7 @@ fn hundred() -> Desk {
     let zones: Vec<(&str, &str)> =
         zones.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let facts = ONE.split("assume:").nth(1).expect("facts");
-    let desk = desk(
+    let fixture = fixture(
         &zones,
         &format!(
             "defaults: {{ zone: {{ provider: files }} }}
@@ -121,20 +121,20 @@ assume:
   - {{ fact: redirects, host: own, from: switch, reason: it passes log-ins on }}{facts}"
         ),
     );
-    desk.write("domains.txt", names.join("\n") + "\n");
-    desk
+    fixture.write("domains.txt", names.join("\n") + "\n");
+    fixture
 }
 
 /// A code that verifies each domain stays beside its SPF record, and makes no other case of it.
 #[test]
 fn what_stays_beside_a_change_makes_no_other_case() {
-    let desk = hundred();
+    let fixture = hundred();
     for number in 0..100 {
         let file = format!("zones/d{number:03}.test.zone");
-        let zone = desk.read(&file) + &format!("@ TXT \"site-verification={number:016x}\"\n");
-        desk.write(&file, zone);
+        let zone = fixture.read(&file) + &format!("@ TXT \"site-verification={number:016x}\"\n");
+        fixture.write(&file, zone);
     }
-    let text = desk.ends(0, &["plan", "plan.yaml"]);
+    let text = fixture.ends(0, &["plan", "plan.yaml"]);
     assert!(text.contains("98 zones are alike; d000.test. stands for"), "{text}");
     // The two screens, and the line that stays, of each of two zones.
     assert!(text.lines().count() <= 106, "{} lines: {text}", text.lines().count());
@@ -144,8 +144,8 @@ fn what_stays_beside_a_change_makes_no_other_case() {
 /// one is shown, and how others differ: two screens.
 #[test]
 fn a_hundred_alike_domains_are_read_on_two_screens() {
-    let desk = hundred();
-    let text = desk.ends(0, &["plan", "plan.yaml"]);
+    let fixture = hundred();
+    let text = fixture.ends(0, &["plan", "plan.yaml"]);
     let at = |words: &str| {
         let line = text.lines().position(|line| line.contains(words));
         line.unwrap_or_else(|| panic!("`{words}` is not said: {text}"))
@@ -166,7 +166,7 @@ fn a_hundred_alike_domains_are_read_on_two_screens() {
     assert!(places.is_sorted(), "{places:?}: {text}");
     // What is the same in the two that differ is not said again.
     assert!(!text.contains("d003.test. 86400 MX") && !text.contains("d050.test. 86400"), "{text}");
-    let full = desk.ends(0, &["plan", "plan.yaml", "--full"]);
+    let full = fixture.ends(0, &["plan", "plan.yaml", "--full"]);
     for number in 0..100 {
         assert!(full.contains(&format!("switch the MX records of d{number:03}.test.")), "{number}");
     }
@@ -179,9 +179,9 @@ fn a_hundred_alike_domains_are_read_on_two_screens() {
 /// Line 24: what is said of a hundred domains that are alike stands in the artifact once.
 #[test]
 fn a_hundred_alike_domains_are_sealed_in_a_megabyte() {
-    let desk = hundred();
-    desk.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
-    let text = desk.read("plan.json");
+    let fixture = hundred();
+    fixture.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
+    let text = fixture.read("plan.json");
     assert!(text.len() <= 1 << 20, "{} octets", text.len());
     let all = Artifact::decode(&text).expect("an artifact");
     for (number, graph) in all.rollback_points.iter().map(|point| &point.graph).enumerate() {
@@ -196,7 +196,7 @@ fn a_hundred_alike_domains_are_sealed_in_a_megabyte() {
     let known = |id: &StepId| all.graph.get(id).is_some();
     assert!(taken_back.into_iter().all(|(_, served)| known(served)), "each step serves one");
     assert_eq!(all.forecast.len(), all.graph.steps().len());
-    let shown = desk.ends(0, &["show", "plan.json", "--full"]);
+    let shown = fixture.ends(0, &["show", "plan.json", "--full"]);
     assert!(shown.contains("switch the MX records of d099.test."), "{shown}");
     // What is written once is sealed as all the rest is.
     let (first, at) = (text.find("\"at\": [").expect("places"), "\"at\": [");
@@ -239,15 +239,16 @@ fn shorter_clocks_are_seen_first() {
 /// Line 29: at the release too.
 #[test]
 fn what_goes_with_the_old_host_is_said_at_its_release() {
-    let desk = one("");
-    let zone = desk.read("zones/acme.test.zone");
-    desk.write(
+    let fixture = one("");
+    let zone = fixture.read("zones/acme.test.zone");
+    fixture.write(
         "zones/acme.test.zone",
         zone + "ftp CNAME mail\ncpanel A 192.0.2.10\n_caldavs._tcp SRV 0 1 443 cpanel\n",
     );
-    desk.write(
+    fixture.write(
         "plan.yaml",
-        desk.read("plan.yaml")
+        fixture
+            .read("plan.yaml")
             .replace(
                 "from: contract, check: [ test, -e, copied ]",
                 "from: contract, confirm: false",
@@ -257,7 +258,7 @@ fn what_goes_with_the_old_host_is_said_at_its_release() {
                 "from: contract, confirm: false, reason: people",
             ),
     );
-    let text = desk.ends(0, &["apply", "plan.yaml", "--auto-approve", "--wait"]);
+    let text = fixture.ends(0, &["apply", "plan.yaml", "--auto-approve", "--wait"]);
     let said = text.split("Before you switch off the old host").nth(1).expect("it is said");
     for line in [
         "mail.acme.test. A 192.0.2.10",
@@ -270,7 +271,7 @@ fn what_goes_with_the_old_host_is_said_at_its_release() {
 }
 
 /// Two zones in one plan, each with a change and another one that waits for it.
-fn two_zones(more: &str, of_b: &str) -> Desk {
+fn two_zones(more: &str, of_b: &str) -> ZonefileFixture {
     let zone = "$TTL 1\nwww A 192.0.2.80\n";
     let both: String = ["a.test", "b.test"]
         .iter()
@@ -284,38 +285,38 @@ fn two_zones(more: &str, of_b: &str) -> Desk {
         })
         .collect();
     let zones = "zones: { a.test: { provider: files }, b.test: { provider: files } }\nclocks: { margin: 1s }\n";
-    let desk = desk(
+    let fixture = fixture(
         &[("a.test", zone), ("b.test", &format!("{zone}{of_b}"))],
         &format!("{zones}records:\n{both}{more}"),
     );
-    desk.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
+    fixture.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
     // Somebody edits one of them in the meantime.
-    let drifted = desk.read("zones/a.test.zone").replace("192.0.2.80", "192.0.2.99");
-    desk.write("zones/a.test.zone", drifted);
-    desk
+    let drifted = fixture.read("zones/a.test.zone").replace("192.0.2.80", "192.0.2.99");
+    fixture.write("zones/a.test.zone", drifted);
+    fixture
 }
 
 /// Line 25: drift in one zone holds up what hangs on it, and nothing else.
 #[test]
 fn drift_in_one_zone_leaves_the_others_alone() {
-    let desk = two_zones("", "");
+    let fixture = two_zones("", "");
     let apply = ["apply", "plan.json", "--auto-approve", "--wait"];
-    let text = desk.ends(5, &apply);
+    let text = fixture.ends(5, &apply);
     assert!(text.contains("set aside") && text.contains("192.0.2.99"), "{text}");
-    let b = desk.read("zones/b.test.zone");
+    let b = fixture.read("zones/b.test.zone");
     assert!(b.contains("192.0.2.81") && b.contains("192.0.2.82"), "{b}");
-    let a = desk.read("zones/a.test.zone");
+    let a = fixture.read("zones/a.test.zone");
     assert!(a.contains("192.0.2.99") && !a.contains("192.0.2.82"), "{a}");
-    let (_, status) = desk.cutover(&["status", "plan.json"]);
+    let (_, status) = fixture.cutover(&["status", "plan.json"]);
     assert!(status.contains("halted at switch/a.test/www/A"), "{status}");
     // A run that waits ends with the worse of the two.
     let other = two_zones("", "");
     let text = other.ends(5, &["apply", "plan.json", "--auto-approve"]);
     assert!(text.contains("waiting: apply again at"), "{text}");
     // Put back, it goes on.
-    desk.write("zones/a.test.zone", a.replace("192.0.2.99", "192.0.2.80"));
-    desk.ends(0, &apply);
-    let a = desk.read("zones/a.test.zone");
+    fixture.write("zones/a.test.zone", a.replace("192.0.2.99", "192.0.2.80"));
+    fixture.ends(0, &apply);
+    let a = fixture.read("zones/a.test.zone");
     assert!(a.contains("192.0.2.81") && a.contains("192.0.2.82"), "{a}");
 }
 
@@ -324,25 +325,25 @@ fn drift_in_one_zone_leaves_the_others_alone() {
 fn what_hangs_on_a_zone_waits_for_it() {
     let lead = "home CNAME www.a.test.\n";
     for (more, of_b) in [("on_drift: halt\n", ""), ("", lead)] {
-        let desk = two_zones(more, of_b);
-        let text = desk.ends(5, &["apply", "plan.json", "--auto-approve", "--wait"]);
+        let fixture = two_zones(more, of_b);
+        let text = fixture.ends(5, &["apply", "plan.json", "--auto-approve", "--wait"]);
         assert!(!text.contains("set aside"), "{text}");
-        let b = desk.read("zones/b.test.zone");
+        let b = fixture.read("zones/b.test.zone");
         assert!(!b.contains("192.0.2.82"), "{more}{of_b}: {b}");
     }
     // The other way round nothing hangs on the zone that has drifted.
-    let desk = two_zones("", "");
-    let a = desk.read("zones/a.test.zone") + "home CNAME www.b.test.\n";
-    desk.write("zones/a.test.zone", a.replace("192.0.2.99", "192.0.2.80"));
-    desk.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
-    desk.write("zones/a.test.zone", a);
-    let text = desk.ends(5, &["apply", "plan.json", "--auto-approve", "--wait"]);
+    let fixture = two_zones("", "");
+    let a = fixture.read("zones/a.test.zone") + "home CNAME www.b.test.\n";
+    fixture.write("zones/a.test.zone", a.replace("192.0.2.99", "192.0.2.80"));
+    fixture.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
+    fixture.write("zones/a.test.zone", a);
+    let text = fixture.ends(5, &["apply", "plan.json", "--auto-approve", "--wait"]);
     assert!(
-        text.contains("set aside") && desk.read("zones/b.test.zone").contains("192.0.2.82"),
+        text.contains("set aside") && fixture.read("zones/b.test.zone").contains("192.0.2.82"),
         "{text}"
     );
     let zones =
-        serde_json::from_str::<Value>(&desk.read("plan.json")).expect("JSON")["zones"].clone();
+        serde_json::from_str::<Value>(&fixture.read("plan.json")).expect("JSON")["zones"].clone();
     let reads = |zone: &str| {
         let all = zones.as_array().expect("zones");
         all.iter().find(|one| one["name"] == zone).expect("the zone")["reads"].clone()
@@ -355,7 +356,7 @@ fn what_hangs_on_a_zone_waits_for_it() {
 #[test]
 fn fifty_thousand_records_are_a_plan() {
     let files: Vec<String> = (0..5).map(|number| format!("part{number}.yaml")).collect();
-    let desk = desk(
+    let fixture = fixture(
         &[],
         &format!(
             "include: [ {} ]\ndefaults: {{ record: {{ zone: a.test }} }}\nzones: {{ a.test: {{ provider: files }} }}\n",
@@ -366,16 +367,19 @@ fn fifty_thousand_records_are_a_plan() {
         let records = (0..10_000).map(|record| {
             format!("  - {{ name: r{number}-{record}, type: A, to: [ 192.0.2.1 ] }}\n")
         });
-        desk.write(file, format!("records:\n{}", records.collect::<String>()));
+        fixture.write(file, format!("records:\n{}", records.collect::<String>()));
     }
     let bounded = "ulimit -v 2000000; cutover check plan.yaml";
-    let (code, text) = desk.shell(bounded);
+    let (code, text) = fixture.shell(bounded);
     assert!(code == 0 && text.contains("plan.yaml: ok"), "{text}");
     let more: Vec<String> = (0..12).map(|number| format!("more{number}.yaml")).collect();
     for file in &more {
-        desk.write(file, format!("records:\n# {}\n", "x".repeat(4_000_000)));
+        fixture.write(file, format!("records:\n# {}\n", "x".repeat(4_000_000)));
     }
-    desk.write("large.yaml", desk.read("plan.yaml").replace(&files.join(", "), &more.join(", ")));
-    let (code, text) = desk.shell(&bounded.replace("plan.yaml", "large.yaml"));
+    fixture.write(
+        "large.yaml",
+        fixture.read("plan.yaml").replace(&files.join(", "), &more.join(", ")),
+    );
+    let (code, text) = fixture.shell(&bounded.replace("plan.yaml", "large.yaml"));
     assert!(code == 2 && text.contains("all files together have more than"), "{text}");
 }

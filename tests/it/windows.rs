@@ -9,7 +9,8 @@ use std::time::Duration;
 use cutover::artifact::Artifact;
 use cutover::calendar::window::{SEARCH_MAX, Windows};
 use cutover::calendar::{Timestamp, later};
-use cutover::engine::poll::{Next, Pause, poll};
+use cutover::engine::next::{Next, Pause};
+use cutover::engine::poll::poll;
 use cutover::engine::view::RunView;
 use cutover::engine::{IllegalEvent, Memory, RunState, replay};
 use cutover::graph::{MovePoint, Primitive, StepId};
@@ -20,7 +21,7 @@ use cutover::world::{DriveOutcome, Patience, drive};
 use futures_util::FutureExt;
 use tempfile::TempDir;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::engine::{Ended, live, resumed, served_by};
 use crate::storm::{Faults, Storm};
 
@@ -30,7 +31,7 @@ const HOLIDAYS: &str = "  freeze: [ \"2026-12-20..2027-01-06 Europe/Berlin\" ]\n
 const SEEDS: u64 = 60;
 
 /// The quick start with more keys under `migrate:`, in a directory of its own.
-fn desk(keys: &str) -> TempDir {
+fn plan_dir(keys: &str) -> TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
     fs::create_dir(dir.path().join("quickstart")).expect("a directory");
@@ -50,7 +51,7 @@ fn cutover(dir: &TempDir, args: &[&str]) -> (i32, String) {
 }
 
 fn sealed(keys: &str) -> String {
-    let (code, text) = cutover(&desk(keys), &["plan", "plan.yaml", "--format", "json"]);
+    let (code, text) = cutover(&plan_dir(keys), &["plan", "plan.yaml", "--format", "json"]);
     assert_eq!(code, 0, "{text}");
     text
 }
@@ -101,7 +102,7 @@ fn a_plan_takes_windows_as_open() {
     assert_eq!(artifact().forecast, without.forecast);
     assert_eq!(artifact().graph.without_windows(), without.graph);
     let shown =
-        cutover(&desk(&format!("{SATURDAY}{HOLIDAYS}")), &["plan", "--full", "plan.yaml"]).1;
+        cutover(&plan_dir(&format!("{SATURDAY}{HOLIDAYS}")), &["plan", "--full", "plan.yaml"]).1;
     let (_, step) = shown.split_once("everything is ready for the switch").expect("a step");
     let lines: Vec<&str> = step.lines().skip(1).take(5).map(str::trim).collect();
     insta::assert_snapshot!(lines.join("\n"));
@@ -268,7 +269,7 @@ fn what_does_not_open_is_looked_at_again() {
 
 #[test]
 fn a_plan_is_shown_on_the_calendar() {
-    let dir = desk(&format!("{SATURDAY}{HOLIDAYS}"));
+    let dir = plan_dir(&format!("{SATURDAY}{HOLIDAYS}"));
     assert_eq!(cutover(&dir, &["plan", "plan.yaml", "-o", "plan.json"]).0, 0);
     let plain = cutover(&dir, &["show", "plan.json"]).1;
     let on_calendar = |start: &str| {

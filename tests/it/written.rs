@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 use crate::ground::{Ground, Kind};
 use crate::lab::{Bind, Pdns, PdnsZone};
 

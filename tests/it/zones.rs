@@ -121,7 +121,7 @@ fn octodns_reads_a_dump_as_it_was_meant() {
     std::fs::write(dir.path().join("acme.test.yaml"), &yaml).expect("a file");
     let shown = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/octodns/shown.py");
     let shown = shown.display().to_string();
-    let (read, _) = run(&crate::places::python(), &[&shown, ".", "acme.test."]);
+    let (read, _) = run(&crate::provider_matrix::python(), &[&shown, ".", "acme.test."]);
     let soa = TRICKY.lines().next().expect("an SOA");
     std::fs::write(dir.path().join("read.zone"), format!("{soa}\n{read}")).expect("a file");
     let diff = ["zone", "diff", "plan.yaml", "acme.test", "provider", "read.zone"];
@@ -222,7 +222,7 @@ fn files_from_elsewhere_are_not_included_and_not_quoted() {
         let (code, _, said) = run_in(&dir, args);
         assert_ne!(code, 0);
         assert!(said.contains("acme.test.zone:5:10"), "{said}");
-        assert!(said.contains("outside of the provider's directory"), "{said}");
+        assert!(said.contains("outside the provider's directory"), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
 }

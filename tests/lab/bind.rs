@@ -14,7 +14,8 @@ const NAMED: Program = Program {
     package: "bind9",
     port_taken: &["address in use", "addr in use"],
     zone_broken: "not loaded due to errors",
-    // The category `update` says this at debug 8, once for each message that changed the zone.
+    // At debug level 8, the category `update` logs this once for each message that changed the
+    // zone.
     updates_made: |line| usize::from(line.contains("committing update transaction")),
 };
 
@@ -22,17 +23,18 @@ const NAMED: Program = Program {
 pub(crate) struct Bind;
 
 impl Bind {
-    /// A primary for these zones: origin, and master file text. Transfers and updates want the key.
+    /// A primary for these zones, given as origin and master file. Transfers and updates need the
+    /// key.
     pub(crate) fn primary(zones: &[(&str, &str)]) -> Server {
         Self::primary_with(zones, "")
     }
 
-    /// A primary with more lines in each zone's clause.
+    /// As [`Bind::primary`], with additional lines in each zone's clause.
     pub(crate) fn primary_with(zones: &[(&str, &str)], zone_clause: &str) -> Server {
         Self::primary_with_key(zones, zone_clause, TsigKey::generate("hmac-sha256"))
     }
 
-    /// A primary with more lines in each zone's clause, and a key that was made before.
+    /// As [`Bind::primary_with`], with an existing key.
     pub(crate) fn primary_with_key(
         zones: &[(&str, &str)],
         zone_clause: &str,
@@ -41,17 +43,17 @@ impl Bind {
         Self::start(zones, zone_clause, key, None, "recursion no;")
     }
 
-    /// A primary at the `n`th loopback address and the port that others look for servers at.
+    /// A primary on port 53 of the `n`th loopback address.
     pub(crate) fn on_port_53(n: u8, zones: &[(&str, &str)], zone_clause: &str) -> Server {
         let key = TsigKey::generate("hmac-sha256");
         Self::start(zones, zone_clause, key, Some(n), "recursion no;")
     }
 
-    /// The same for zones that others hang below, `.` among them; it resolves, too: from its own
-    /// zones it follows the delegations.
+    /// As [`Bind::on_port_53`], for zones above others, such as the root. It also resolves,
+    /// following the delegations in its own zones.
     pub(crate) fn above(n: u8, zones: &[(&str, &str)]) -> Server {
         let key = TsigKey::generate("hmac-sha256");
-        // A test changes what is delegated, and wants it to count at once.
+        // Delegations that a test changes have to take effect at once.
         let recursion =
             "recursion yes; allow-recursion { any; }; max-cache-ttl 0; max-ncache-ttl 0;
   servfail-ttl 0; qname-minimization off;";
@@ -95,15 +97,15 @@ impl Bind {
         server
     }
 
-    /// A secondary for all zones of `primary`, with the same key and, if it can be, the same port.
-    /// It has each change `lag` after the primary, not before, and hardly later.
+    /// A secondary for all zones of `primary`, with the same key and, if it is free, the same port.
+    /// It has each change `lag` after the primary, never earlier and hardly later.
     pub(crate) fn secondary_of(primary: &Server, address: IpAddr, lag: Duration) -> Server {
         let zones = primary.zones().to_vec();
         let (ip, port) = (primary.addr().ip(), primary.addr().port());
         let configure = |dir: &Path, addr: SocketAddr, key: &TsigKey| {
             let mut text = options(dir, addr, key, "recursion no;");
             for (index, zone) in zones.iter().enumerate() {
-                // The refresh timers of the zone's SOA would bring changes before their time.
+                // The refresh timers of the zone's SOA would transfer changes too early.
                 let _ = writeln!(
                     text,
                     "zone \"{zone}\" {{ type secondary; file \"{index}.zone\";\n\
@@ -137,7 +139,7 @@ fn write_config(dir: &Path, text: &str) -> Vec<String> {
     ["-f", "-n", "1", "-c"].map(str::to_owned).into_iter().chain([path]).collect()
 }
 
-/// What primaries and secondaries share. Nothing is written outside of `dir`.
+/// The options of primaries and secondaries. Nothing is written outside `dir`.
 fn options(dir: &Path, addr: SocketAddr, key: &TsigKey, recursion: &str) -> String {
     let dir = dir.display();
     let (ip, port, name) = (addr.ip(), addr.port(), &key.name);

@@ -19,12 +19,13 @@ const KNOTD: Program = Program {
 pub(crate) struct Knot;
 
 impl Knot {
-    /// A primary for these zones: origin, and master file text. Transfers and updates want the key.
+    /// A primary for these zones, given as origin and master file. Transfers and updates need the
+    /// key.
     pub(crate) fn primary(zones: &[(&str, &str)]) -> Server {
         Self::primary_with_key(zones, "", TsigKey::generate("hmac-sha256"))
     }
 
-    /// A primary with more lines for each zone, and a key that was made before.
+    /// A primary with additional lines for each zone, and an existing key.
     pub(crate) fn primary_with_key(
         zones: &[(&str, &str)],
         zone_lines: &str,
@@ -102,8 +103,8 @@ zone:
     text
 }
 
-/// Knot takes the messages that wait in one go, and says how many there were before it says that
-/// it has finished. The lab's tests send one after the other, so each is one.
+/// Knot handles all waiting messages together, and logs their number before it logs that it has
+/// finished. The lab's tests send one at a time, so each line counts one.
 fn updates_made(line: &str) -> usize {
     usize::from(line.contains("DDNS, finished, serial"))
 }

@@ -1,4 +1,4 @@
-//! A secondary's lag: NOTIFY is sent by a thread of the lab, and not before it is time.
+//! A secondary's lag: a thread of the lab sends each NOTIFY after a delay.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -9,17 +9,17 @@ use super::soa;
 
 /// How often the two serials are compared. Our choice.
 const POLL: Duration = Duration::from_millis(50);
-/// How long a secondary that was told gets before it is told again. Our choice.
+/// How long to wait for a transfer before NOTIFY is sent again. Our choice.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Keeps one secondary behind its primary; ends when it is dropped.
+/// Makes a secondary lag behind its primary until this is dropped.
 pub(crate) struct Lag {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Lag {
-    /// Tells `secondary` of each change of `zones` at `primary`, `lag` after it was seen there.
+    /// Notifies `secondary` of each change of `zones`, `lag` after it was seen at `primary`.
     pub(crate) fn start(
         primary: SocketAddr,
         secondary: SocketAddr,
@@ -29,11 +29,11 @@ impl Lag {
         let (stop, stopped) = channel();
         let thread = std::thread::spawn(move || {
             while !pause(&stopped, POLL) {
-                let behind = |zone: &&String| {
+                let is_old = |zone: &&String| {
                     let newest = soa::serial(primary, zone);
                     newest.is_some() && newest != soa::serial(secondary, zone)
                 };
-                let changed: Vec<&String> = zones.iter().filter(behind).collect();
+                let changed: Vec<&String> = zones.iter().filter(is_old).collect();
                 if changed.is_empty() {
                     continue;
                 }
@@ -41,13 +41,13 @@ impl Lag {
                     return;
                 }
                 changed.iter().for_each(|zone| soa::notify(secondary, zone));
-                // The transfer takes a moment; what is told meanwhile is not lost, only later.
-                let told = AGAIN.as_millis() / POLL.as_millis();
-                for _ in 0..told {
+                // Wait for the transfer. A change meanwhile is noticed afterwards.
+                let polls = AGAIN.as_millis() / POLL.as_millis();
+                for _ in 0..polls {
                     if pause(&stopped, POLL) {
                         return;
                     }
-                    if !changed.iter().any(behind) {
+                    if !changed.iter().any(is_old) {
                         break;
                     }
                 }
@@ -57,7 +57,7 @@ impl Lag {
     }
 }
 
-/// Waits; `true` when it is over.
+/// Waits. Returns `true` if the lag was dropped.
 fn pause(stopped: &Receiver<()>, span: Duration) -> bool {
     stopped.recv_timeout(span) != Err(RecvTimeoutError::Timeout)
 }

@@ -1,20 +1,20 @@
-//! Addresses and ports of this machine that a server can listen on.
+//! Addresses and ports of this machine on which a server can listen.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Mutex;
 
-/// Ports that were given to a server of this process, so that none is given twice.
+/// Ports that were given to a server of this process, so that no port is given out twice.
 static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 /// Attempts to find a port that is free for both protocols. Our choice.
 const ATTEMPTS_MAX: usize = 100;
 
-/// The `n`th loopback address, from 1: `127.0.53.n` where the interface has it (`tests/run` gives
-/// nine to `lo`), else `127.0.0.1` for the first and `::1` for the second, if there is one.
+/// The `n`th loopback address, from 1: `127.0.53.n` if the interface has it (`tests/run` adds nine
+/// to `lo`). Otherwise `127.0.0.1` for the first, and for the second `::1` if there is one.
 ///
-/// BIND listens only on addresses that an interface really has; that any address of 127.0.0.0/8
-/// could be bound does not help. Several `n` may be the same address: the ports differ then.
+/// BIND listens only on addresses that an interface has, although any address of 127.0.0.0/8 can be
+/// bound. Several `n` may have the same address; then the ports differ.
 pub(crate) fn loopback(n: u8) -> IpAddr {
     let own = Ipv4Addr::new(127, 0, 53, n);
     if is_on_an_interface(own) {
@@ -26,7 +26,7 @@ pub(crate) fn loopback(n: u8) -> IpAddr {
     }
 }
 
-/// Whether the kernel's table of local addresses has this one as a host's.
+/// Whether the kernel's table of local addresses lists this one as a host's.
 fn is_on_an_interface(address: Ipv4Addr) -> bool {
     let table = std::fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
     let wanted = format!("|-- {address}");
@@ -45,10 +45,10 @@ fn has_ipv6_loopback() -> bool {
         || table.contains("\n00000000000000000000000000000001 ")
 }
 
-/// A port that nobody listens on at this address, by UDP and by TCP; `wish`, if that one is free.
+/// A port that is free at this address, for UDP and TCP; `wish` if that one is free.
 ///
-/// Someone else may take it before the server does: the caller looks at the server's log, and asks
-/// again.
+/// Another process may take it before the server does. The caller checks the server's log, and asks
+/// for another port.
 pub(crate) fn free_port(address: IpAddr, wish: Option<u16>) -> u16 {
     let mut taken = TAKEN.lock().expect("no holder of the lock panics");
     if let Some(port) = wish.filter(|port| is_free(SocketAddr::new(address, *port))) {

@@ -1,27 +1,26 @@
-//! The lab: real name servers for tests, started and stopped by the test that wants them.
+//! The lab: real name servers, which tests start and stop.
 //!
-//! Each [`Server`] has a temporary directory, ports and a TSIG key of its own, so any number run at
-//! once and nothing global is touched. It is killed when it is dropped, and by the kernel when the
-//! test process dies before that. Nothing here asks more than the loopback interface.
+//! Each [`Server`] has its own temporary directory, ports and TSIG key, so any number can run at once
+//! and nothing global is touched. It is killed when it is dropped, or by the kernel if the test process
+//! dies first. The lab needs no network but the loopback interface.
 //!
 //! Needs Debian's `bind9`, `bind9-dnsutils`, `knot`, `knot-dnsutils`, `pdns-server`,
-//! `pdns-backend-sqlite3`, `sqlite3`, `unbound`, `openssl` and, for clocks, `libfaketime`; a missing program is
-//! a panic that names its package. Uses
-//! the standard library and `tempfile` only.
+//! `pdns-backend-sqlite3`, `sqlite3`, `unbound`, `openssl` and, for clocks, `libfaketime`. If a program is
+//! missing, the panic names its package. Uses only the standard library and `tempfile`.
 //!
-//! A secondary made by [`Bind::secondary_of`] is never told of a change before its lag has passed:
-//! the primary sends no NOTIFY, and a thread of the lab sends it instead, when it is time.
+//! A secondary made by [`Bind::secondary_of`] gets no change before its lag has passed: the primary sends
+//! no NOTIFY, and a thread of the lab sends it later instead.
 
 #![allow(dead_code, reason = "each test binary that includes the lab uses a part of it")]
 
 mod bind;
-pub(crate) mod door;
-pub(crate) mod face;
-mod hasty;
+mod fast_clock;
+pub(crate) mod fault_proxy;
 mod knot;
 mod lag;
 mod loopback;
 mod pdns;
+pub(crate) mod published_dns;
 pub(crate) mod relay;
 mod server;
 mod soa;
@@ -31,7 +30,7 @@ mod unbound;
 #[allow(unused_imports, reason = "each test binary that includes the lab uses a part of it")]
 pub(crate) use {
     bind::Bind,
-    hasty::{Hasty, SetClock},
+    fast_clock::{FastClock, SetClock},
     knot::Knot,
     loopback::{free_port, loopback},
     pdns::{Pdns, PdnsZone},

@@ -1,4 +1,4 @@
-//! PowerDNS Authoritative: a database of its own, and zones that are made through its HTTP API.
+//! PowerDNS Authoritative, with its own database, and zones that are made through its HTTP API.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,24 +16,24 @@ const PDNS: Program = Program {
     package: "pdns-server",
     port_taken: &["Address already in use"],
     zone_broken: "Fatal error",
-    // It says so only after it has answered: see `Pdns::updates_made`.
+    // It logs this only after it has answered: see `Pdns::updates_made`.
     updates_made: |_| 0,
 };
 
-/// Where Debian has the tables of an empty database.
+/// Where Debian keeps the schema of an empty database.
 const SCHEMA: &str = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql";
 
-/// How long one request may take. Our choice: a large zone takes seconds.
+/// Time limit of a request. Our choice: a large zone takes seconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// A zone that a server begins with.
+/// A zone with which a server starts.
 #[derive(Clone, Copy)]
 pub(crate) struct PdnsZone<'a> {
     /// The zone's name, without a trailing dot.
     pub(crate) origin: &'a str,
     /// `Native`, `Master` and so on.
     pub(crate) kind: &'a str,
-    /// Its records, as text of a master file.
+    /// Its records, as a master file.
     pub(crate) master_file: &'a str,
 }
 
@@ -42,12 +42,12 @@ pub(crate) struct Pdns {
     server: Server,
     api: SocketAddr,
     api_key: String,
-    /// The serials of the zones when they were new.
+    /// The serials of the zones at the start.
     first_serials: BTreeMap<String, Option<u32>>,
 }
 
 impl Pdns {
-    /// A server with these zones: origin, and master file text.
+    /// A server with these zones, given as origin and master file.
     pub(crate) fn primary(zones: &[(&str, &str)]) -> Self {
         let zones: Vec<PdnsZone<'_>> = zones
             .iter()
@@ -56,9 +56,9 @@ impl Pdns {
         Self::start(&zones, "")
     }
 
-    /// A server with these zones and more lines of configuration.
+    /// A server with these zones and additional lines of configuration.
     pub(crate) fn start(zones: &[PdnsZone<'_>], more: &str) -> Self {
-        // The secret of a TSIG key is as good a secret as any.
+        // The secret of a TSIG key serves as API key.
         let api_key = TsigKey::generate("hmac-sha256").secret;
         let address = loopback(1);
         let api = Cell::new(SocketAddr::new(address, 0));
@@ -68,7 +68,7 @@ impl Pdns {
             made.set(0);
             configured(dir, addr, api.get(), &api_key, more)
         };
-        // Called until the API listens, and then once for all zones.
+        // Called until the API listens, then makes all zones.
         let prepare = || {
             while let Some(zone) = zones.get(made.get()) {
                 let Some((status, said)) =
@@ -76,12 +76,12 @@ impl Pdns {
                 else {
                     return false;
                 };
-                assert_eq!(status, 201, "the zone {} is not made: {said}", zone.origin);
+                assert_eq!(status, 201, "the zone {} was not made: {said}", zone.origin);
                 made.set(made.get() + 1);
             }
             exchange(api.get(), &api_key, "GET", "", "").is_some()
         };
-        // Copies have nothing to serve before they have asked their primary.
+        // Secondary zones serve nothing until they have transferred.
         let is_own = |zone: &&PdnsZone<'_>| zone.kind != "Slave";
         let server = Server::start(&Plan {
             program: &PDNS,
@@ -98,17 +98,17 @@ impl Pdns {
         Self { server, api, api_key, first_serials }
     }
 
-    /// Where it answers questions, by UDP and by TCP.
+    /// Its address for queries, by UDP and TCP.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.server.addr()
     }
 
-    /// The address of its API, as a plan has it.
+    /// The URL of its API, as in a plan.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.api)
     }
 
-    /// Where its API listens.
+    /// The address of its API.
     pub(crate) fn api(&self) -> SocketAddr {
         self.api
     }
@@ -118,12 +118,12 @@ impl Pdns {
         &self.api_key
     }
 
-    /// The process.
+    /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.server.pid()
     }
 
-    /// Its directory, removed with it.
+    /// Its directory, which is removed with it.
     pub(crate) fn dir(&self) -> &Path {
         self.server.dir()
     }
@@ -133,8 +133,8 @@ impl Pdns {
         self.server.log()
     }
 
-    /// How many requests have changed a zone: for each the server counts the serial on by one,
-    /// unless the request itself sets it or the zone counts in another way.
+    /// The number of requests that changed a zone. The server increases the serial by one for each,
+    /// unless the request sets it or the zone uses another scheme.
     pub(crate) fn updates_made(&self, zone: &str) -> u32 {
         let first = self.first_serials.get(zone).copied().flatten();
         match (first, self.serial(zone)) {
@@ -148,7 +148,7 @@ impl Pdns {
         self.server.serial(zone)
     }
 
-    /// What `dig` prints when it asks this server.
+    /// The output of `dig` for this server.
     pub(crate) fn dig(&self, args: &[&str]) -> String {
         let mut command = tool("dig", "bind9-dnsutils");
         command.arg(format!("@{}", self.addr().ip()));
@@ -163,28 +163,29 @@ impl Pdns {
         text
     }
 
-    /// One request to the API as a colleague would make it: status and body.
+    /// Sends a request to the API, as another user. Returns status and body.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let answer = exchange(self.api, &self.api_key, method, path, body);
         answer
             .unwrap_or_else(|| panic!("no answer to {method} {path}:\n{}", self.server.log_tail()))
     }
 
-    /// Makes one more zone. Panics where the server says no.
+    /// Makes another zone. Panics if the server refuses.
     pub(crate) fn make(&self, zone: &PdnsZone<'_>) {
         let (status, said) = self.request("POST", "/zones", &creation(zone));
-        assert_eq!(status, 201, "the zone {} is not made: {said}", zone.origin);
+        assert_eq!(status, 201, "the zone {} was not made: {said}", zone.origin);
     }
 
-    /// A colleague's edit: the RRsets of a PATCH, in JSON. Panics where the server says no.
+    /// Edits a zone as another user, with the RRsets of a PATCH, in JSON. Panics if the server
+    /// refuses.
     pub(crate) fn patch(&self, zone: &str, rrsets: &str) {
         let body = format!("{{\"rrsets\":[{rrsets}]}}");
         let (status, said) = self.request("PATCH", &format!("/zones/{zone}."), &body);
         assert_eq!(status, 204, "{rrsets}: {said}\n{}", self.server.log_tail());
     }
 
-    /// Records that somebody puts into the database past the server: `owner ttl type content`, the
-    /// content as PowerDNS has it and whatever it is.
+    /// Inserts records into the database, bypassing the server, as `owner ttl type content`. The
+    /// content is in PowerDNS's form and not checked.
     pub(crate) fn insert(&self, zone: &str, lines: &[&str]) {
         let text = |word: &str| word.replace('\'', "''");
         let mut sql = "PRAGMA busy_timeout=5000;\n".to_owned();
@@ -208,7 +209,7 @@ impl Pdns {
     }
 }
 
-/// Writes the configuration and an empty database; gives the arguments.
+/// Writes the configuration and an empty database. Returns the arguments.
 fn configured(
     dir: &Path,
     addr: SocketAddr,
@@ -228,8 +229,7 @@ fn configured(
         IpAddr::V4(_) => "127.0.0.0/8",
         IpAddr::V6(_) => "::1",
     };
-    // Caches of any length would hide changes; and it is told to ask nobody on the internet
-    // whether it is up to date.
+    // Caches would hide changes. The check for updates would query the internet.
     let text = format!(
         "launch=gsqlite3
 gsqlite3-database={database}
@@ -277,7 +277,7 @@ security-poll-suffix=
 fn creation(zone: &PdnsZone<'_>) -> String {
     let PdnsZone { origin, kind, master_file } = zone;
     match *kind {
-        // A primary where nobody listens.
+        // A primary that does not listen.
         "Slave" => {
             format!("{{\"name\":\"{origin}.\",\"kind\":\"{kind}\",\"masters\":[\"127.0.0.9\"]}}")
         }
@@ -305,8 +305,8 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// One request, and status and body of its answer; `None` while nobody listens. PowerDNS closes
-/// the connection after each.
+/// Sends a request and returns status and body; `None` while nothing listens. PowerDNS closes the
+/// connection after each request.
 fn exchange(
     api: SocketAddr,
     api_key: &str,

@@ -1,5 +1,5 @@
-//! A relay before a real server that decides of each request what becomes of it, and a listener
-//! that answers whatever it is told to. Both live as long as the process.
+//! A relay in front of a real server that injects faults into requests, and a listener that answers
+//! with fixed messages. Both live as long as the process.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,32 +9,33 @@ use std::time::Duration;
 
 use super::server::sleep;
 
-/// What becomes of a request.
+/// What the relay does with a request.
 pub(crate) enum Fate {
-    /// The server gets it, and its answer is passed on.
+    /// The server gets it, and the client its answer.
     Pass,
-    /// Nobody gets it, and the connection is closed.
+    /// The connection is closed, and the server does not get it.
     Lose,
-    /// The server gets it, and the connection is closed in place of an answer.
+    /// The server gets it, and the connection is closed before the answer.
     LoseAnswer,
-    /// The server gets it this much later, even when nobody waits for the answer any more.
+    /// The server gets it after this delay, even if the client has stopped waiting.
     LateRequest(Duration),
-    /// The server gets it, and its answer is passed on this much later.
+    /// The server gets it at once, and the client its answer after this delay.
     LateAnswer(Duration),
-    /// Nobody gets it, and this is the answer. An identifier of DNS is put in.
+    /// The client gets this answer, with the request's DNS identifier inserted. The server does not
+    /// get the request.
     Answer(Vec<u8>),
 }
 
-/// What is spoken over a TCP connection.
+/// The protocol of a TCP connection.
 #[derive(Clone, Copy)]
 pub(crate) enum Protocol {
-    /// DNS (RFC 1035 §4.2.2): any number of requests a connection, and of answers a request.
+    /// DNS (RFC 1035 §4.2.2): any number of requests per connection, and of answers per request.
     Dns,
-    /// HTTP/1: one request a connection.
+    /// HTTP/1: one request per connection.
     Http,
 }
 
-/// A relay before this server; `fate` sees each request before the server does.
+/// A relay in front of this server. `fate` decides about each request before the server sees it.
 pub(crate) fn before(
     server: SocketAddr,
     protocol: Protocol,
@@ -76,8 +77,9 @@ fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     address
 }
 
-/// Serves a connection until one side closes it. What is passed goes through one connection of its
-/// own; what is meddled with has another, whose answer is awaited whatever the client does.
+/// Serves a connection until one side closes it. Requests that pass unchanged share one connection
+/// to the server. Each of the others has its own, on which the answer is awaited whatever the
+/// client does.
 fn serve(
     mut client: TcpStream,
     server: SocketAddr,
@@ -88,7 +90,7 @@ fn serve(
     let (mut from, mut to) = (upstream.try_clone()?, client.try_clone()?);
     let copying = spawn(move || {
         let _ = std::io::copy(&mut from, &mut to);
-        // An HTTP server ends its answer so.
+        // An HTTP server ends its answer by closing the connection.
         let _ = to.shutdown(Shutdown::Write);
     });
     while let Some(request) = protocol.read(&mut client) {
@@ -96,16 +98,16 @@ fn serve(
             Fate::Pass => protocol.write(&mut upstream, &request)?,
             Fate::Lose => break,
             Fate::LoseAnswer => {
-                protocol.asked(server, &request)?;
+                protocol.exchange(server, &request)?;
                 break;
             }
             Fate::LateRequest(late) => {
                 sleep(late);
-                let answer = protocol.asked(server, &request)?;
+                let answer = protocol.exchange(server, &request)?;
                 protocol.write(&mut client, &answer)?;
             }
             Fate::LateAnswer(late) => {
-                let answer = protocol.asked(server, &request)?;
+                let answer = protocol.exchange(server, &request)?;
                 sleep(late);
                 protocol.write(&mut client, &answer)?;
             }
@@ -122,7 +124,7 @@ fn serve(
 }
 
 impl Protocol {
-    /// A whole message, without its length in front of it; nothing at the end.
+    /// Reads a whole message, without its length prefix; `None` at the end.
     fn read(self, stream: &mut TcpStream) -> Option<Vec<u8>> {
         match self {
             Self::Dns => {
@@ -172,8 +174,8 @@ impl Protocol {
         self.write(stream, &answer)
     }
 
-    /// What the server answers: its first message, or until it closes the connection.
-    fn asked(self, server: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    /// The server's answer: its first message, or everything until it closes the connection.
+    fn exchange(self, server: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
         let mut upstream = TcpStream::connect(server)?;
         self.write(&mut upstream, request)?;
         match self {

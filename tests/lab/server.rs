@@ -1,4 +1,4 @@
-//! A running name server: started, waited for, asked, edited and stopped.
+//! A running name server: starting, waiting, querying, editing and stopping.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -17,9 +17,9 @@ use super::soa;
 
 /// How long a server may take to serve its zones. Our choice: they take under a second.
 const READY_WITHIN: Duration = Duration::from_secs(10);
-/// How often a server that is not ready is asked again. Our choice.
+/// How often a server that is not ready is tried again. Our choice.
 const READY_POLL: Duration = Duration::from_millis(20);
-/// Starts of a server whose port was taken by someone else in between. Our choice.
+/// Maximum starts of a server whose port was taken by another process meanwhile. Our choice.
 const STARTS_MAX: usize = 5;
 /// How much of a log is shown when something fails. Our choice.
 const LOG_TAIL_LINES: usize = 40;
@@ -31,12 +31,12 @@ pub(crate) struct TsigKey {
     pub(crate) name: String,
     /// `hmac-sha256` and so on.
     pub(crate) algorithm: &'static str,
-    /// In base64.
+    /// The secret, in base64.
     pub(crate) secret: String,
 }
 
 impl TsigKey {
-    /// A new key with a secret of its own.
+    /// A key with a new secret.
     pub(crate) fn generate(algorithm: &'static str) -> Self {
         let mut octets = [0_u8; 32];
         let mut random = std::fs::File::open("/dev/urandom").expect("the system has randomness");
@@ -51,56 +51,56 @@ impl TsigKey {
     }
 }
 
-/// Which program, and what it says in its log.
+/// A server program, and the lines of its log that matter.
 pub(crate) struct Program {
     /// The program's name.
     pub(crate) name: &'static str,
-    /// Debian's package with it.
+    /// The Debian package that contains it.
     pub(crate) package: &'static str,
-    /// What the log holds when the port was already taken.
+    /// The log's line if the port was already taken.
     pub(crate) port_taken: &'static [&'static str],
-    /// What the log holds when a zone will never be served.
+    /// The log's line if a zone will never be served.
     pub(crate) zone_broken: &'static str,
-    /// How many dynamic updates a line of the log says were made.
+    /// The number of dynamic updates that a line of the log reports as made.
     pub(crate) updates_made: fn(&str) -> usize,
 }
 
-/// What a server is started with, before it has a port.
+/// How to start a server, before it has a port.
 pub(crate) struct Plan<'a> {
     /// The program.
     pub(crate) program: &'static Program,
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) address: IpAddr,
-    /// The port, if that one is free.
+    /// The port, if it is free.
     pub(crate) port_wish: Option<u16>,
     /// Its key.
     pub(crate) key: TsigKey,
     /// The zones that it has to serve before it is ready.
     pub(crate) zones: Vec<String>,
-    /// Writes the configuration into the directory, and gives the arguments.
+    /// Writes the configuration into the directory, and returns the arguments.
     pub(crate) configure: &'a dyn Fn(&Path, SocketAddr, &TsigKey) -> Vec<String>,
-    /// Does what has to be done once it runs and before it can be ready; `true` when it is done.
-    /// It is called until then. A server that reads its zones from files needs nothing.
+    /// Prepares the running server, and returns `true` when that is done. It is called until then.
+    /// A server that reads its zones from files needs no preparation.
     pub(crate) prepare: &'a dyn Fn() -> bool,
 }
 
 /// A name server of the lab. It is killed when this is dropped.
 pub(crate) struct Server {
     program: &'static Program,
-    // Ends before the server that it talks to.
+    // Dropped before the server that it talks to.
     pub(super) lag: Option<Lag>,
     child: Child,
     addr: SocketAddr,
     key: TsigKey,
     zones: Vec<String>,
-    // Removed when the server is gone.
+    // Removed after the server has ended.
     dir: TempDir,
 }
 
 impl Server {
     /// Starts a server and waits until it serves its zones.
     ///
-    /// Panics with the end of the server's log where it does not.
+    /// Panics with the end of the server's log if it does not.
     pub(crate) fn start(plan: &Plan<'_>) -> Self {
         for _ in 0..STARTS_MAX {
             let mut server = Self::spawn(plan);
@@ -133,7 +133,8 @@ impl Server {
     fn wait_ready(&mut self, prepare: &dyn Fn() -> bool) -> Result<(), NotReady> {
         let polls = READY_WITHIN.as_millis() / READY_POLL.as_millis();
         for _ in 0..polls {
-            // Another server may answer at this port, so the log is read before the answer counts.
+            // A different server may answer at this port, so check the log before the answer
+            // counts.
             let is_prepared = prepare();
             let ready = is_prepared && self.zones.iter().all(|zone| self.serial(zone).is_some());
             let ended = self.child.try_wait().expect("a child can be waited for").is_some();
@@ -150,7 +151,7 @@ impl Server {
         Err(NotReady::Never)
     }
 
-    /// Where it listens, by UDP and by TCP.
+    /// Its address, for UDP and TCP.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -170,17 +171,17 @@ impl Server {
         &self.zones
     }
 
-    /// The process.
+    /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its directory, removed with it.
+    /// Its directory, which is removed with it.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// Everything that it has logged, the file of what it wrote to standard error last.
+    /// Its whole log, with its standard error last.
     pub(crate) fn log(&self) -> String {
         let mut text = String::new();
         for file in ["server.log", "update.log", "stderr.log"] {
@@ -190,8 +191,8 @@ impl Server {
         text
     }
 
-    /// How many dynamic updates have changed a zone, by the server's own log: one for each message
-    /// that changed something, none for one that was refused or changed nothing.
+    /// The number of dynamic updates that changed a zone, by the server's own log. A message that
+    /// was refused or changed nothing does not count.
     pub(crate) fn updates_made(&self) -> usize {
         self.log().lines().map(self.program.updates_made).sum()
     }
@@ -201,7 +202,7 @@ impl Server {
         soa::serial(self.addr, zone)
     }
 
-    /// Waits until it serves this serial; panics after `within`.
+    /// Waits until it serves this serial. Panics after `within`.
     pub(crate) fn wait_serial(&self, zone: &str, serial: u32, within: Duration) {
         for _ in 0..within.as_millis() / READY_POLL.as_millis() {
             if self.serial(zone) == Some(serial) {
@@ -212,7 +213,7 @@ impl Server {
         panic!("{zone} has no serial {serial} within {within:?}:\n{}", self.log_tail())
     }
 
-    /// What `dig` prints when it asks this server, with the server's key.
+    /// The output of `dig` for this server, with the server's key.
     pub(crate) fn dig(&self, args: &[&str]) -> String {
         let mut command = tool("dig", "bind9-dnsutils");
         command.arg("-k").arg(self.key_file()).arg(format!("@{}", self.addr.ip()));
@@ -220,8 +221,7 @@ impl Server {
         output(command, "")
     }
 
-    /// Waits until `dig` shows this word; panics where it does not as long as a server may take to
-    /// serve its zones.
+    /// Waits until `dig` shows this text. Panics after the time in which a server has to be ready.
     pub(crate) fn wait_shown(&self, args: &[&str], word: &str) {
         let mut shown = String::new();
         for _ in 0..READY_WITHIN.as_millis() / READY_POLL.as_millis() {
@@ -241,9 +241,10 @@ impl Server {
         text
     }
 
-    /// Makes a colleague's edit: a script of `nsupdate` without `server`, `key` and `send`.
+    /// Edits a zone as another user, with a script of `nsupdate` without `server`, `key` and
+    /// `send`.
     ///
-    /// Panics with what `nsupdate` says where the server does not take it.
+    /// Panics with the output of `nsupdate` if the server refuses.
     pub(crate) fn nsupdate(&self, script: &str) {
         let mut command = tool("nsupdate", "bind9-dnsutils");
         command.arg("-v").arg("-k").arg(self.key_file());
@@ -280,11 +281,11 @@ enum NotReady {
     Never,
 }
 
-/// Work for the thread that starts all servers.
+/// A job for the thread that starts all servers.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The kernel's death signal comes when the *thread* that started a child ends, so all children
-/// are started by one thread that lives as long as the process: tests may share a server.
+/// The kernel sends the death signal when the *thread* that started a child ends. So a thread that
+/// lives as long as the process starts all children, because tests may share a server.
 static STARTER: LazyLock<Sender<Job>> = LazyLock::new(|| {
     let (sender, jobs) = channel::<Job>();
     std::thread::spawn(move || jobs.into_iter().for_each(|job| job()));
@@ -313,7 +314,7 @@ fn spawn(program: &'static Program, args: &[String], log: std::fs::File) -> Chil
     child.unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.name))
 }
 
-/// Servers live in `sbin`, which is not in everyone's path.
+/// Servers are in `sbin`, which is not in everyone's path.
 fn find(program: &str) -> Option<PathBuf> {
     let dirs = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
     dirs.iter().map(|dir| Path::new(dir).join(program)).find(|path| path.exists())
@@ -326,7 +327,7 @@ pub(super) fn tool(program: &str, package: &str) -> Command {
     )
 }
 
-/// What a tool prints, on both channels, after it read `input`.
+/// What a tool prints to both channels after it has read `input`.
 pub(super) fn output(mut command: Command, input: &str) -> String {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the tool can be started");
@@ -358,14 +359,14 @@ fn base64(octets: &[u8]) -> String {
     text
 }
 
-/// Real time: servers and networks take it.
+/// Sleeps in real time, because servers and networks need it.
 #[expect(clippy::disallowed_methods, reason = "a server is polled until it is ready")]
 pub(crate) fn sleep(span: Duration) {
     std::thread::sleep(span);
 }
 
 /// Real time, for the same reason.
-#[expect(clippy::disallowed_methods, reason = "what servers do is due at a time")]
+#[expect(clippy::disallowed_methods, reason = "the lab times what servers do")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }

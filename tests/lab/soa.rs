@@ -1,14 +1,14 @@
-//! The two messages that the lab sends by itself: an SOA query and a NOTIFY, over UDP.
+//! The two messages that the lab itself sends over UDP: an SOA query and a NOTIFY.
 //!
-//! Starting `dig` for each would cost more than the servers take to start.
+//! Starting `dig` for each would take longer than starting a server.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-/// How long to wait for one answer. Our choice; the servers are on the same machine.
+/// How long to wait for an answer. Our choice: the servers are on the same machine.
 const ANSWER_WITHIN: Duration = Duration::from_millis(250);
 
-/// The SOA serial of a zone as this server serves it with authority; `None` while it does not.
+/// The SOA serial of a zone as this server serves it authoritatively; `None` while it does not.
 pub(crate) fn serial(server: SocketAddr, zone: &str) -> Option<u32> {
     let answer = exchange(server, &message(zone, 0x0000))?;
     let authoritative = answer[2] & 0x04 != 0;
@@ -17,7 +17,7 @@ pub(crate) fn serial(server: SocketAddr, zone: &str) -> Option<u32> {
     if !(authoritative && no_error && has_answer) {
         return None;
     }
-    // Behind the question come owner, type, class, TTL, length, two names and the serial.
+    // After the question come owner, type, class, TTL, length, two names and the serial.
     let mut at = skip_name(&answer, 12)? + 4;
     at = skip_name(&answer, at)? + 10;
     at = skip_name(&answer, at)?;
@@ -26,7 +26,7 @@ pub(crate) fn serial(server: SocketAddr, zone: &str) -> Option<u32> {
     Some(u32::from_be_bytes(octets.try_into().expect("four octets")))
 }
 
-/// Tells a secondary that the zone has changed (RFC 1996 §3.7).
+/// Notifies a secondary that the zone has changed (RFC 1996 §3.7).
 pub(crate) fn notify(server: SocketAddr, zone: &str) {
     let opcode_notify_and_aa = 0x2400;
     let _ = exchange(server, &message(zone, opcode_notify_and_aa));
@@ -44,9 +44,9 @@ fn message(zone: &str, flags: u16) -> Vec<u8> {
     octets
 }
 
-/// The answer, at least a header and with the identifier of the question.
+/// The answer: at least a header, with the identifier of the question.
 fn exchange(server: SocketAddr, message: &[u8]) -> Option<Vec<u8>> {
-    // From the server's own address: a secondary takes a NOTIFY from nowhere else.
+    // Send from the primary's address: a secondary accepts NOTIFY from nowhere else.
     let socket = UdpSocket::bind((server.ip(), 0)).ok()?;
     socket.set_read_timeout(Some(ANSWER_WITHIN)).ok()?;
     socket.connect(server).ok()?;
@@ -57,7 +57,7 @@ fn exchange(server: SocketAddr, message: &[u8]) -> Option<Vec<u8>> {
     (answer.len() >= 12 && answer[..2] == message[..2]).then_some(answer)
 }
 
-/// The place behind the name that begins at `at`.
+/// The position after the name that begins at `at`.
 fn skip_name(octets: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match *octets.get(at)? {

@@ -1,10 +1,11 @@
-//! Certificates that nobody else trusts.
+//! Certificates of a private authority.
 
 use std::path::Path;
 
 use super::server::{output, tool};
 
-/// Makes an authority (`ca.pem`), and a certificate for this name that it has signed (`host.pem`, `host.key`).
+/// Makes an authority (`ca.pem`), and a certificate signed by it for this name (`host.pem`,
+/// `host.key`).
 pub(crate) fn certificate(dir: &Path, name: &str) {
     std::fs::write(dir.join("host.cnf"), format!("subjectAltName=DNS:{name}\n")).expect("a file");
     let curve = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";

@@ -1,4 +1,4 @@
-//! Unbound: a resolver that asks a server of the lab, over each transport that clients use.
+//! Unbound: a resolver that queries a server of the lab, over each transport that clients use.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -27,12 +27,12 @@ pub(crate) struct Unbound {
 }
 
 impl Unbound {
-    /// One that asks this server for its zones, with more lines in its `server:` clause, such as
-    /// `cache-min-ttl: 3600`.
+    /// A resolver that queries this server for its zones, with additional lines in its `server:`
+    /// clause, such as `cache-min-ttl: 3600`.
     pub(crate) fn before(authority: &Server, more: &str) -> Self {
         let address = loopback(1);
         let [tls, https] = [(); 2].map(|()| SocketAddr::new(address, free_port(address, None)));
-        // A resolver has no zone of its own that it could be asked for.
+        // A resolver has no zone for which the lab could query it to see that it is ready.
         let listens = Cell::new(None);
         let is_ready = || {
             let zone = authority.zones().first().expect("a zone");
@@ -58,7 +58,7 @@ impl Unbound {
         Self { server, tls, https }
     }
 
-    /// Over UDP, TCP, TLS and HTTPS, as a plan names it.
+    /// Its addresses for UDP, TCP, TLS and HTTPS, as in a plan.
     pub(crate) fn addresses(&self) -> [String; 4] {
         let (plain, tls, https) = (self.server.addr(), self.tls, self.https);
         [
@@ -69,12 +69,12 @@ impl Unbound {
         ]
     }
 
-    /// The certificate of the authority that has signed its own.
+    /// The certificate of the authority that signed its certificate.
     pub(crate) fn authority(&self) -> PathBuf {
         self.server.dir().join("ca.pem")
     }
 
-    /// Has it look something up and keep it; what `dig` shows in short form.
+    /// Makes it look up and cache a name. Returns the short output of `dig`.
     pub(crate) fn look_up(&self, name: &str, rtype: &str) -> String {
         dig(self.server.addr(), name, rtype)
     }

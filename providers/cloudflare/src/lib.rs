@@ -46,25 +46,26 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "account_id",
             FieldKind::Text,
-            "The account, where the token sees zones of one name in several.",
+            "The account. Needed if the token can see zones of the same name in several accounts.",
         ),
         ConfigField::optional(
             "plan",
             FieldKind::Choice(&["free", "pro", "business", "enterprise"]),
-            "What the zones' plan at Cloudflare is; default free. It decides how much \
-                  comes into one batch (200 or 3,500 operations), and what the smallest TTL is (60 s, \
-                  and 30 s with enterprise).",
+            "The zones' plan at Cloudflare; default free. It determines the maximum size of a \
+                  batch (200 or 3,500 operations) and the smallest TTL (60 s, and 30 s with \
+                  enterprise).",
         ),
         ConfigField::optional(
-            "unseen_nodes",
+            "anycast_margin",
             FieldKind::Duration,
-            "What is added after every server that can be asked has a change, for those of the \
-                  anycast network that cannot; default 1m.",
-        ),
+            "The time to add after every server that can be queried serves a change, for the nodes \
+                  of the anycast network that cannot be queried; default 1m.",
+        )
+        .renamed_from("unseen_nodes"),
         ConfigField::optional(
             "url",
             FieldKind::Text,
-            "Where the API is; default https://api.cloudflare.com/client/v4.",
+            "The address of the API; default https://api.cloudflare.com/client/v4.",
         ),
     ],
     findings: include_str!("../findings.json"),
@@ -78,7 +79,7 @@ struct Cloudflare {
     plan: String,
     batch_max: usize,
     ttl_min: Ttl,
-    unseen_nodes: Duration,
+    anycast_margin: Duration,
     /// What was found about zones so far; their identifiers stay the same.
     heads: KnownZones<Head>,
 }
@@ -99,10 +100,10 @@ fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> 
         "enterprise" => (limits::BATCH_PAID, limits::TTL_MIN_ENTERPRISE),
         _ => (limits::BATCH_PAID, limits::TTL_MIN),
     };
-    let unseen_nodes = *config.duration("unseen_nodes").unwrap_or(&limits::UNSEEN_NODES);
+    let anycast_margin = *config.duration("anycast_margin").unwrap_or(&limits::ANYCAST_MARGIN);
     let account = config.text("account_id").map(str::to_owned);
     let heads = KnownZones::default();
-    Ok(Box::new(Cloudflare { server, account, plan, batch_max, ttl_min, unseen_nodes, heads }))
+    Ok(Box::new(Cloudflare { server, account, plan, batch_max, ttl_min, anycast_margin, heads }))
 }
 
 impl Cloudflare {
@@ -128,7 +129,7 @@ impl Provider for Cloudflare {
                 size_of: convert::operations_of,
             },
             settle_max: limits::SETTLE_MAX,
-            unseen_nodes: self.unseen_nodes,
+            anycast_margin: self.anycast_margin,
             served_within: None,
         }
     }

@@ -45,7 +45,7 @@ pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(120);
 
 /// The time to add for nodes of the anycast network that cannot be asked. Our choice: Cloudflare
 /// speaks of five seconds.
-pub(crate) const UNSEEN_NODES: Duration = Duration::from_secs(60);
+pub(crate) const ANYCAST_MARGIN: Duration = Duration::from_secs(60);
 
 /// How long to wait if we are asked to wait without being told how long: exceeding a limit blocks
 /// for five minutes ("Rate limits").

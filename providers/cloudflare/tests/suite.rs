@@ -7,8 +7,8 @@ mod cloudflare;
 #[path = "it/common.rs"]
 #[expect(dead_code, reason = "the other tests use the rest")]
 mod common;
-#[path = "../../../tests/lab/faulty.rs"]
-mod faulty;
+#[path = "../../../tests/lab/fault_injector.rs"]
+mod fault_injector;
 #[path = "../../../tests/lab/mod.rs"]
 mod lab;
 

@@ -68,19 +68,28 @@ pub struct ConfigField {
     pub required: bool,
     /// One sentence for people, shown by editors.
     pub doc: &'static str,
+    /// The name of the key before it was renamed. Plans must use the new name; artifacts that were
+    /// sealed before keep the old one.
+    pub former: Option<&'static str>,
 }
 
 impl ConfigField {
     /// A required key.
     #[must_use]
     pub const fn required(name: &'static str, kind: FieldKind, doc: &'static str) -> Self {
-        Self { name, kind, required: true, doc }
+        Self { name, kind, required: true, doc, former: None }
     }
 
     /// An optional key.
     #[must_use]
     pub const fn optional(name: &'static str, kind: FieldKind, doc: &'static str) -> Self {
-        Self { name, kind, required: false, doc }
+        Self { name, kind, required: false, doc, former: None }
+    }
+
+    /// The same key, which had the name `former` before.
+    #[must_use]
+    pub const fn renamed_from(self, former: &'static str) -> Self {
+        Self { former: Some(former), ..self }
     }
 
     /// Reads the text that a plan has for this field. This is the only place where a text becomes a

@@ -101,11 +101,11 @@ pub struct Capabilities {
     pub gathered: Gathered,
     /// How long after a write of unknown outcome its effect can still appear.
     pub settle_max: Duration,
-    /// The time to wait after every listed authoritative address serves a change, for nodes that
-    /// cannot be asked (anycast). Zero if there are no such nodes.
-    pub unseen_nodes: Duration,
-    /// For zones whose servers cannot be asked: how long after a write the user takes it to be
-    /// served everywhere. `None`: the authoritative servers are asked.
+    /// The time to wait after every listed authoritative address serves a change, for nodes of an
+    /// anycast network that cannot be queried. Zero if there are none.
+    pub anycast_margin: Duration,
+    /// For zones whose servers cannot be queried: how long after a write the user assumes that it is
+    /// served everywhere. `None`: the authoritative servers are queried.
     pub served_within: Option<Duration>,
 }
 

@@ -95,7 +95,7 @@ impl Provider for Memory {
             types: None,
             gathered: Gathered::All,
             settle_max: Duration::ZERO,
-            unseen_nodes: Duration::ZERO,
+            anycast_margin: Duration::ZERO,
             served_within: None,
         }
     }

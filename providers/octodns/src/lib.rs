@@ -54,21 +54,22 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "python",
             FieldKind::Text,
-            "The Python that octoDNS is installed for, such as .venv/bin/python; python3 if \
-                  nothing is said.",
+            "The Python in which octoDNS is installed, such as .venv/bin/python; default \
+                  python3.",
         ),
         ConfigField::optional(
             "ttl_min",
             FieldKind::Duration,
-            "The smallest TTL that the provider takes, which octoDNS does not say.",
+            "The smallest TTL that the provider accepts, which octoDNS does not report.",
         ),
         ConfigField::optional(
-            "unseen_nodes",
+            "anycast_margin",
             FieldKind::Duration,
-            "What is added after every server that can be asked has a change, for those of an \
-                  anycast network that cannot; default 1m, and 0s for classes that \
+            "The time to add after every server that can be queried serves a change, for the nodes \
+                  of an anycast network that cannot be queried; default 1m, and 0s for classes that \
                   write to servers of your own.",
-        ),
+        )
+        .renamed_from("unseen_nodes"),
     ],
     findings: include_str!("../findings.json"),
     connect,
@@ -96,7 +97,7 @@ const WORDS_CHARS_MAX: usize = 400;
 struct OctoDns {
     class: String,
     ttl_min: Ttl,
-    unseen_nodes: Duration,
+    anycast_margin: Duration,
     bridge: Bridge,
     /// Texts that no error may contain.
     secrets: Vec<String>,
@@ -140,14 +141,14 @@ fn connect(config: &Config, base: &Path) -> Result<Box<dyn Provider>, ConfigErro
             .ok_or_else(|| ConfigError::new("ttl_min", "it is not a TTL"))
     };
     let ttl_min = config.duration("ttl_min").map_or(Ok(Ttl::ZERO), ttl)?;
-    let known = table::known(class).map(|known| known.unseen_nodes);
-    let unseen_nodes = config.duration("unseen_nodes").copied().or(known);
-    let unseen_nodes = unseen_nodes.unwrap_or(table::ANYCAST);
+    let known = table::known(class).map(|known| known.anycast_margin);
+    let anycast_margin = config.duration("anycast_margin").copied().or(known);
+    let anycast_margin = anycast_margin.unwrap_or(table::ANYCAST);
     let open = json!({ "do": "open", "class": class, "settings": settings });
     let python = config.text("python").unwrap_or("python3");
     let bridge = Bridge::new(python, base, &open);
     let class = class.to_owned();
-    Ok(Box::new(OctoDns { class, ttl_min, unseen_nodes, bridge, secrets }))
+    Ok(Box::new(OctoDns { class, ttl_min, anycast_margin, bridge, secrets }))
 }
 
 /// How far a request has got, and thus whether a change may have been made.
@@ -386,7 +387,7 @@ impl Provider for OctoDns {
             // No two RRsets change at once.
             gathered: Gathered::One,
             settle_max: SETTLE_MAX,
-            unseen_nodes: self.unseen_nodes,
+            anycast_margin: self.anycast_margin,
             served_within: None,
         }
     }

@@ -17,7 +17,7 @@ pub(crate) struct Known {
     /// The types that it reads and writes.
     pub(crate) types: &'static [RrType],
     /// The time to add for nodes that cannot be asked; zero if all servers are the user's own.
-    pub(crate) unseen_nodes: Duration,
+    pub(crate) anycast_margin: Duration,
 }
 
 /// The time to add for nodes of an anycast network. Our choice: octoDNS says nothing about them.
@@ -26,7 +26,7 @@ pub(crate) const ANYCAST: Duration = Duration::from_secs(60);
 /// Makes a row of the table.
 macro_rules! known {
     ($class:literal, $unseen:expr, $($rtype:ident)*) => {
-        Known { class: $class, types: rr_types![$($rtype)*], unseen_nodes: $unseen }
+        Known { class: $class, types: rr_types![$($rtype)*], anycast_margin: $unseen }
     };
 }
 

@@ -39,7 +39,7 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::required(
             "url",
             FieldKind::Text,
-            "Where the API listens, such as http://127.0.0.1:8081; without /api/v1.",
+            "The address of the API without /api/v1, such as http://127.0.0.1:8081.",
         ),
         ConfigField::required("api_key", FieldKind::Secret, "The server's api-key."),
         ConfigField::optional(
@@ -92,7 +92,7 @@ impl Provider for PowerDns {
                 size_of: convert::octets_of,
             },
             settle_max: limits::SETTLE_MAX,
-            unseen_nodes: std::time::Duration::ZERO,
+            anycast_margin: std::time::Duration::ZERO,
             served_within: None,
         }
     }

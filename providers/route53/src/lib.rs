@@ -38,18 +38,18 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "access_key_id",
             FieldKind::Text,
-            "An access key. Without one, credentials come as Amazon's other tools have them: from \
-                  the environment, the profile, single sign-on, or the machine's own role.",
+            "The id of an access key. Without it, credentials are found as by Amazon's other \
+                  tools: in the environment, the profile, single sign-on, or the machine's own role.",
         ),
         ConfigField::optional(
             "secret_access_key",
             FieldKind::Secret,
-            "What belongs to the access key.",
+            "The secret of the access key.",
         ),
         ConfigField::optional(
             "session_token",
             FieldKind::Secret,
-            "What belongs to the access key, where that is a temporary one.",
+            "The session token of a temporary access key.",
         ),
         ConfigField::optional(
             "profile",
@@ -59,24 +59,25 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "region",
             FieldKind::Text,
-            "The region whose endpoint is asked; default us-east-1, where all public \
-                  zones are.",
+            "The region of the endpoint; default us-east-1, where all public zones are.",
         ),
         ConfigField::optional(
             "hosted_zone_id",
             FieldKind::Text,
-            "The hosted zone, where several have one name. The provider has one zone then.",
+            "The id of the hosted zone. Needed if several have the same name. The provider then has only \
+                  this zone.",
         ),
         ConfigField::optional(
-            "unseen_nodes",
+            "anycast_margin",
             FieldKind::Duration,
-            "What is added after every server that can be asked has a change, for those of the \
-                  anycast network that cannot; default 1m.",
-        ),
+            "The time to add after every server that can be queried serves a change, for the nodes \
+                  of the anycast network that cannot be queried; default 1m.",
+        )
+        .renamed_from("unseen_nodes"),
         ConfigField::optional(
             "endpoint_url",
             FieldKind::Text,
-            "Where the API is, if elsewhere; AWS_ENDPOINT_URL is obeyed too.",
+            "The address of the API, if it is not Amazon's; AWS_ENDPOINT_URL works too.",
         ),
     ],
     findings: include_str!("../findings.json"),
@@ -86,7 +87,7 @@ pub const ADAPTER: Adapter = Adapter {
 struct Route53 {
     server: Server,
     hosted_zone_id: Option<String>,
-    unseen_nodes: Duration,
+    anycast_margin: Duration,
     /// What was found about zones so far; their identifiers stay the same.
     ids: KnownZones<String>,
 }
@@ -115,14 +116,14 @@ fn connect(config: &Config, _: &Path) -> Result<Box<dyn Provider>, ConfigError> 
     if endpoint_url.as_ref().is_some_and(|url| !is_web(url) || url.contains('@')) {
         return wrong("endpoint_url", "this is not a URL such as https://route53.amazonaws.com");
     }
-    let unseen_nodes = *config.duration("unseen_nodes").unwrap_or(&limits::UNSEEN_NODES);
+    let anycast_margin = *config.duration("anycast_margin").unwrap_or(&limits::ANYCAST_MARGIN);
     let hosted_zone_id = text("hosted_zone_id");
     let is_plain = |id: &String| !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric());
     if hosted_zone_id.as_ref().is_some_and(|id| !is_plain(id)) {
         return wrong("hosted_zone_id", "it must have only letters and digits, such as Z0123ABC");
     }
     let server = Server::new(endpoint_url, text("profile"), text("region"), keys);
-    Ok(Box::new(Route53 { server, hosted_zone_id, unseen_nodes, ids: KnownZones::default() }))
+    Ok(Box::new(Route53 { server, hosted_zone_id, anycast_margin, ids: KnownZones::default() }))
 }
 
 impl Route53 {
@@ -148,7 +149,7 @@ impl Provider for Route53 {
                 size_of: convert::chars_of,
             },
             settle_max: limits::SETTLE_MAX,
-            unseen_nodes: self.unseen_nodes,
+            anycast_margin: self.anycast_margin,
             served_within: None,
         }
     }

@@ -45,7 +45,7 @@ pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(60);
 /// The time to add for nodes of the anycast network that cannot be asked. Our choice: a change is
 /// usually in sync within 60 s (API reference, GetChange), and the adapter waits for that
 /// separately.
-pub(crate) const UNSEEN_NODES: Duration = Duration::from_secs(60);
+pub(crate) const ANYCAST_MARGIN: Duration = Duration::from_secs(60);
 
 /// The first pause between two questions whether a change is in sync. Each pause is twice as long
 /// as the one before. Our choice.

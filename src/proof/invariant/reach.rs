@@ -8,7 +8,7 @@ use crate::calendar::show_span;
 use crate::graph::MovePoint;
 use crate::model::Stage;
 use crate::model::hold::{CAP, hold};
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::pattern::{Ending, Harm, Start, What};
 
 pub(super) const ID: &str = "reach";
@@ -47,7 +47,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
                     // A name that did not exist leads nobody anywhere.
                     let Some(records) = records else { continue };
                     let lives = hold(Some(&records), zone);
-                    if lives <= longest + zone.capabilities.unseen_nodes {
+                    if lives <= longest + zone.capabilities.anycast_margin {
                         continue;
                     }
                     let harm = Harm::new(

@@ -318,12 +318,14 @@ fn check_fields(
             Some(Field { shape: Some(shape), .. }) => shape.check(value, found),
             Some(Field { shape: None, doc, .. }) => found.push(not_built_yet(name, doc, key.span)),
             None => {
+                let renamed = fields.iter().find(|field| field.former == Some(name));
                 let names = fields.iter().map(|field| field.name);
-                let guess = did_you_mean(name, names);
+                let guess = renamed.map(|field| field.name).or_else(|| did_you_mean(name, names));
                 meant.extend(guess);
-                let help = match guess {
-                    Some(guess) => format!("did you mean `{guess}`?"),
-                    None => known_keys(fields, tag),
+                let help = match (guess, renamed) {
+                    (Some(name), Some(_)) => format!("the key was renamed: write `{name}`"),
+                    (Some(guess), None) => format!("did you mean `{guess}`?"),
+                    (None, _) => known_keys(fields, tag),
                 };
                 let title = format!("unknown key {}", quoted(name));
                 found.push(Diagnostic::error(UNKNOWN_KEY, key.span, title, help));

@@ -97,7 +97,8 @@ fn connect_one(
     Ok((adapter.connect)(&config(adapter.fields, &spec.config, base, commands, secrets)?, base)?)
 }
 
-/// Converts each value to the kind of its field. A key that is not a field keeps its text.
+/// Converts each value to the kind of its field. A key that is not a field keeps its text. A key that
+/// was renamed since the artifact was sealed gets its new name.
 fn config(
     fields: &[ConfigField],
     spec: &BTreeMap<String, ConfigSpec>,
@@ -107,7 +108,7 @@ fn config(
 ) -> Result<Config, ConnectError> {
     let mut config = Config::default();
     for (key, value) in spec {
-        let field = fields.iter().find(|field| field.name == key);
+        let field = fields.iter().find(|field| field.name == key || field.former == Some(key));
         let value = match value {
             ConfigSpec::Text(text) => match field {
                 Some(field) => field.read(text)?,
@@ -130,7 +131,8 @@ fn config(
             ConfigSpec::Number(number) => ConfigValue::Number(*number),
             ConfigSpec::Bool(flag) => ConfigValue::Bool(*flag),
         };
-        config.0.insert(key.clone(), value);
+        let name = field.map_or(key.as_str(), |field| field.name);
+        config.0.insert(name.to_owned(), value);
     }
     Ok(config)
 }

@@ -1,14 +1,14 @@
-//! A fake of Cloudflare's API of DNS records, as a service behind a door of the lab.
+//! A fake of Cloudflare's API of DNS records, as a service for a proxy of the lab.
 //!
-//! It does what the API is documented to do, refusals included: records with identifiers, batches in
-//! their fixed order as one transaction with the limits of the zone's plan, TXT that is split when it
-//! is listed, pages, records that another product holds. octoDNS, lexicon and Cloudflare's own SDK
-//! are pointed at it by other tests, unchanged.
+//! It does what the API is documented to do, refusals included: records with identifiers, batches
+//! in their fixed order as one transaction with the limits of the zone's plan, TXT that is split
+//! when it is listed, pages, and records that another product holds. Other tests run octoDNS,
+//! lexicon and Cloudflare's own SDK against it, unchanged.
 //!
-//! What the zones hold can be served by a [`Face`], a lag after each change.
+//! Its zones can be served by [`PublishedDns`], a lag after each change.
 //!
-//! What it does not have: zones that are made or deleted, import, export, page rules (always none),
-//! search, and the real rate limits; tests throttle by [`super::lab::door::Mishap`].
+//! It does not have: creating and deleting zones, import, export, page rules (there are none),
+//! search, and the real rate limits; tests throttle by [`super::lab::fault_proxy::HttpFault`].
 
 #![allow(dead_code, reason = "each test binary that includes the fake uses a part of it")]
 
@@ -19,17 +19,18 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
-use super::lab::door::{Answer, Request, Service};
-use super::lab::face::Face;
-use record::{No, Record, asked_for};
+use super::lab::fault_proxy::{Answer, Request, Service};
+use super::lab::published_dns::PublishedDns;
+use record::{No, Record, request_for};
 
-/// What a page has at the most, whatever is asked for. The reference is of several minds.
+/// Maximum records of a page, whatever a request asks for. The API reference is inconsistent about
+/// it.
 const PER_PAGE_MAX: usize = 5_000;
 
-/// Octets of all TXT of a name (code 83011).
+/// Maximum octets of all TXT records of a name (code 83011).
 const TEXT_OCTETS_MAX: usize = 8_192;
 
-/// Whether the API has records of this type.
+/// Whether the API supports records of this type.
 pub(crate) fn has_type(rtype: &str) -> bool {
     record::types().any(|known| known == rtype)
 }
@@ -42,17 +43,17 @@ struct Zone {
     plan: &'static str,
     kind: &'static str,
     records: Vec<Record>,
-    /// Requests that changed something.
+    /// The number of requests that changed something.
     writes: u32,
 }
 
 #[derive(Debug, Default)]
 struct State {
     zones: Vec<Zone>,
-    /// How many identifiers there are.
+    /// The number of identifiers given out.
     ids: u64,
     per_page_max: Option<usize>,
-    /// How many more pages tell one record too many.
+    /// How many more pages report a total that is too high by one.
     lies: usize,
 }
 
@@ -60,32 +61,37 @@ struct State {
 pub(crate) struct Cloudflare {
     token: String,
     state: Mutex<State>,
-    face: Option<Face>,
+    published: Option<PublishedDns>,
 }
 
 impl Cloudflare {
-    /// A fake that knows this token, and has no zones.
+    /// A fake that accepts this token, and has no zones.
     pub(crate) fn new(token: &str) -> Arc<Self> {
-        Arc::new(Self { token: token.to_owned(), state: Mutex::default(), face: None })
+        Arc::new(Self { token: token.to_owned(), state: Mutex::default(), published: None })
     }
 
-    /// A fake whose zones are served by this.
-    pub(crate) fn with_face(token: &str, face: Face) -> Arc<Self> {
-        Arc::new(Self { token: token.to_owned(), state: Mutex::default(), face: Some(face) })
+    /// A fake whose zones are served by this server.
+    pub(crate) fn with_published_dns(token: &str, published: PublishedDns) -> Arc<Self> {
+        Arc::new(Self {
+            token: token.to_owned(),
+            state: Mutex::default(),
+            published: Some(published),
+        })
     }
 
-    /// What serves the zones.
-    pub(crate) fn face(&self) -> Option<&Face> {
-        self.face.as_ref()
+    /// The server of its zones.
+    pub(crate) fn published(&self) -> Option<&PublishedDns> {
+        self.published.as_ref()
     }
 
-    /// A zone of this plan, with records as lines `OWNER TTL IN TYPE RDATA`; one that is there by
-    /// this name goes. Panics at what the API would refuse.
+    /// Makes a zone of this plan, with records as lines `OWNER TTL IN TYPE RDATA`. It replaces a
+    /// zone of this name. Panics if the API would refuse.
     pub(crate) fn zone(&self, name: &str, plan: &'static str, lines: &[String]) {
         self.zone_of("0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f", name, plan, "full", lines);
     }
 
-    /// The same, in this account and of this kind; one of the same account goes.
+    /// As [`Cloudflare::zone`], in this account and of this kind. It replaces a zone of the same
+    /// account.
     pub(crate) fn zone_of(
         &self,
         account: &str,
@@ -101,50 +107,50 @@ impl Cloudflare {
         state.zones.push(Zone { id, name, account, plan, kind, records: Vec::new(), writes: 0 });
         let at = state.zones.len() - 1;
         for line in lines {
-            let put = state.post(at, &asked_for(line));
+            let put = state.post(at, &request_for(line));
             put.unwrap_or_else(|no| panic!("{line}: {no:?}"));
         }
     }
 
-    /// A record as somebody puts it there who works on the zone too. Panics where the API says no.
-    pub(crate) fn put(&self, zone: &str, asked: &Value) -> String {
+    /// Makes a record as another user of the zone. Panics if the API refuses.
+    pub(crate) fn put(&self, zone: &str, requested: &Value) -> String {
         let mut state = self.state();
         let at = state.place(zone);
-        let made = state.post(at, asked).unwrap_or_else(|no| panic!("{asked}: {no:?}"));
+        let made = state.post(at, requested).unwrap_or_else(|no| panic!("{requested}: {no:?}"));
         let id = made["id"].as_str().expect("an identifier").to_owned();
         let name = made["name"].as_str().expect("a name").to_owned();
-        self.tell(&state.zones[at], &BTreeSet::from([name]));
+        self.publish(&state.zones[at], &BTreeSet::from([name]));
         id
     }
 
-    /// A record as a line, in the same way.
+    /// As [`Cloudflare::put`], with the record as a line.
     pub(crate) fn put_line(&self, zone: &str, line: &str) -> String {
-        self.put(zone, &asked_for(line))
+        self.put(zone, &request_for(line))
     }
 
-    /// All records of a name and type go.
+    /// Removes all records of a name and type.
     pub(crate) fn remove(&self, zone: &str, name: &str, rtype: &str) {
         let mut state = self.state();
         let at = state.place(zone);
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         state.zones[at].records.retain(|record| record.name != name || record.rtype != rtype);
-        self.tell(&state.zones[at], &BTreeSet::from([name]));
+        self.publish(&state.zones[at], &BTreeSet::from([name]));
     }
 
-    /// Records of a name and type get other lines, at once.
+    /// Replaces the records of a name and type at once.
     pub(crate) fn replace(&self, zone: &str, name: &str, rtype: &str, lines: &[String]) {
         let mut state = self.state();
         let at = state.place(zone);
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         state.zones[at].records.retain(|record| record.name != name || record.rtype != rtype);
         for line in lines {
-            let put = state.post(at, &asked_for(line));
+            let put = state.post(at, &request_for(line));
             put.unwrap_or_else(|no| panic!("{line}: {no:?}"));
         }
-        self.tell(&state.zones[at], &BTreeSet::from([name]));
+        self.publish(&state.zones[at], &BTreeSet::from([name]));
     }
 
-    /// Email Routing takes the records of a name and type.
+    /// Hands the records of a name and type over to Email Routing.
     pub(crate) fn lock(&self, zone: &str, name: &str, rtype: &str) {
         let mut state = self.state();
         let at = state.place(zone);
@@ -155,31 +161,31 @@ impl Cloudflare {
         }
     }
 
-    /// Pages have this many records at the most.
+    /// Limits pages to this many records.
     pub(crate) fn page(&self, records_max: usize) {
         self.state().per_page_max = Some(records_max);
     }
 
-    /// So many pages tell that there is one record more than there is.
+    /// Makes this many pages report a total that is too high by one.
     pub(crate) fn lie(&self, pages: usize) {
         self.state().lies = pages;
     }
 
-    /// What the zone has, as lines of a master file, and as the API shows it.
+    /// The zone's records, as lines of a master file.
     pub(crate) fn lines(&self, zone: &str) -> Vec<String> {
         let state = self.state();
         let zone = &state.zones[state.place(zone)];
         zone.records.iter().filter_map(|record| record.line(&zone.name)).collect()
     }
 
-    /// The records as a list shows them.
+    /// The zone's records, as the API lists them.
     pub(crate) fn records(&self, zone: &str) -> Vec<Value> {
         let state = self.state();
         let zone = &state.zones[state.place(zone)];
         zone.records.iter().map(|record| record.shown(&zone.id, &zone.name, true)).collect()
     }
 
-    /// How many requests have changed this zone.
+    /// The number of requests that changed this zone.
     pub(crate) fn writes(&self, zone: &str) -> u32 {
         let state = self.state();
         state.zones[state.place(zone)].writes
@@ -195,11 +201,11 @@ impl Cloudflare {
         self.state.lock().expect("no holder of the lock panics")
     }
 
-    /// Shows what there is at these names.
-    fn tell(&self, zone: &Zone, names: &BTreeSet<String>) {
-        let Some(face) = &self.face else { return };
+    /// Publishes the present records of these names.
+    fn publish(&self, zone: &Zone, names: &BTreeSet<String>) {
+        let Some(published) = &self.published else { return };
         let mut rrsets: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-        // What may have been there and is not any more.
+        // Types without records are included, because there may have been records before.
         for name in names {
             for rtype in record::types() {
                 if name != &zone.name || rtype != "NS" {
@@ -211,7 +217,7 @@ impl Cloudflare {
             let key = (format!("{}.", record.name), record.rtype.clone());
             rrsets.entry(key).or_default().extend(record.line(&zone.name));
         }
-        face.tell(&zone.name, &rrsets);
+        published.publish(&zone.name, &rrsets);
     }
 
     fn respond(&self, request: &Request) -> Result<Answer, No> {
@@ -268,7 +274,7 @@ impl Cloudflare {
         };
         state.zones[at].writes += 1;
         let names = names.iter().filter_map(|record| record["name"].as_str());
-        self.tell(&state.zones[at], &names.map(str::to_owned).collect());
+        self.publish(&state.zones[at], &names.map(str::to_owned).collect());
         Ok(answer)
     }
 
@@ -290,7 +296,8 @@ impl Cloudflare {
         };
         match given.strip_prefix("Bearer ") {
             Some(token) if token == self.token => Ok(()),
-            // What looks like no token is bad, with a status of 400; any other one is unknown.
+            // A string that does not look like a token gets status 400; any other unknown token
+            // gets another.
             Some(token) if token.len() == self.token.len() => {
                 Err(No::new(401, 10000, "Authentication error"))
             }
@@ -357,7 +364,7 @@ impl Zone {
         if self.plan == "enterprise" { 30 } else { 60 }
     }
 
-    /// Whether a record may be there beside the others.
+    /// Whether a record can exist together with the others.
     fn check(&self, record: &Record) -> Result<(), No> {
         let others = self.records.iter().filter(|other| other.id != record.id);
         let mut octets = record.text_octets();
@@ -374,7 +381,7 @@ impl Zone {
                     let message = "An A, AAAA, or CNAME record with that host already exists.";
                     return Err(No::new(400, 81053, message));
                 }
-                // At the apex a CNAME is flattened, and stands beside others.
+                // At the apex a CNAME is flattened, and may exist beside other records.
                 ("CNAME", _) | (_, "CNAME") if record.name != self.name => {
                     let message = "A CNAME record with that host already exists.";
                     return Err(No::new(400, 81054, message));
@@ -406,7 +413,7 @@ impl Zone {
 impl State {
     fn id(&mut self) -> String {
         self.ids += 1;
-        // Spread, so that nobody takes their order for that of time.
+        // Spread, so that their order is not that of creation.
         let spread = self.ids.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         format!("{spread:016x}{:016x}", self.ids)
     }
@@ -441,27 +448,34 @@ impl State {
         let page = Page::of(request, 100, self.per_page_max.unwrap_or(PER_PAGE_MAX));
         let lie = usize::from(self.lies > 0);
         self.lies -= lie;
-        let shown = page.of_all(&records).iter().map(|one| one.shown(&zone.id, &zone.name, true));
+        let shown =
+            page.of_all(&records).iter().map(|record| record.shown(&zone.id, &zone.name, true));
         page.answer(shown, records.len(), lie)
     }
 
-    fn post(&mut self, at: usize, asked: &Value) -> Result<Value, No> {
+    fn post(&mut self, at: usize, requested: &Value) -> Result<Value, No> {
         let id = self.id();
         let zone = &mut self.zones[at];
-        let record = Record::new(id, &zone.name, asked, zone.ttl_min())?;
+        let record = Record::new(id, &zone.name, requested, zone.ttl_min())?;
         zone.check(&record)?;
         let shown = record.shown(&zone.id, &zone.name, false);
         zone.records.push(record);
         Ok(shown)
     }
 
-    fn change(&mut self, at: usize, id: &str, asked: &Value, is_whole: bool) -> Result<Value, No> {
+    fn change(
+        &mut self,
+        at: usize,
+        id: &str,
+        requested: &Value,
+        is_whole: bool,
+    ) -> Result<Value, No> {
         let zone = &mut self.zones[at];
         let place = zone.record(id)?;
         let before = &zone.records[place];
         check_lock(before)?;
-        let asked = if is_whole { asked.clone() } else { before.merged(asked) };
-        let record = Record::new(id.to_owned(), &zone.name, &asked, zone.ttl_min())?;
+        let requested = if is_whole { requested.clone() } else { before.merged(requested) };
+        let record = Record::new(id.to_owned(), &zone.name, &requested, zone.ttl_min())?;
         zone.check(&record)?;
         let shown = record.shown(&zone.id, &zone.name, false);
         zone.records[place] = record;
@@ -476,10 +490,10 @@ impl State {
         Ok(gone.shown(&zone.id, &zone.name, true))
     }
 
-    /// All operations in the documented order, and the records that were touched, as they were and
-    /// as they are. The caller undoes what a refusal leaves half made.
-    fn batch(&mut self, at: usize, asked: &Value) -> Result<(Value, Vec<Value>), No> {
-        let of = |field: &str| asked[field].as_array().cloned().unwrap_or_default();
+    /// Carries out all operations in the documented order, and returns the records that were
+    /// touched, before and after. If it fails, the caller undoes what was done so far.
+    fn batch(&mut self, at: usize, requested: &Value) -> Result<(Value, Vec<Value>), No> {
+        let of = |field: &str| requested[field].as_array().cloned().unwrap_or_default();
         let [deletes, patches, puts, posts] = ["deletes", "patches", "puts", "posts"].map(of);
         let operations = deletes.len() + patches.len() + puts.len() + posts.len();
         let operations_max = if self.zones[at].plan == "free" { 200 } else { 3_500 };
@@ -490,20 +504,20 @@ impl State {
             let message = format!("A batch has {operations_max} operations at the most.");
             return Err(No::new(400, 9208, &message));
         }
-        let id = |one: &Value| one["id"].as_str().unwrap_or_default().to_owned();
+        let id = |record: &Value| record["id"].as_str().unwrap_or_default().to_owned();
         let mut results: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-        for one in &deletes {
-            let gone = self.delete(at, &id(one))?;
+        for record in &deletes {
+            let gone = self.delete(at, &id(record))?;
             results.entry("deletes").or_default().push(gone);
         }
         for (field, is_whole, all) in [("patches", false, &patches), ("puts", true, &puts)] {
-            for one in all {
-                let made = self.change(at, &id(one), one, is_whole)?;
+            for record in all {
+                let made = self.change(at, &id(record), record, is_whole)?;
                 results.entry(field).or_default().push(made);
             }
         }
-        for one in &posts {
-            let made = self.post(at, one)?;
+        for record in &posts {
+            let made = self.post(at, record)?;
             results.entry("posts").or_default().push(made);
         }
         let touched = results.values().flatten().cloned().collect();
@@ -534,7 +548,7 @@ struct Page {
 }
 
 impl Page {
-    /// Of as many items as are asked for, or as `default`.
+    /// A page of as many items as the request asks for, or else of `default`.
     fn of(request: &Request, default: usize, items_max: usize) -> Self {
         let number =
             |field: &str| request.parameter(field).and_then(|text| text.parse::<usize>().ok());
@@ -542,13 +556,13 @@ impl Page {
         Self { number: number("page").unwrap_or(1).max(1), items_max }
     }
 
-    /// What of all is on it.
+    /// The items of this page.
     fn of_all<'a, T>(&self, all: &'a [T]) -> &'a [T] {
         let from = (self.number - 1).saturating_mul(self.items_max).min(all.len());
         &all[from..all.len().min(from + self.items_max)]
     }
 
-    /// With these items, and `lie` more in its total than there are.
+    /// The answer with these items. Its total is too high by `lie`.
     fn answer(&self, items: impl Iterator<Item = Value>, total: usize, lie: usize) -> Answer {
         let items: Vec<Value> = items.collect();
         let body = json!({

@@ -7,7 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value, json};
 
-/// A refusal: the HTTP status, and code and message of each link of its chain, the outermost first.
+/// A refusal: the HTTP status, and code and message of each error in its chain, the outermost
+/// first.
 #[derive(Clone, Debug)]
 pub(crate) struct No {
     pub(crate) status: u16,
@@ -19,7 +20,7 @@ impl No {
         Self { status, chain: vec![(code, message.to_owned())] }
     }
 
-    /// A record that is not valid.
+    /// A record that is invalid.
     pub(crate) fn invalid(code: u32, message: &str) -> Self {
         let mut no = Self::new(400, 1004, "DNS Validation Error");
         no.chain.push((code, message.to_owned()));
@@ -27,12 +28,12 @@ impl No {
     }
 }
 
-/// How a field of `data` is written in a master file.
+/// The form of a field of `data` in a master file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// A number up to this.
+    /// An integer up to this maximum.
     Up(u64),
-    /// Any number, of metres or of seconds.
+    /// A real number, of metres or of seconds.
     Real,
     /// A word.
     Word,
@@ -113,10 +114,10 @@ const DATA: &[(&str, &[(&str, Form)])] = {
     ]
 };
 
-/// The types of records that have `content` alone, or a priority beside it.
+/// The types of records with only `content`, or with `content` and a priority.
 const SIMPLE: &[&str] = &["A", "AAAA", "CNAME", "MX", "NS", "OPENPGPKEY", "PTR", "TXT"];
 
-/// Every type of records that the API has.
+/// Every type of records that the API supports.
 pub(crate) fn types() -> impl Iterator<Item = &'static str> {
     SIMPLE.iter().copied().chain(DATA.iter().map(|(rtype, _)| *rtype))
 }
@@ -125,13 +126,13 @@ fn fields_of(rtype: &str) -> Option<&'static [(&'static str, Form)]> {
     DATA.iter().find(|(known, _)| *known == rtype).map(|(_, fields)| *fields)
 }
 
-/// What is stored of a record.
+/// A record as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) rtype: String,
-    /// Of TXT in quotes: one string, whatever its length.
+    /// For TXT in quotes: one string, whatever its length.
     content: String,
     data: Option<Map<String, Value>>,
     priority: Option<u64>,
@@ -145,13 +146,13 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// A record as it is asked for.
-    pub(crate) fn new(id: String, zone: &str, asked: &Value, ttl_min: u64) -> Result<Self, No> {
-        let text = |field: &str| asked[field].as_str();
+    /// Makes a record from a request.
+    pub(crate) fn new(id: String, zone: &str, requested: &Value, ttl_min: u64) -> Result<Self, No> {
+        let text = |field: &str| requested[field].as_str();
         let rtype = text("type").ok_or_else(|| No::invalid(9004, "Type is required."))?;
         let name = full_name(text("name").unwrap_or_default(), zone)?;
-        let ttl = asked.get("ttl").map_or(Some(1), Value::as_u64).unwrap_or(0);
-        let proxied = asked["proxied"] == true;
+        let ttl = requested.get("ttl").map_or(Some(1), Value::as_u64).unwrap_or(0);
+        let proxied = requested["proxied"] == true;
         if ttl != 1 && (ttl < ttl_min || ttl > 86_400) {
             let message = format!(
                 "Invalid TTL. Must be between {ttl_min} and 86400 seconds, or 1 for Automatic."
@@ -165,7 +166,7 @@ impl Record {
         if comment.as_ref().is_some_and(|comment| comment.chars().count() > 100) {
             return Err(No::invalid(9301, "Comment is too long."));
         }
-        let tags = asked["tags"].as_array().into_iter().flatten();
+        let tags = requested["tags"].as_array().into_iter().flatten();
         let mut record = Self {
             id,
             name,
@@ -175,24 +176,24 @@ impl Record {
             priority: None,
             ttl: if proxied { 1 } else { ttl },
             proxied,
-            flatten: asked["settings"]["flatten_cname"] == true,
+            flatten: requested["settings"]["flatten_cname"] == true,
             comment,
             tags: tags.filter_map(Value::as_str).map(str::to_owned).collect(),
             email_routing: false,
             read_only: false,
         };
-        record.fill(asked)?;
+        record.fill(requested)?;
         Ok(record)
     }
 
-    fn fill(&mut self, asked: &Value) -> Result<(), No> {
+    fn fill(&mut self, requested: &Value) -> Result<(), No> {
         if ["MX", "URI"].contains(&self.rtype.as_str()) {
-            let priority = asked["priority"].as_u64().filter(|priority| *priority <= 65_535);
+            let priority = requested["priority"].as_u64().filter(|priority| *priority <= 65_535);
             self.priority =
                 Some(priority.ok_or_else(|| No::invalid(9100, "priority is required."))?);
         }
         if let Some(fields) = fields_of(&self.rtype) {
-            let given = asked["data"].as_object();
+            let given = requested["data"].as_object();
             let given = given.ok_or_else(|| No::invalid(9101, "data is a required object."))?;
             let mut data = Map::new();
             for (field, form) in fields {
@@ -206,7 +207,7 @@ impl Record {
             self.data = Some(data);
             return Ok(());
         }
-        let content = asked["content"].as_str();
+        let content = requested["content"].as_str();
         let content = content.ok_or_else(|| No::invalid(9000, "content is required."))?;
         self.content = match self.rtype.as_str() {
             "A" => match content.parse::<Ipv4Addr>() {
@@ -231,18 +232,18 @@ impl Record {
         Ok(())
     }
 
-    /// What the name is changed to by a request with a part of a record.
+    /// The record as a whole request, after the changes of a partial request.
     pub(crate) fn merged(&self, patch: &Value) -> Value {
-        let mut asked = self.shown("", "", false);
-        if let (Some(asked), Some(patch)) = (asked.as_object_mut(), patch.as_object()) {
+        let mut requested = self.shown("", "", false);
+        if let (Some(requested), Some(patch)) = (requested.as_object_mut(), patch.as_object()) {
             for (field, value) in patch {
-                asked.insert(field.clone(), value.clone());
+                requested.insert(field.clone(), value.clone());
             }
         }
-        asked
+        requested
     }
 
-    /// Its content as a list has it.
+    /// Its content, as in a list.
     pub(crate) fn content_listed(&self) -> String {
         match self.rtype.as_str() {
             "TXT" => split(&self.content),
@@ -250,7 +251,7 @@ impl Record {
         }
     }
 
-    /// The record in JSON; `is_listed` as a list has it, where TXT is split.
+    /// The record in JSON. If `is_listed`, as in a list, where TXT is split.
     pub(crate) fn shown(&self, zone_id: &str, zone: &str, is_listed: bool) -> Value {
         let content = if is_listed { self.content_listed() } else { self.content.clone() };
         let when = "2026-11-27T00:00:00.000000Z";
@@ -286,8 +287,8 @@ impl Record {
         shown
     }
 
-    /// What the zone has of it, as a line of a master file; none where Cloudflare answers with
-    /// something of its own.
+    /// The record as a line of a master file; `None` if Cloudflare publishes something else in its
+    /// place.
     pub(crate) fn line(&self, zone: &str) -> Option<String> {
         if self.proxied || self.flatten || (self.rtype == "CNAME" && self.name == zone) {
             return None;
@@ -316,12 +317,12 @@ impl Record {
         Some(format!("{}. {ttl} IN {} {rdata}", self.name, self.rtype))
     }
 
-    /// Octets of a TXT's value.
+    /// The length in octets of a TXT's value.
     pub(crate) fn text_octets(&self) -> usize {
         if self.rtype == "TXT" { octets_of(&self.content).len() } else { 0 }
     }
 
-    /// Whether it says the same as another.
+    /// Whether name, type, content and priority are equal.
     pub(crate) fn is_equal(&self, other: &Self) -> bool {
         self.name == other.name
             && self.rtype == other.rtype
@@ -330,27 +331,27 @@ impl Record {
     }
 }
 
-/// What is asked of the API for a line of a master file, `OWNER TTL IN TYPE RDATA`.
-pub(crate) fn asked_for(line: &str) -> Value {
+/// The request for a line of a master file, `OWNER TTL IN TYPE RDATA`.
+pub(crate) fn request_for(line: &str) -> Value {
     let mut words = line.splitn(5, ' ');
     let mut word = || words.next().unwrap_or_else(|| panic!("five words: {line}"));
     let (name, ttl, _, rtype, rdata) = (word(), word(), word(), word(), word());
     let ttl: u64 = ttl.parse().unwrap_or_else(|_| panic!("a TTL: {line}"));
-    let mut asked = json!({ "name": name, "ttl": ttl, "type": rtype });
+    let mut requested = json!({ "name": name, "ttl": ttl, "type": rtype });
     let number = |word: String| match word.trim_end_matches('m').parse::<u64>() {
         Ok(number) => Value::from(number),
         Err(_) => word.trim_end_matches('m').parse::<f64>().map_or(Value::Null, Value::from),
     };
     let mut rest = words_of(rdata).into_iter();
     if ["MX", "URI"].contains(&rtype) {
-        asked["priority"] = number(rest.next().unwrap_or_default());
+        requested["priority"] = number(rest.next().unwrap_or_default());
     }
     let Some(fields) = fields_of(rtype) else {
-        asked["content"] = match rtype {
+        requested["content"] = match rtype {
             "TXT" => rdata.into(),
             _ => rest.next().into(),
         };
-        return asked;
+        return requested;
     };
     let mut data = Map::new();
     for (field, form) in fields {
@@ -364,8 +365,8 @@ pub(crate) fn asked_for(line: &str) -> Value {
         };
         data.insert((*field).to_owned(), value);
     }
-    asked["data"] = data.into();
-    asked
+    requested["data"] = data.into();
+    requested
 }
 
 fn words_of(text: &str) -> Vec<String> {
@@ -402,7 +403,7 @@ fn checked(field: &str, form: Form, value: &Value) -> Result<Value, No> {
     }
 }
 
-/// `content` of a record with `data`, without its priority where that stands beside.
+/// The `content` of a record that has `data`, without its priority if that is a field of its own.
 fn written(rtype: &str, data: &Map<String, Value>) -> String {
     let fields = fields_of(rtype).unwrap_or_default();
     let fields = fields.iter().filter(|(field, _)| rtype != "SRV" || *field != "priority");
@@ -464,7 +465,7 @@ fn host(name: &str) -> Result<String, No> {
     }
 }
 
-/// Content of TXT as it is stored: in quotes, one string; or as it came, without quotes.
+/// The content of TXT as it is stored: one string in quotes, or without quotes if it came so.
 fn text(content: &str) -> Result<String, No> {
     let stored = match content.trim_start().starts_with('"') {
         true => quoted(&octets_of(content)),
@@ -477,7 +478,7 @@ fn text(content: &str) -> Result<String, No> {
     }
 }
 
-/// The octets of strings in quotes, joined; of text without quotes, itself.
+/// The joined octets of quoted strings; text without quotes is returned unchanged.
 fn octets_of(content: &str) -> Vec<u8> {
     if !content.trim_start().starts_with('"') {
         return content.as_bytes().to_vec();
@@ -524,7 +525,7 @@ fn escape(octet: u8) -> String {
     }
 }
 
-/// Strings of 255 octets, as lists have them; what has no quotes stays as it is.
+/// Splits into strings of 255 octets, as in a list. Text without quotes is unchanged.
 fn split(content: &str) -> String {
     if !content.starts_with('"') {
         return content.to_owned();

@@ -1,16 +1,16 @@
-//! A fake of the API of Amazon Route 53, as a service behind a door of the lab.
+//! A fake of the API of Amazon Route 53, as a service for a proxy of the lab.
 //!
-//! It does what the API is documented to do, refusals included: batches that are made whole or not at
-//! all, a `DELETE` that has to match what is live in its TTL and every value, 1,000 records and 32,000
-//! characters with an `UPSERT` counted twice, pages of 300 in the order of reversed labels, octal
-//! escapes, changes that are pending before they are in sync, throttling as HTTP status 400. octoDNS
-//! is pointed at it by other tests, unchanged.
+//! It does what the API is documented to do, refusals included: batches that are applied whole or
+//! not at all, a `DELETE` that has to match the live RRset in its TTL and every value, limits of
+//! 1,000 records and 32,000 characters in which an `UPSERT` counts twice, pages of 300 in the order
+//! of reversed labels, octal escapes, changes that are pending before they are in sync, and
+//! throttling with HTTP status 400. Other tests run octoDNS against it, unchanged.
 //!
-//! What the zones hold can be served by a [`Face`], a lag after each change; a change is in sync when
+//! Its zones can be served by [`PublishedDns`], a lag after each change; a change is in sync when
 //! it is served.
 //!
-//! What it does not have: signatures are not computed, only the access key is compared; zones are not
-//! made or deleted, aliases and RRsets with identifiers are held and not served.
+//! It does not check signatures, but only compares the access key. It does not create or delete
+//! zones. Aliases and RRsets with identifiers are held, but not served.
 
 #![allow(dead_code, reason = "each test binary that includes the fake uses a part of it")]
 
@@ -21,15 +21,15 @@ mod xml;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::lab::door::{Answer, Request, Service, decoded};
-use super::lab::face::Face;
+use super::lab::fault_proxy::{Answer, Request, Service, decoded};
+use super::lab::published_dns::PublishedDns;
 use rrset::{Rrset, full_name, order_of};
 use xml::Element;
 
-/// RRsets of a page.
+/// Maximum RRsets of a page.
 const PAGE_MAX: usize = 300;
 
-/// Whether the API has RRsets of this type.
+/// Whether the API supports RRsets of this type.
 pub(crate) fn has_type(rtype: &str) -> bool {
     rrset::has_type(rtype)
 }
@@ -49,11 +49,11 @@ struct Zone {
 struct State {
     zones: Vec<Zone>,
     ids: u64,
-    /// Changes, and what has to be served for them to be in sync.
+    /// Changes, with the tickets that have to be served before they are in sync.
     changes: BTreeMap<String, u64>,
-    /// How many more looks at a change find it pending.
+    /// How many more queries about changes report them as pending.
     pending: usize,
-    /// How many more changes find another one before them.
+    /// How many more changes are refused because an earlier one is still in progress.
     prior: usize,
     /// Elements and characters of all batches that were made.
     last_batch: (usize, usize),
@@ -63,38 +63,38 @@ struct State {
 pub(crate) struct Route53 {
     access_key: String,
     state: Mutex<State>,
-    face: Option<Face>,
+    published: Option<PublishedDns>,
 }
 
 /// A refusal: status, code and message.
 struct No(u16, &'static str, String);
 
 impl Route53 {
-    /// A fake that knows this access key, and has no zones.
+    /// A fake that accepts this access key, and has no zones.
     pub(crate) fn new(access_key: &str) -> Arc<Self> {
         let access_key = access_key.to_owned();
-        Arc::new(Self { access_key, state: Mutex::default(), face: None })
+        Arc::new(Self { access_key, state: Mutex::default(), published: None })
     }
 
-    /// A fake whose zones are served by this.
-    pub(crate) fn with_face(access_key: &str, face: Face) -> Arc<Self> {
+    /// A fake whose zones are served by this server.
+    pub(crate) fn with_published_dns(access_key: &str, published: PublishedDns) -> Arc<Self> {
         let access_key = access_key.to_owned();
-        Arc::new(Self { access_key, state: Mutex::default(), face: Some(face) })
+        Arc::new(Self { access_key, state: Mutex::default(), published: Some(published) })
     }
 
-    /// What serves the zones.
-    pub(crate) fn face(&self) -> Option<&Face> {
-        self.face.as_ref()
+    /// The server of its zones.
+    pub(crate) fn published(&self) -> Option<&PublishedDns> {
+        self.published.as_ref()
     }
 
-    /// A public zone with these records, as lines `OWNER TTL IN TYPE RDATA`; one that is there by this
-    /// name goes. SOA and NS of the apex are made where no line has them.
+    /// Makes a public zone with these records, as lines `OWNER TTL IN TYPE RDATA`. It replaces a
+    /// zone of this name. SOA and NS of the apex are added if no line has them.
     pub(crate) fn zone(&self, name: &str, lines: &[String]) {
         self.state().zones.retain(|zone| zone.name != format!("{name}."));
         self.another(name, false, lines);
     }
 
-    /// One more zone of this name.
+    /// Makes another zone of this name.
     pub(crate) fn another(&self, name: &str, is_private: bool, lines: &[String]) -> String {
         let mut state = self.state();
         state.ids += 1;
@@ -126,7 +126,8 @@ impl Route53 {
         id
     }
 
-    /// Somebody who works on the zone too gives a name and type these lines, or takes all of them.
+    /// Replaces the records of a name and type by these lines, or removes them, as another user of
+    /// the zone.
     pub(crate) fn replace(&self, zone: &str, name: &str, rtype: &str, lines: &[String]) {
         let mut state = self.state();
         let zone = state.place(zone);
@@ -134,37 +135,37 @@ impl Route53 {
         zone.rrsets.retain(|rrset| rrset.name != name || rrset.rtype != rtype);
         lines.iter().for_each(|line| zone.put(line));
         let zone = zone.clone();
-        self.tell(&zone, &BTreeSet::from([(name, rtype.to_owned())]));
+        self.publish(&zone, &BTreeSet::from([(name, rtype.to_owned())]));
     }
 
-    /// An RRset in the API's own XML, such as an alias or a weighted one.
+    /// Adds an RRset in the API's own XML, such as an alias or a weighted RRset.
     pub(crate) fn put_xml(&self, zone: &str, text: &str) {
         let element = xml::read(text).expect("XML");
         let rrset = Rrset::read(&element).unwrap_or_else(|error| panic!("{text}: {error}"));
         self.state().place(zone).rrsets.push(rrset);
     }
 
-    /// So many looks at changes find them pending.
+    /// Makes this many queries about changes report them as pending.
     pub(crate) fn pending(&self, looks: usize) {
         self.state().pending = looks;
     }
 
-    /// So many changes find another one before them.
+    /// Makes this many changes fail because an earlier one is still in progress.
     pub(crate) fn prior(&self, changes: usize) {
         self.state().prior = changes;
     }
 
-    /// What the zone has, as lines of a master file.
+    /// The zone's records, as lines of a master file.
     pub(crate) fn lines(&self, zone: &str) -> Vec<String> {
         self.state().place(zone).rrsets.iter().flat_map(Rrset::lines).collect()
     }
 
-    /// How many RRsets it has, of whatever kind.
+    /// The number of its RRsets of all kinds.
     pub(crate) fn count(&self, zone: &str) -> usize {
         self.state().place(zone).rrsets.len()
     }
 
-    /// How many requests have changed this zone.
+    /// The number of requests that changed this zone.
     pub(crate) fn writes(&self, zone: &str) -> u32 {
         self.state().place(zone).writes
     }
@@ -173,16 +174,17 @@ impl Route53 {
         self.state.lock().expect("no holder of the lock panics")
     }
 
-    /// Shows what there is at these names and types; a ticket where somebody shows it.
-    fn tell(&self, zone: &Zone, keys: &BTreeSet<(String, String)>) -> Option<u64> {
-        let face = self.face.as_ref()?;
+    /// Publishes the present RRsets of these names and types. Returns a ticket if there is a
+    /// server.
+    fn publish(&self, zone: &Zone, keys: &BTreeSet<(String, String)>) -> Option<u64> {
+        let published = self.published.as_ref()?;
         let lines = |(name, rtype): &(String, String)| {
             let is_meant = |rrset: &&Rrset| rrset.name == *name && rrset.rtype == *rtype;
             let lines = zone.rrsets.iter().filter(is_meant).flat_map(Rrset::lines).collect();
             ((rrset::decimal(name), rtype.clone()), lines)
         };
         let rrsets = keys.iter().map(lines).collect();
-        Some(face.tell(zone.name.trim_end_matches('.'), &rrsets))
+        Some(published.publish(zone.name.trim_end_matches('.'), &rrsets))
     }
 
     fn respond(&self, request: &Request) -> Result<Answer, No> {
@@ -193,7 +195,7 @@ impl Route53 {
         match (request.method.as_str(), parts.as_slice()) {
             ("GET", ["2013-04-01", "hostedzonesbyname"]) => Ok(self.by_name(request)),
             ("GET", ["2013-04-01", "hostedzone"]) => Ok(self.zones()),
-            ("GET", ["2013-04-01", "hostedzone", id]) => self.one(id),
+            ("GET", ["2013-04-01", "hostedzone", id]) => self.get_zone(id),
             ("GET", ["2013-04-01", "hostedzone", id, "rrset"]) => self.listed(id, request),
             ("POST", ["2013-04-01", "hostedzone", id, "rrset"]) => self.changed(id, request),
             ("GET", ["2013-04-01", "change", id]) => self.change(id),
@@ -254,7 +256,7 @@ impl Route53 {
         )
     }
 
-    fn one(&self, id: &str) -> Result<Answer, No> {
+    fn get_zone(&self, id: &str) -> Result<Answer, No> {
         let mut state = self.state();
         let zone = state.of_id(id)?;
         let servers = vec![Element::text("NameServer", "ns-1.awsdns-01.test")];
@@ -329,7 +331,7 @@ impl Route53 {
         };
         zone.writes += 1;
         let zone = zone.clone();
-        let ticket = self.tell(&zone, &touched).unwrap_or(0);
+        let ticket = self.publish(&zone, &touched).unwrap_or(0);
         state.ids += 1;
         let change = format!("C{:013X}", state.ids);
         state.changes.insert(change.clone(), ticket);
@@ -343,8 +345,8 @@ impl Route53 {
             let message = format!("A change with id {id} does not exist");
             return Err(No(404, "NoSuchChange", message));
         };
-        let is_shown = self.face.as_ref().is_none_or(|face| face.is_shown(ticket));
-        let is_in_sync = is_shown && state.pending == 0;
+        let is_served = self.published.as_ref().is_none_or(|published| published.is_served(ticket));
+        let is_in_sync = is_served && state.pending == 0;
         state.pending = state.pending.saturating_sub(1);
         Ok(answer("GetChangeResponse", vec![change_info(id, is_in_sync)]))
     }
@@ -357,7 +359,7 @@ impl Service for Route53 {
     }
 }
 
-/// What a refusal looks like.
+/// The body of a refusal.
 pub(crate) fn refusal(status: u16, code: &str, message: &str) -> Answer {
     let error = vec![
         Element::text("Type", "Sender"),
@@ -388,7 +390,7 @@ fn change_info(id: &str, is_in_sync: bool) -> Element {
 }
 
 impl State {
-    /// A zone to be changed, or looked at.
+    /// A zone, for reading or writing.
     fn place(&mut self, zone: &str) -> &mut Zone {
         let name = format!("{zone}.");
         let found = self.zones.iter_mut().find(|known| known.name == name);
@@ -421,7 +423,7 @@ impl Zone {
         )
     }
 
-    /// Adds a record's line.
+    /// Adds a record, given as a line.
     fn put(&mut self, line: &str) {
         let new = Rrset::of_line(line);
         let same = |rrset: &&mut Rrset| {
@@ -433,8 +435,8 @@ impl Zone {
         }
     }
 
-    /// Makes all changes, and says which names and types were touched; the caller undoes what is half
-    /// made.
+    /// Makes all changes and returns the names and types that were touched. If it fails, the caller
+    /// undoes what was done so far.
     fn change(&mut self, changes: &[Element]) -> Result<BTreeSet<(String, String)>, Vec<String>> {
         let (mut records, mut chars) = (0, 0);
         let mut messages = Vec::new();

@@ -1,6 +1,6 @@
-//! moto, which mocks Amazon for tests of others, in the place of the fake: another reading of the same
-//! documents. It is right where nothing is stale, and serves no DNS: what it takes is told to a
-//! [`Face`] on the way.
+//! moto, a mock of Amazon that others made for their tests, in place of the fake: an independent
+//! reading of the same documents. It is never stale and serves no DNS, so the batches that it
+//! accepts are also passed to [`PublishedDns`].
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -10,33 +10,33 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::lab::door::{Answer, Request, Service};
-use super::super::lab::face::Face;
+use super::super::lab::fault_proxy::{Answer, Request, Service};
+use super::super::lab::published_dns::PublishedDns;
 use super::super::lab::{free_port, sleep};
 use super::rrset::{Rrset, decimal};
 use super::xml::{self, Element};
 
-/// How often it is looked for until it listens, every 100 ms. Our choice: it takes about two seconds.
+/// How often to check, every 100 ms, whether it listens. Our choice: it takes about two seconds.
 const READY_POLLS: usize = 600;
 
-/// A moto with zones, and what serves them.
+/// A moto with zones, and the server of these zones.
 pub(crate) struct Moto {
     process: Child,
     addr: SocketAddr,
-    face: Face,
+    published: PublishedDns,
     /// The names of the zones, by their identifiers.
     zones: BTreeMap<String, String>,
     authorization: String,
 }
 
 impl Moto {
-    /// Starts it with this Python, and makes the zones with these records: lines of master files,
-    /// without SOA and NS of the apex.
+    /// Starts moto with this Python, and makes the zones with these records, given as lines of
+    /// master files without SOA and NS of the apex.
     pub(crate) fn start(
         python: &Path,
         access_key: &str,
         zones: &[(&str, Vec<String>)],
-        face: Face,
+        published: PublishedDns,
     ) -> Arc<Self> {
         let addr =
             SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(Ipv4Addr::LOCALHOST.into(), None)));
@@ -47,7 +47,7 @@ impl Moto {
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential={access_key}/20261127/us-east-1/route53/aws4_request"
         );
-        let mut moto = Self { process, addr, face, zones: BTreeMap::new(), authorization };
+        let mut moto = Self { process, addr, published, zones: BTreeMap::new(), authorization };
         let is_there = |_: &usize| {
             let is_there = TcpStream::connect(addr).is_ok();
             if !is_there {
@@ -62,9 +62,9 @@ impl Moto {
         Arc::new(moto)
     }
 
-    /// What serves the zones.
-    pub(crate) fn face(&self) -> &Face {
-        &self.face
+    /// The server of its zones.
+    pub(crate) fn published(&self) -> &PublishedDns {
+        &self.published
     }
 
     fn make(&mut self, name: &str, lines: &[String]) {
@@ -81,7 +81,7 @@ impl Moto {
         let mut rrsets: Vec<Rrset> = Vec::new();
         for line in lines {
             let new = Rrset::of_line(line);
-            let same = |one: &&mut Rrset| one.name == new.name && one.rtype == new.rtype;
+            let same = |rrset: &&mut Rrset| rrset.name == new.name && rrset.rtype == new.rtype;
             match rrsets.iter_mut().find(same) {
                 Some(rrset) => rrset.values.extend(new.values),
                 None => rrsets.push(new),
@@ -137,8 +137,8 @@ impl Moto {
         Ok(Answer::new(status, "text/xml", octets.split_off(end)))
     }
 
-    /// Tells of a batch that was made.
-    fn tell(&self, request: &Request) {
+    /// Publishes a batch that was made.
+    fn publish(&self, request: &Request) {
         let parts = request.parts();
         let zone = parts.get(2).and_then(|id| self.zones.get(*id));
         let document = std::str::from_utf8(&request.body).ok().and_then(xml::read);
@@ -155,7 +155,7 @@ impl Moto {
                 there.extend(rrset.lines());
             }
         }
-        self.face.tell(zone, &rrsets);
+        self.published.publish(zone, &rrsets);
     }
 }
 
@@ -164,7 +164,7 @@ impl Service for Moto {
         match self.forwarded(request) {
             Ok(answer) => {
                 if request.method == "POST" && answer.status == 200 {
-                    self.tell(request);
+                    self.publish(request);
                 }
                 answer
             }

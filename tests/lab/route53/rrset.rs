@@ -7,17 +7,17 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::xml::Element;
 
-/// An RRset, or one of several with identifiers.
+/// An RRset, or one of several that have identifiers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rrset {
-    /// In lower case, with a dot at the end, octal escapes.
+    /// The name in lower case, with a trailing dot and octal escapes.
     pub(crate) name: String,
     pub(crate) rtype: String,
     pub(crate) ttl: Option<u64>,
-    /// As they were given.
+    /// The values as they were given.
     pub(crate) values: Vec<String>,
     pub(crate) identifier: Option<String>,
-    /// Weight, AliasTarget and whatever else there is.
+    /// Weight, AliasTarget and all other elements.
     more: Vec<Element>,
 }
 
@@ -26,13 +26,13 @@ const TYPES: &[&str] = &[
     "SSHFP", "SVCB", "TLSA", "TXT",
 ];
 
-/// Whether the API has RRsets of this type.
+/// Whether the API supports RRsets of this type.
 pub(crate) fn has_type(rtype: &str) -> bool {
     TYPES.contains(&rtype)
 }
 
 impl Rrset {
-    /// Reads what a request has; an error is what the API says of it.
+    /// Reads an RRset from a request. An error is the message of the API.
     pub(crate) fn read(element: &Element) -> Result<Self, String> {
         let text = |name: &str| element.value(name).map(str::to_owned);
         let name = full_name(&text("Name").unwrap_or_default())?;
@@ -66,7 +66,7 @@ impl Rrset {
         Ok(rrset)
     }
 
-    /// A line of a master file, `OWNER TTL IN TYPE RDATA`, put to this RRset or a new one.
+    /// Adds a line of a master file, `OWNER TTL IN TYPE RDATA`, to this RRset or to a new one.
     pub(crate) fn of_line(line: &str) -> Self {
         let mut words = line.splitn(5, ' ');
         let mut word = || words.next().unwrap_or_else(|| panic!("five words: {line}"));
@@ -140,7 +140,8 @@ impl Rrset {
         }
     }
 
-    /// Whether this is what a `DELETE` has to have: everything, in whatever order.
+    /// Whether a `DELETE` with the other RRset matches this one: everything has to be equal, in any
+    /// order.
     pub(crate) fn matches(&self, other: &Self) -> bool {
         let sorted = |rrset: &Self| {
             let mut values = rrset.values.clone();
@@ -150,12 +151,12 @@ impl Rrset {
         self.ttl == other.ttl && sorted(self) == sorted(other) && self.more == other.more
     }
 
-    /// The order of a listing: by labels from the right, then by type and identifier.
+    /// The sort key of a listing: labels from the right, then type and identifier.
     pub(crate) fn order(&self) -> (Vec<String>, String, Option<String>) {
         (order_of(&self.name), self.rtype.clone(), self.identifier.clone())
     }
 
-    /// As the API shows it.
+    /// The RRset as the API shows it.
     pub(crate) fn shown(&self) -> Element {
         let name = self.name.replace('*', "\\052");
         let mut children = vec![Element::text("Name", &name), Element::text("Type", &self.rtype)];
@@ -175,8 +176,8 @@ impl Rrset {
         Element::with("ResourceRecordSet", children)
     }
 
-    /// The records that are served, as lines of a master file; none of an alias, and none of those
-    /// with identifiers.
+    /// The records that are served, as lines of a master file. Aliases and RRsets with identifiers
+    /// have none.
     pub(crate) fn lines(&self) -> Vec<String> {
         let Some(ttl) = self.ttl.filter(|_| self.identifier.is_none()) else { return Vec::new() };
         let (name, rtype) = (decimal(&self.name), &self.rtype);
@@ -184,18 +185,18 @@ impl Rrset {
             "CNAME" | "NS" | "PTR" | "MX" | "SRV" if !value.ends_with('.') => format!("{value}."),
             _ => value.clone(),
         };
-        let values = self.values.iter().map(|one| decimal(&value(one)));
+        let values = self.values.iter().map(|text| decimal(&value(text)));
         values.map(|value| format!("{name} {ttl} IN {rtype} {value}")).collect()
     }
 }
 
-/// The labels of a name, the last one first.
+/// The labels of a name, last label first.
 pub(crate) fn order_of(name: &str) -> Vec<String> {
     let labels = name.trim_end_matches('.').split('.');
     labels.rev().map(|label| label.replace('*', "\\052")).collect()
 }
 
-/// In lower case, with a dot at the end and escapes where they have to be.
+/// The name in lower case, with a trailing dot, and with escapes where they are necessary.
 pub(crate) fn full_name(name: &str) -> Result<String, String> {
     let name = name.trim_end_matches('.').to_ascii_lowercase().replace("\\052", "*");
     let is_plain = |c: char| c.is_ascii_graphic() && !"\"()@;$".contains(c);
@@ -210,17 +211,17 @@ pub(crate) fn full_name(name: &str) -> Result<String, String> {
 fn decimal_octets(label: &str) -> Vec<u8> {
     let mut octets = Vec::new();
     let mut rest = label.as_bytes();
-    while let [octet, behind @ ..] = rest {
-        let digits = behind.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+    while let [octet, after @ ..] = rest {
+        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
         let code = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
         match (octet, code) {
             (b'\\', Some(code)) => {
                 octets.push(code);
-                rest = &behind[3..];
+                rest = &after[3..];
             }
             (octet, _) => {
                 octets.push(*octet);
-                rest = behind;
+                rest = after;
             }
         }
     }
@@ -233,7 +234,7 @@ fn is_host(name: &str) -> bool {
     name.is_empty() || (!is_address && full_name(name).is_ok() && !name.contains(' '))
 }
 
-/// The octets of strings in quotes, each of 255 at the most; `None` where it is something else.
+/// The octets of quoted strings of at most 255 octets each; `None` if it is something else.
 fn return_strings(value: &str) -> Option<Vec<Vec<u8>>> {
     let mut strings = Vec::new();
     let mut rest = value.trim();
@@ -274,12 +275,12 @@ fn return_strings(value: &str) -> Option<Vec<Vec<u8>>> {
     (!strings.is_empty()).then_some(strings)
 }
 
-/// Escapes in decimal become octal ones.
+/// Replaces decimal escapes by octal ones.
 pub(crate) fn octal(text: &str) -> String {
     escapes(text, 10, |octet| format!("{octet:03o}"))
 }
 
-/// Escapes in octal become decimal ones.
+/// Replaces octal escapes by decimal ones.
 pub(crate) fn decimal(text: &str) -> String {
     escapes(text, 8, |octet| format!("{octet:03}"))
 }
@@ -298,7 +299,7 @@ fn escapes(text: &str, radix: u32, shown: fn(u8) -> String) -> String {
             }
             None => out.push_str(part),
         }
-        // A backslash behind a backslash begins nothing.
+        // A backslash that is itself escaped does not begin an escape.
         is_escaped = part.is_empty() && !is_escaped;
     }
     out

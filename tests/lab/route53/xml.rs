@@ -1,4 +1,4 @@
-//! As much of XML as the API of Route 53 has: elements and text, no attributes that matter.
+//! The part of XML that the API of Route 53 needs: elements and text, and no meaningful attributes.
 
 /// An element.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,22 +14,22 @@ impl Element {
         Self { name: name.to_owned(), text: text.to_owned(), children: Vec::new() }
     }
 
-    /// An element with others in it.
+    /// An element with children.
     pub(crate) fn with(name: &str, children: Vec<Self>) -> Self {
         Self { name: name.to_owned(), text: String::new(), children }
     }
 
-    /// The first element of this name in it.
+    /// The first child of this name.
     pub(crate) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
     }
 
-    /// The text of the first element of this name in it.
+    /// The text of the first child of this name.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.child(name).map(|child| child.text.as_str())
     }
 
-    /// As a document.
+    /// The document as text.
     pub(crate) fn document(&self) -> String {
         let mut out = "<?xml version=\"1.0\"?>\n".to_owned();
         self.write(&mut out, " xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"");
@@ -51,15 +51,15 @@ impl Element {
     }
 }
 
-/// Reads a document; `None` where it is none.
+/// Reads a document; `None` if it is malformed.
 pub(crate) fn read(text: &str) -> Option<Element> {
     let mut open: Vec<Element> = vec![Element::default()];
     let mut rest = text;
     while let Some(at) = rest.find('<') {
         let (before, after) = rest.split_at(at);
         open.last_mut()?.text.push_str(&unescaped(before)?);
-        let (tag, behind) = after[1..].split_once('>')?;
-        rest = behind;
+        let (tag, after_tag) = after[1..].split_once('>')?;
+        rest = after_tag;
         if tag.starts_with('?') || tag.starts_with('!') {
             continue;
         }
@@ -92,8 +92,8 @@ fn unescaped(text: &str) -> Option<String> {
     let mut rest = text;
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
-        let (entity, behind) = rest[at + 1..].split_once(';')?;
-        rest = behind;
+        let (entity, after_entity) = rest[at + 1..].split_once(';')?;
+        rest = after_entity;
         out.push(match entity {
             "lt" => '<',
             "gt" => '>',

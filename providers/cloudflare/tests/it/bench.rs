@@ -8,10 +8,10 @@ use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
 use cutover_contract::{Name, Provider, Zone};
 use cutover_kit::testing::records;
 
-use super::faulty::Ways;
+use super::fault_injector::FaultInjector;
 use crate::cloudflare::{Cloudflare, has_type};
 use crate::common::{TOKEN, ZONE, adapter, adapter_with, zone};
-use crate::lab::door::{Answer, Door};
+use crate::lab::fault_proxy::{Answer, FaultProxy};
 
 /// Tokens that the fake does not know: a well-formed token, and another text.
 const OTHER_TOKENS: [&str; 2] =
@@ -20,8 +20,8 @@ const OTHER_TOKENS: [&str; 2] =
 /// A fake, and a door to it.
 pub(crate) struct Fake {
     fake: Arc<Cloudflare>,
-    door: Door,
-    ways: Ways,
+    proxy: FaultProxy,
+    ways: FaultInjector,
     limits: &'static [Limit],
     /// How many adapters had wrong credentials.
     wrong: AtomicUsize,
@@ -30,14 +30,14 @@ pub(crate) struct Fake {
 impl Fake {
     pub(crate) fn new(limits: &'static [Limit]) -> Self {
         let fake = Cloudflare::new(TOKEN);
-        let door = Door::open(fake.clone());
+        let proxy = FaultProxy::open(fake.clone());
         let throttled = || {
             let body = "{\"success\":false,\"errors\":[{\"code\":971,\"message\":\"Slow down.\"}]}";
             Answer::new(429, "application/json", body).with("retry-after", "7")
         };
         let failure = || Answer::new(502, "text/html", "<html>Bad Gateway</html>");
-        let ways = Ways::new(fake.clone(), adapter, throttled, failure);
-        Self { fake, door, ways, limits, wrong: AtomicUsize::new(0) }
+        let ways = FaultInjector::new(fake.clone(), adapter, throttled, failure);
+        Self { fake, proxy, ways, limits, wrong: AtomicUsize::new(0) }
     }
 }
 
@@ -66,7 +66,7 @@ impl Bench for Fake {
     async fn fresh(&mut self, rrsets: &Rrsets) -> Box<dyn Provider> {
         let lines = records(rrsets, has_type);
         self.fake.zone(ZONE, "pro", &lines);
-        adapter(&self.door.url())
+        adapter(&self.proxy.url())
     }
 
     async fn read(&self) -> Result<Zone, Missing> {
@@ -90,6 +90,6 @@ impl Bench for Fake {
             return Ok(self.ways.with(fault));
         }
         let wrong = self.wrong.fetch_add(1, Ordering::SeqCst);
-        Ok(adapter_with(&self.door.url(), OTHER_TOKENS[wrong % 2], &[]))
+        Ok(adapter_with(&self.proxy.url(), OTHER_TOKENS[wrong % 2], &[]))
     }
 }

@@ -5,16 +5,16 @@ use cutover_kit::testing::{HOSTED, edited};
 use serde_json::{Value, json};
 
 use crate::common::{ZONE, adapter, adapter_with, changes, fake, held, zone};
-use crate::lab::door::{Door, Request};
+use crate::lab::fault_proxy::{FaultProxy, Request};
 
 fn is_batch(request: &Request) -> bool {
     request.method == "POST"
 }
 
 /// The numbers of deletes, patches, puts and posts in the last batch.
-fn operations(door: &Door) -> [usize; 4] {
-    let passages = door.passages();
-    let batch = passages.iter().rfind(|passage| is_batch(&passage.request)).expect("a batch");
+fn operations(proxy: &FaultProxy) -> [usize; 4] {
+    let exchanges = proxy.exchanges();
+    let batch = exchanges.iter().rfind(|exchange| is_batch(&exchange.request)).expect("a batch");
     let body: Value = serde_json::from_slice(&batch.request.body).expect("JSON");
     ["deletes", "patches", "puts", "posts"].map(|field| body[field].as_array().map_or(0, Vec::len))
 }
@@ -29,11 +29,11 @@ async fn changed_records_keep_their_comments_and_tags() {
         })
     };
     let ids = ["a.old.example", "b.old.example"].map(|host| fake.put(ZONE, &record(host, 10)));
-    let door = Door::open(fake.clone());
+    let proxy = FaultProxy::open(fake.clone());
     let set = changes(&fake, &["@ MX 300 0 a.new.example. | 10 b.old.example."]);
-    let receipt = adapter(&door.url()).apply(&set).await.expect("made");
+    let receipt = adapter(&proxy.url()).apply(&set).await.expect("made");
     assert!(receipt.read_back);
-    assert_eq!(operations(&door), [0, 1, 0, 0]);
+    assert_eq!(operations(&proxy), [0, 1, 0, 0]);
     let records = fake.records(ZONE);
     let told = |field: &str| -> Vec<&Value> { records.iter().map(|r| &r[field]).collect() };
     assert_eq!(told("id"), [&json!(ids[0]), &json!(ids[1])]);
@@ -46,11 +46,11 @@ async fn changed_records_keep_their_comments_and_tags() {
 async fn a_new_ttl_patches_each_record_with_another_ttl() {
     let fake = fake("free", HOSTED);
     fake.put_line(ZONE, "www.acme.test. 60 IN A 192.0.2.3");
-    let door = Door::open(fake.clone());
+    let proxy = FaultProxy::open(fake.clone());
     let before = held(&fake);
     assert_eq!(before.len(), 4, "{before:?}");
     let set = {
-        let provider = adapter(&door.url());
+        let provider = adapter(&proxy.url());
         let live = provider.read_zone(&zone()).await.expect("a zone").rrsets;
         let (_, www) =
             live.iter().find(|(key, _)| key.to_string() == "www.acme.test. A").expect("it");
@@ -58,20 +58,20 @@ async fn a_new_ttl_patches_each_record_with_another_ttl() {
         assert_eq!(www.ttl(), Ttl::from_secs(300).expect("a TTL"));
         edited(&live, &["www A 60 192.0.2.1 | 192.0.2.2 | 192.0.2.3"])
     };
-    adapter(&door.url()).apply(&set).await.expect("made");
-    assert_eq!(operations(&door), [0, 2, 0, 0]);
+    adapter(&proxy.url()).apply(&set).await.expect("made");
+    assert_eq!(operations(&proxy), [0, 2, 0, 0]);
 }
 
 #[tokio::test]
 async fn automatic_stays_automatic_while_its_ttl_does_not_change() {
     let fake = fake("free", &[]);
     fake.put(ZONE, &json!({ "type": "TXT", "name": "t", "content": "\"one\"", "ttl": 1 }));
-    let door = Door::open(fake.clone());
+    let proxy = FaultProxy::open(fake.clone());
     let set = changes(&fake, &["t TXT 300 \"two\""]);
-    adapter(&door.url()).apply(&set).await.expect("made");
+    adapter(&proxy.url()).apply(&set).await.expect("made");
     assert_eq!(fake.records(ZONE)[0]["ttl"], 1);
     let set = changes(&fake, &["t TXT 60 \"two\""]);
-    adapter(&door.url()).apply(&set).await.expect("made");
+    adapter(&proxy.url()).apply(&set).await.expect("made");
     assert_eq!(fake.records(ZONE)[0]["ttl"], 60);
 }
 
@@ -84,33 +84,33 @@ fn hosts(number: usize, edit: impl Fn(usize) -> String) -> Vec<String> {
 async fn a_thousand_changes_are_one_batch_and_two_listings() {
     let lines = hosts(1_000, |n| format!("h{n}.{ZONE}. 300 IN A 192.0.2.{}", n % 250));
     let fake = fake("pro", &lines.iter().map(String::as_str).collect::<Vec<_>>());
-    let door = Door::open(fake.clone());
+    let proxy = FaultProxy::open(fake.clone());
     let edits = hosts(1_000, |n| format!("h{n} A 300 203.0.113.{}", n % 250));
     let edits: Vec<&str> = edits.iter().map(String::as_str).collect();
     let set = changes(&fake, &edits);
-    let provider = adapter_with(&door.url(), crate::common::TOKEN, &[("plan", "pro")]);
+    let provider = adapter_with(&proxy.url(), crate::common::TOKEN, &[("plan", "pro")]);
     provider.apply(&set).await.expect("made");
-    assert_eq!(door.count(is_batch), 1);
-    assert_eq!(operations(&door), [0, 1_000, 0, 0]);
+    assert_eq!(proxy.count(is_batch), 1);
+    assert_eq!(operations(&proxy), [0, 1_000, 0, 0]);
     // The zone is found, and listed before and after the batch.
-    assert_eq!(door.passages().len(), 4);
+    assert_eq!(proxy.exchanges().len(), 4);
 }
 
 #[tokio::test]
 async fn a_batch_has_at_most_the_operations_that_the_plan_allows() {
     for (plan, number) in [("free", 200), ("pro", 3_500)] {
         let fake = fake(plan, &[]);
-        let door = Door::open(fake.clone());
+        let proxy = FaultProxy::open(fake.clone());
         let made = |number: usize| {
             let edits = hosts(number, |n| format!("h{n} A 300 192.0.2.1"));
             changes(&fake, &edits.iter().map(String::as_str).collect::<Vec<_>>())
         };
-        let error = adapter(&door.url()).apply(&made(number + 1)).await.expect_err("too many");
+        let error = adapter(&proxy.url()).apply(&made(number + 1)).await.expect_err("too many");
         assert!(matches!(error, ProviderError::Unsupported { .. }), "{error}");
         assert!(error.to_string().contains(&format!("at most {number}")), "{error}");
-        assert_eq!(door.count(is_batch), 0, "nothing is sent");
-        adapter(&door.url()).apply(&made(number)).await.expect("made");
-        assert_eq!((door.count(is_batch), held(&fake).len()), (1, number));
+        assert_eq!(proxy.count(is_batch), 0, "nothing is sent");
+        adapter(&proxy.url()).apply(&made(number)).await.expect("made");
+        assert_eq!((proxy.count(is_batch), held(&fake).len()), (1, number));
     }
 }
 
@@ -138,8 +138,8 @@ async fn records_that_others_hold_are_read_but_not_written() {
             "type": "A", "name": "@", "content": "192.0.2.8", "ttl": 1, "proxied": true
         }),
     );
-    let door = Door::open(fake.clone());
-    let provider = adapter(&door.url());
+    let proxy = FaultProxy::open(fake.clone());
+    let provider = adapter(&proxy.url());
     let shown: Vec<String> = provider
         .read_zone(&zone())
         .await
@@ -164,7 +164,7 @@ async fn records_that_others_hold_are_read_but_not_written() {
         assert!(matches!(error, ProviderError::Unsupported { .. }), "{edit}: {error}");
         assert!(error.to_string().contains(words), "{edit}: {error}");
     }
-    assert_eq!(door.count(is_batch), 0);
+    assert_eq!(proxy.count(is_batch), 0);
     let beside = changes(&fake, &["shop TXT 300 \"x\"", "@ TXT 300 \"v=spf1 -all\""]);
     provider.apply(&beside).await.expect("made");
 }
@@ -172,8 +172,8 @@ async fn records_that_others_hold_are_read_but_not_written() {
 #[tokio::test]
 async fn a_wrong_plan_is_noticed_when_the_zone_is_read() {
     let fake = fake("free", HOSTED);
-    let door = Door::open(fake.clone());
-    let provider = adapter_with(&door.url(), crate::common::TOKEN, &[("plan", "enterprise")]);
+    let proxy = FaultProxy::open(fake.clone());
+    let provider = adapter_with(&proxy.url(), crate::common::TOKEN, &[("plan", "enterprise")]);
     let error = provider.read_zone(&zone()).await.expect_err("it is free");
     assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
     assert!(error.to_string().contains("`plan: enterprise`"), "{error}");
@@ -183,8 +183,8 @@ async fn a_wrong_plan_is_noticed_when_the_zone_is_read() {
 async fn a_secondary_zone_is_not_written() {
     let fake = crate::cloudflare::Cloudflare::new(crate::common::TOKEN);
     fake.zone_of("a1", ZONE, "enterprise", "secondary", &[]);
-    let door = Door::open(fake.clone());
-    let error = adapter(&door.url()).apply(&changes(&fake, &["a A 300 192.0.2.1"])).await;
+    let proxy = FaultProxy::open(fake.clone());
+    let error = adapter(&proxy.url()).apply(&changes(&fake, &["a A 300 192.0.2.1"])).await;
     let error = error.expect_err("a secondary");
     assert!(matches!(error, ProviderError::Refused { .. }), "{error}");
 }

@@ -117,7 +117,7 @@ fn rows(capabilities: &Capabilities) -> Vec<(&'static str, String)> {
         types,
         gathered,
         settle_max,
-        unseen_nodes,
+        anycast_margin,
         served_within,
     } = capabilities;
     let granularity = match granularity {
@@ -159,7 +159,7 @@ fn rows(capabilities: &Capabilities) -> Vec<(&'static str, String)> {
         ("types", types),
         ("gathered into one change set", gathered),
         ("a late effect appears within", format!("{} s", settle_max.as_secs())),
-        ("added for nodes that cannot be asked", format!("{} s", unseen_nodes.as_secs())),
+        ("anycast margin", format!("{} s", anycast_margin.as_secs())),
         ("how serving is confirmed", served_within),
     ]
 }

@@ -7,9 +7,9 @@ use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
 use cutover_contract::{Name, Provider, Zone};
 use cutover_kit::testing::records;
 
-use super::faulty::Ways;
+use super::fault_injector::FaultInjector;
 use crate::common::{KEY, SECRET, ZONE, adapter, adapter_with, zone};
-use crate::lab::door::Door;
+use crate::lab::fault_proxy::FaultProxy;
 use crate::route53::{Route53, has_type, refusal};
 
 /// A key that the fake does not know.
@@ -18,19 +18,19 @@ const OTHER_KEY: &str = "AKIANOTFORANYBODYEYE";
 /// A fake, and a door to it.
 pub(crate) struct Fake {
     fake: Arc<Route53>,
-    door: Door,
-    ways: Ways,
+    proxy: FaultProxy,
+    ways: FaultInjector,
     limits: &'static [Limit],
 }
 
 impl Fake {
     pub(crate) fn new(limits: &'static [Limit]) -> Self {
         let fake = Route53::new(KEY);
-        let door = Door::open(fake.clone());
+        let proxy = FaultProxy::open(fake.clone());
         let throttled = || refusal(400, "Throttling", "Rate exceeded");
         let failure = || refusal(500, "InternalFailure", "oh");
-        let ways = Ways::new(fake.clone(), adapter, throttled, failure);
-        Self { fake, door, ways, limits }
+        let ways = FaultInjector::new(fake.clone(), adapter, throttled, failure);
+        Self { fake, proxy, ways, limits }
     }
 }
 
@@ -55,7 +55,7 @@ impl Bench for Fake {
     async fn fresh(&mut self, rrsets: &Rrsets) -> Box<dyn Provider> {
         let lines = records(rrsets, has_type);
         self.fake.zone(ZONE, &lines);
-        adapter(&self.door.url())
+        adapter(&self.proxy.url())
     }
 
     async fn read(&self) -> Result<Zone, Missing> {
@@ -73,7 +73,7 @@ impl Bench for Fake {
 
     async fn broken(&self, fault: Fault) -> Result<Box<dyn Provider>, Missing> {
         match fault == Fault::WrongCredentials {
-            true => Ok(adapter_with(&self.door.url(), OTHER_KEY, &[])),
+            true => Ok(adapter_with(&self.proxy.url(), OTHER_KEY, &[])),
             false => Ok(self.ways.with(fault)),
         }
     }

@@ -7,7 +7,7 @@ use cutover_contract::{Next, ProviderError};
 use cutover_kit::testing::{HOSTED, closed, connect};
 
 use crate::common::{KEY, SECRET, ZONE, adapter, adapter_with, changes, fake, held, zone};
-use crate::lab::door::{Door, Mishap, Request};
+use crate::lab::fault_proxy::{FaultProxy, HttpFault, Request};
 use crate::route53::refusal;
 
 fn is_batch(request: &Request) -> bool {
@@ -31,13 +31,13 @@ async fn route_53_itself_compares() {
         let (meddler, seen) = (fake.clone(), AtomicUsize::new(0));
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let edited = lines.clone();
-        let door = Door::with_mishaps(fake.clone(), move |request| {
+        let proxy = FaultProxy::with_faults(fake.clone(), move |request| {
             if is_batch(request) && seen.fetch_add(1, Ordering::SeqCst) == 0 {
                 meddler.replace(ZONE, "acme.test.", "MX", &edited);
             }
             None
         });
-        let error = adapter(&door.url()).apply(&changes(&fake, &[EDIT])).await.expect_err("stale");
+        let error = adapter(&proxy.url()).apply(&changes(&fake, &[EDIT])).await.expect_err("stale");
         let ProviderError::Conflict { live, .. } = &error else { panic!("{lines:?}: {error}") };
         assert_eq!(live.is_some(), !lines.is_empty());
         assert_eq!(fake.writes(ZONE), 0);
@@ -49,15 +49,15 @@ async fn throttling_and_another_change_in_progress_change_nothing() {
     let fake = fake(HOSTED);
     let before = held(&fake);
     fake.prior(1);
-    let door = Door::open(fake.clone());
-    let provider = adapter(&door.url());
+    let proxy = FaultProxy::open(fake.clone());
+    let provider = adapter(&proxy.url());
     let error = provider.apply(&changes(&fake, &[EDIT])).await.expect_err("another is before us");
     assert_eq!(error.next(), Next::Retry(Duration::from_secs(5)), "{error}");
-    assert_eq!((door.count(is_batch), held(&fake)), (1, before.clone()));
+    assert_eq!((proxy.count(is_batch), held(&fake)), (1, before.clone()));
     provider.apply(&changes(&fake, &[EDIT])).await.expect("now it is our turn");
 
-    let throttled = Door::with_mishaps(fake.clone(), |request| {
-        is_batch(request).then(|| Mishap::Instead(refusal(400, "Throttling", "Rate exceeded")))
+    let throttled = FaultProxy::with_faults(fake.clone(), |request| {
+        is_batch(request).then(|| HttpFault::Instead(refusal(400, "Throttling", "Rate exceeded")))
     });
     let back = changes(&fake, &["@ MX 300 10 mail.oldhost.example."]);
     let error = adapter(&throttled.url()).apply(&back).await.expect_err("throttled");
@@ -69,11 +69,11 @@ async fn throttling_and_another_change_in_progress_change_nothing() {
 async fn throttled_questions_are_asked_again() {
     let fake = fake(HOSTED);
     let seen = AtomicUsize::new(0);
-    let door = Door::with_mishaps(fake.clone(), move |_| {
+    let proxy = FaultProxy::with_faults(fake.clone(), move |_| {
         let is_early = seen.fetch_add(1, Ordering::SeqCst) < 2;
-        is_early.then(|| Mishap::Instead(refusal(400, "Throttling", "Rate exceeded")))
+        is_early.then(|| HttpFault::Instead(refusal(400, "Throttling", "Rate exceeded")))
     });
-    let read = adapter(&door.url()).read_zone(&zone()).await.expect("the third time");
+    let read = adapter(&proxy.url()).read_zone(&zone()).await.expect("the third time");
     assert!(read.rrsets.len() > 2);
 }
 
@@ -81,19 +81,19 @@ async fn throttled_questions_are_asked_again() {
 async fn a_change_is_waited_for_until_it_is_in_sync() {
     let fake = fake(HOSTED);
     fake.pending(2);
-    let door = Door::open(fake.clone());
-    adapter(&door.url()).apply(&changes(&fake, &[EDIT])).await.expect("made");
-    assert_eq!(door.count(|request| request.path.contains("/change/")), 3);
+    let proxy = FaultProxy::open(fake.clone());
+    adapter(&proxy.url()).apply(&changes(&fake, &[EDIT])).await.expect("made");
+    assert_eq!(proxy.count(|request| request.path.contains("/change/")), 3);
 }
 
 #[tokio::test]
 async fn a_change_that_may_not_be_in_sync_is_in_doubt() {
     let fake = fake(HOSTED);
-    let door = Door::with_mishaps(fake.clone(), |request| {
+    let proxy = FaultProxy::with_faults(fake.clone(), |request| {
         let is_sync = request.path.contains("/change/");
-        is_sync.then(|| Mishap::Instead(refusal(403, "AccessDenied", "No.")))
+        is_sync.then(|| HttpFault::Instead(refusal(403, "AccessDenied", "No.")))
     });
-    let error = adapter(&door.url()).apply(&changes(&fake, &[EDIT])).await.expect_err("no status");
+    let error = adapter(&proxy.url()).apply(&changes(&fake, &[EDIT])).await.expect_err("no status");
     assert_eq!(error.next(), Next::Look, "{error}");
     assert!(error.to_string().contains("the change was made"), "{error}");
     assert_eq!(fake.writes(ZONE), 1);
@@ -110,14 +110,14 @@ async fn the_code_decides_instead_of_the_status() {
         (404, "NoSuchHostedZone", "NoSuchZone"),
         (400, "InvalidInput", "Refused"),
     ] {
-        let door = Door::with_mishaps(fake.clone(), move |_| {
+        let proxy = FaultProxy::with_faults(fake.clone(), move |_| {
             let message = format!(
                 "No, {SECRET}.\n\nThe Canonical String for this request should have been\n\
                  x-amz-security-token:TOKEN-OF-SOMEBODY"
             );
-            Some(Mishap::Instead(refusal(status, code, &message)))
+            Some(HttpFault::Instead(refusal(status, code, &message)))
         });
-        let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("no");
+        let error = adapter(&proxy.url()).read_zone(&zone()).await.expect_err("no");
         let shown = format!("{error:?} {error}");
         assert!(shown.starts_with(next), "{status} {code}: {shown}");
         assert!(!shown.contains(SECRET) && !shown.contains("TOKEN-OF"), "{shown}");
@@ -133,7 +133,7 @@ async fn incomplete_configurations_are_refused_at_once() {
         (&[("endpoint_url", "route53.example")], "endpoint_url"),
         (&[("endpoint_url", "http://me@route53.example")], "endpoint_url"),
         (&[("hosted_zone_id", "/hostedzone/Z1")], "hosted_zone_id"),
-        (&[("unseen_nodes", "soon")], "unseen_nodes"),
+        (&[("anycast_margin", "soon")], "anycast_margin"),
     ] {
         assert_eq!(connect(more).expect(field).field, field);
     }

@@ -4,7 +4,7 @@ use cutover_contract::{ProviderError, RrType};
 use cutover_kit::testing::HOSTED;
 
 use crate::common::{KEY, ZONE, adapter, adapter_with, fake, held, zone};
-use crate::lab::door::Door;
+use crate::lab::fault_proxy::FaultProxy;
 use crate::route53::Route53;
 
 #[tokio::test]
@@ -13,12 +13,12 @@ async fn all_pages_are_read() {
         (0..1_234).map(|n| format!("h{n}.{ZONE}. 300 IN A 192.0.2.{}", n % 250)).collect();
     let fake = Route53::new(KEY);
     fake.zone(ZONE, &lines);
-    let door = Door::open(fake.clone());
-    let mut read = adapter(&door.url()).read_zone(&zone()).await.expect("a zone").rrsets;
+    let proxy = FaultProxy::open(fake.clone());
+    let mut read = adapter(&proxy.url()).read_zone(&zone()).await.expect("a zone").rrsets;
     read.retain(|key, _| key.name != zone() || ![RrType::SOA, RrType::NS].contains(&key.rtype));
     assert_eq!(read, held(&fake));
     // 1,236 RRsets in pages of 300, and a request to find the zone.
-    assert_eq!(door.passages().len(), 6);
+    assert_eq!(proxy.exchanges().len(), 6);
 }
 
 #[tokio::test]
@@ -27,13 +27,13 @@ async fn the_public_zone_of_several_with_the_same_name_is_used() {
     let other = fake.another(ZONE, true, &[]);
     // A zone whose name begins in the same way.
     fake.another("acme.test.example", false, &[]);
-    let door = Door::open(fake.clone());
-    assert!(adapter(&door.url()).read_zone(&zone()).await.expect("a zone").rrsets.len() > 2);
-    let named = |id: &str| adapter_with(&door.url(), KEY, &[("hosted_zone_id", id)]);
+    let proxy = FaultProxy::open(fake.clone());
+    assert!(adapter(&proxy.url()).read_zone(&zone()).await.expect("a zone").rrsets.len() > 2);
+    let named = |id: &str| adapter_with(&proxy.url(), KEY, &[("hosted_zone_id", id)]);
     let private = named(&other).read_zone(&zone()).await.expect("the named one");
     assert_eq!(private.rrsets.len(), 2);
     let third = fake.another(ZONE, false, &[]);
-    let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("two public ones");
+    let error = adapter(&proxy.url()).read_zone(&zone()).await.expect_err("two public ones");
     assert!(error.to_string().contains("`hosted_zone_id`"), "{error}");
     assert_eq!(named(&third).read_zone(&zone()).await.expect("the named one").rrsets.len(), 2);
     let elsewhere = cutover_contract::Name::from_user("other.test").expect("a name");
@@ -45,8 +45,8 @@ async fn the_public_zone_of_several_with_the_same_name_is_used() {
 async fn a_zone_that_is_only_private_is_not_found() {
     let fake = Route53::new(KEY);
     fake.another(ZONE, true, &[]);
-    let door = Door::open(fake.clone());
-    let error = adapter(&door.url()).read_zone(&zone()).await.expect_err("private");
+    let proxy = FaultProxy::open(fake.clone());
+    let error = adapter(&proxy.url()).read_zone(&zone()).await.expect_err("private");
     assert!(matches!(error, ProviderError::NoSuchZone { .. }), "{error}");
     assert!(error.to_string().contains("private"), "{error}");
 }
@@ -54,8 +54,8 @@ async fn a_zone_that_is_only_private_is_not_found() {
 #[tokio::test]
 async fn a_zone_that_was_created_again_is_found() {
     let fake = fake(HOSTED);
-    let door = Door::open(fake.clone());
-    let provider = adapter(&door.url());
+    let proxy = FaultProxy::open(fake.clone());
+    let provider = adapter(&proxy.url());
     provider.read_zone(&zone()).await.expect("a zone");
     fake.zone(ZONE, &[]);
     let error = provider.read_zone(&zone()).await.expect_err("the old one is gone");

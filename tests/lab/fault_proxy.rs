@@ -1,8 +1,8 @@
-//! A door: an HTTP/1.1 listener before a service of the lab, that counts what goes through it, and
-//! where mishaps happen if the test wants them.
+//! An HTTP/1.1 listener in front of a service of the lab. It records the requests, and injects faults if
+//! the test wants them.
 //!
-//! Any number of doors lead to the same service, so that one client has trouble and another has
-//! none. Connections stay open between requests, as those of real providers do.
+//! A service may have any number of proxies, so that one client sees faults and another does not.
+//! Connections stay open between requests, as with real providers.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,36 +13,36 @@ use std::time::Duration;
 
 use super::server::sleep;
 
-/// Octets of a request's body at the most. Our choice: a bound, far above any batch.
+/// Maximum octets of a request's body. Our choice: far above any batch.
 const BODY_OCTETS_MAX: usize = 64 << 20;
 
-/// How often a closed door looks whether its clients are gone, every 10 ms. Our choice.
+/// How often a closing proxy checks, every 10 ms, whether its clients are gone. Our choice.
 const CLOSING_POLLS: usize = 20;
 
-/// What a client asks.
+/// A client's request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     /// `GET`, `POST` and so on.
     pub(crate) method: String,
     /// The path and the query, as they were sent.
     pub(crate) target: String,
-    /// The path alone.
+    /// The path without the query.
     pub(crate) path: String,
-    /// What stands behind the `?`, decoded, in its order.
+    /// The parameters after the `?`, decoded, in order.
     pub(crate) query: Vec<(String, String)>,
-    /// The fields of the head, their names in lower case.
+    /// The header fields, with their names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     /// The body.
     pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    /// A field of the head.
+    /// The value of a header field.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    /// A value of the query.
+    /// The value of a query parameter.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -53,162 +53,162 @@ impl Request {
     }
 }
 
-/// What a service answers.
+/// A service's answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     /// The status.
     pub(crate) status: u16,
-    /// The fields of the head, beside the length.
+    /// The header fields, without the content length.
     pub(crate) headers: Vec<(&'static str, String)>,
     /// The body.
     pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    /// An answer of this status, type of content and body.
+    /// An answer with this status, content type and body.
     pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("content-type", content_type.to_owned())];
         Self { status, headers, body: body.into() }
     }
 
-    /// With one more field of the head.
+    /// Adds a header field.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 }
 
-/// What stands behind a door.
+/// A service that a proxy serves.
 pub(crate) trait Service: Send + Sync {
-    /// Does what it is asked, and says what came of it.
+    /// Carries out a request.
     fn answer(&self, request: &Request) -> Answer;
 }
 
-/// What becomes of a request where not everything goes well.
+/// A fault that a proxy injects into a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Mishap {
-    /// The service does not get it, and the connection is closed.
+pub(crate) enum HttpFault {
+    /// The connection is closed, and the service does not get the request.
     CutBefore,
-    /// The service gets it, and the connection is closed in place of an answer.
+    /// The service gets the request, and the connection is closed before the answer.
     CutAfter,
-    /// The service gets it this much later, and the answer goes to whoever still waits.
+    /// The service gets the request after this delay. The client gets the answer if it still waits.
     LateEffect(Duration),
-    /// The service gets it, and its answer is passed on this much later.
+    /// The service gets the request at once, and the client its answer after this delay.
     LateAnswer(Duration),
-    /// Nobody answers for as long as the client waits.
+    /// There is no answer as long as the client waits.
     Silence,
-    /// The service does not get it, and this is the answer.
+    /// The client gets this answer, and the service does not get the request.
     Instead(Answer),
-    /// The service does not get it, and these octets are the answer.
+    /// The client gets these octets, and the service does not get the request.
     Babble(Vec<u8>),
-    /// The service gets it, and its answer is turned into another one.
-    Turned(fn(Answer) -> Answer),
+    /// The service gets the request, and the client its answer changed by this function.
+    Changed(fn(Answer) -> Answer),
 }
 
-/// A request that came through a door, and the status of its answer; none where there was none.
+/// A request that a proxy got, and the status of its answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Passage {
-    /// What was asked.
+pub(crate) struct Exchange {
+    /// The request.
     pub(crate) request: Request,
-    /// The status of the answer.
+    /// The status of the answer; `None` if there was none.
     pub(crate) status: Option<u16>,
 }
 
-type Fate = dyn Fn(&Request) -> Option<Mishap> + Send + Sync;
+type FaultFor = dyn Fn(&Request) -> Option<HttpFault> + Send + Sync;
 
-struct Inside {
+struct Shared {
     service: Arc<dyn Service>,
-    fate: Box<Fate>,
-    passages: Mutex<Vec<Passage>>,
-    is_shut: AtomicBool,
+    fault_for: Box<FaultFor>,
+    exchanges: Mutex<Vec<Exchange>>,
+    is_closed: AtomicBool,
 }
 
-/// A door that is open until it is dropped.
-pub(crate) struct Door {
-    inside: Arc<Inside>,
+/// A proxy that listens until it is dropped.
+pub(crate) struct FaultProxy {
+    shared: Arc<Shared>,
     addr: SocketAddr,
     listening: Option<JoinHandle<()>>,
 }
 
-impl Door {
-    /// A door where all goes well.
+impl FaultProxy {
+    /// A proxy without faults.
     pub(crate) fn open(service: Arc<dyn Service>) -> Self {
-        Self::with_mishaps(service, |_| None)
+        Self::with_faults(service, |_| None)
     }
 
-    /// A door where `fate` decides of each request, before the service sees it.
-    pub(crate) fn with_mishaps(
+    /// A proxy for which `fault_for` decides the fault of each request, before the service sees it.
+    pub(crate) fn with_faults(
         service: Arc<dyn Service>,
-        fate: impl Fn(&Request) -> Option<Mishap> + Send + Sync + 'static,
+        fault_for: impl Fn(&Request) -> Option<HttpFault> + Send + Sync + 'static,
     ) -> Self {
-        Self::at((Ipv4Addr::LOCALHOST, 0).into(), service, fate)
+        Self::at((Ipv4Addr::LOCALHOST, 0).into(), service, fault_for)
     }
 
-    /// The same at this address.
+    /// As [`FaultProxy::with_faults`], but at this address.
     pub(crate) fn at(
         addr: SocketAddr,
         service: Arc<dyn Service>,
-        fate: impl Fn(&Request) -> Option<Mishap> + Send + Sync + 'static,
+        fault_for: impl Fn(&Request) -> Option<HttpFault> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind(addr).unwrap_or_else(|error| panic!("{addr}: {error}"));
         let addr = listener.local_addr().expect("a listener has an address");
-        let inside = Arc::new(Inside {
+        let shared = Arc::new(Shared {
             service,
-            fate: Box::new(fate),
-            passages: Mutex::default(),
-            is_shut: AtomicBool::new(false),
+            fault_for: Box::new(fault_for),
+            exchanges: Mutex::default(),
+            is_closed: AtomicBool::new(false),
         });
-        let behind = Arc::clone(&inside);
+        let for_listener = Arc::clone(&shared);
         let listening = spawn(move || {
             for client in listener.incoming().flatten() {
-                if behind.is_shut.load(Ordering::SeqCst) {
+                if for_listener.is_closed.load(Ordering::SeqCst) {
                     break;
                 }
-                let behind = Arc::clone(&behind);
-                spawn(move || behind.serve(client));
+                let for_client = Arc::clone(&for_listener);
+                spawn(move || for_client.serve(client));
             }
         });
-        Self { inside, addr, listening: Some(listening) }
+        Self { shared, addr, listening: Some(listening) }
     }
 
-    /// Where it is.
+    /// Its address.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Where it is, as the beginning of an address on the web.
+    /// Its base URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Everything that came through, in the order of the answers.
-    pub(crate) fn passages(&self) -> Vec<Passage> {
-        self.inside.passages().clone()
+    /// All requests so far, in the order of the answers.
+    pub(crate) fn exchanges(&self) -> Vec<Exchange> {
+        self.shared.exchanges().clone()
     }
 
-    /// How many requests of this kind came through.
-    pub(crate) fn count(&self, is_meant: impl Fn(&Request) -> bool) -> usize {
-        self.inside.passages().iter().filter(|passage| is_meant(&passage.request)).count()
+    /// The number of matching requests so far.
+    pub(crate) fn count(&self, matches: impl Fn(&Request) -> bool) -> usize {
+        self.shared.exchanges().iter().filter(|exchange| matches(&exchange.request)).count()
     }
 
-    /// Forgets what came through so far.
+    /// Forgets all requests so far.
     pub(crate) fn forget(&self) {
-        self.inside.passages().clear();
+        self.shared.exchanges().clear();
     }
 }
 
-impl Drop for Door {
+impl Drop for FaultProxy {
     fn drop(&mut self) {
-        self.inside.is_shut.store(true, Ordering::SeqCst);
-        // The listener waits for somebody.
+        self.shared.is_closed.store(true, Ordering::SeqCst);
+        // Connecting wakes up the listener.
         let _ = TcpStream::connect(self.addr);
         if let Some(listening) = self.listening.take() {
             let _ = listening.join();
         }
-        // A client that is still connected has the service as well; most are gone by now, and what
-        // the service has, such as servers of its own, goes with it before the process ends.
+        // A client that is still connected keeps the service alive. Wait a little for such clients to
+        // go, so that the service and its own servers are dropped before the process ends.
         for _ in 0..CLOSING_POLLS {
-            if Arc::strong_count(&self.inside) == 1 {
+            if Arc::strong_count(&self.shared) == 1 {
                 break;
             }
             sleep(Duration::from_millis(10));
@@ -216,9 +216,9 @@ impl Drop for Door {
     }
 }
 
-impl Inside {
-    fn passages(&self) -> MutexGuard<'_, Vec<Passage>> {
-        self.passages.lock().expect("no holder of the lock panics")
+impl Shared {
+    fn exchanges(&self) -> MutexGuard<'_, Vec<Exchange>> {
+        self.exchanges.lock().expect("no holder of the lock panics")
     }
 
     fn serve(&self, client: TcpStream) {
@@ -226,10 +226,10 @@ impl Inside {
         let Ok(writer) = client.try_clone() else { return };
         let mut reader = BufReader::new(client);
         while let Ok(Some(request)) = read(&mut reader) {
-            if self.is_shut.load(Ordering::SeqCst) {
+            if self.is_closed.load(Ordering::SeqCst) {
                 break;
             }
-            match self.answered(&writer, &request) {
+            match self.answer(&writer, &request) {
                 Ok(true) => {}
                 Ok(false) | Err(_) => break,
             }
@@ -237,32 +237,32 @@ impl Inside {
         let _ = writer.shutdown(Shutdown::Both);
     }
 
-    /// Whether the connection goes on.
-    fn answered(&self, writer: &TcpStream, request: &Request) -> std::io::Result<bool> {
-        let answer = match (self.fate)(request) {
+    /// Answers a request. Returns whether the connection stays open.
+    fn answer(&self, writer: &TcpStream, request: &Request) -> std::io::Result<bool> {
+        let answer = match (self.fault_for)(request) {
             None => self.service.answer(request),
-            Some(Mishap::CutBefore) => return Ok(self.note(request, None)),
-            Some(Mishap::CutAfter) => {
+            Some(HttpFault::CutBefore) => return Ok(self.note(request, None)),
+            Some(HttpFault::CutAfter) => {
                 let _ = self.service.answer(request);
                 return Ok(self.note(request, None));
             }
-            Some(Mishap::LateEffect(late)) => {
+            Some(HttpFault::LateEffect(late)) => {
                 sleep(late);
                 self.service.answer(request)
             }
-            Some(Mishap::LateAnswer(late)) => {
+            Some(HttpFault::LateAnswer(late)) => {
                 let answer = self.service.answer(request);
                 sleep(late);
                 answer
             }
-            Some(Mishap::Silence) => {
+            Some(HttpFault::Silence) => {
                 self.note(request, None);
                 let _ = writer.try_clone()?.read(&mut [0]);
                 return Ok(false);
             }
-            Some(Mishap::Instead(answer)) => answer,
-            Some(Mishap::Turned(turn)) => turn(self.service.answer(request)),
-            Some(Mishap::Babble(octets)) => {
+            Some(HttpFault::Instead(answer)) => answer,
+            Some(HttpFault::Changed(change)) => change(self.service.answer(request)),
+            Some(HttpFault::Babble(octets)) => {
                 self.note(request, None);
                 return { writer }.write_all(&octets).map(|()| false);
             }
@@ -273,9 +273,9 @@ impl Inside {
         Ok(!is_last)
     }
 
-    /// Keeps what came through; what has no answer is the last on its connection.
+    /// Records a request. Returns `false`: the connection closes after a request without an answer.
     fn note(&self, request: &Request, status: Option<u16>) -> bool {
-        self.passages().push(Passage { request: request.clone(), status });
+        self.exchanges().push(Exchange { request: request.clone(), status });
         false
     }
 }
@@ -320,7 +320,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Request>> {
     Ok(Some(request))
 }
 
-/// Head and body in one write: two would wait for each other (RFC 896).
+/// Writes head and body at once, because a second write would be delayed (RFC 896).
 fn write(mut writer: &TcpStream, answer: &Answer) -> std::io::Result<()> {
     let Answer { status, headers, body } = answer;
     let mut octets = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
@@ -331,7 +331,7 @@ fn write(mut writer: &TcpStream, answer: &Answer) -> std::io::Result<()> {
     writer.write_all(&[octets.as_bytes(), body].concat())
 }
 
-/// Octets behind a `%` as what they are; `+` is a space in a query.
+/// Decodes percent-encoding. In a query, `+` is a space.
 pub(crate) fn decoded(text: &str, is_query: bool) -> String {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -1,5 +1,5 @@
-//! The name servers of a fake provider: a real BIND, which is told of each change a lag after the
-//! fake has made it. So what a fake says and what is served are two things, as at real providers.
+//! The name servers of a fake provider: a real BIND, which gets each change a lag after the fake has made
+//! it. So what the fake's API shows and what is served can differ, as with real providers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::bind::Bind;
 use super::server::{Server, now, sleep};
 
-/// Lines of one message of `nsupdate` at the most: a message has 64 KiB.
+/// Maximum lines of one message of `nsupdate`: a message has at most 64 KiB.
 const LINES_MAX: usize = 300;
 
 /// A change as lines of `nsupdate`, such as `update delete www.acme.test. A`.
@@ -21,35 +21,37 @@ struct Push {
     ticket: u64,
 }
 
-/// What is served of a fake's zones.
-pub(crate) struct Face {
+/// The server that publishes a fake's zones.
+pub(crate) struct PublishedDns {
     server: Arc<Server>,
     lag: Duration,
-    /// Taken when this is dropped, so that the thread ends.
+    /// Set to `None` on drop, which ends the thread.
     pushes: Option<mpsc::Sender<Push>>,
     pushing: Option<JoinHandle<()>>,
+    /// The last ticket that was given out.
     given: AtomicU64,
-    shown: Arc<AtomicU64>,
+    /// The last ticket whose change is served.
+    served: Arc<AtomicU64>,
 }
 
-impl Face {
-    /// Serves these zones, origin and master file text, and each change this much after it is told.
+impl PublishedDns {
+    /// Serves these zones, given as origin and master file. Each change is served after the lag.
     pub(crate) fn start(zones: &[(&str, &str)], lag: Duration) -> Self {
         let server = Arc::new(Bind::primary(zones));
         let (pushes, due) = mpsc::channel::<Push>();
-        let shown = Arc::new(AtomicU64::new(0));
-        let (behind, last) = (Arc::clone(&server), Arc::clone(&shown));
+        let served = Arc::new(AtomicU64::new(0));
+        let (bind, last) = (Arc::clone(&server), Arc::clone(&served));
         let pushing = spawn(move || {
             for push in due {
                 sleep(push.due.saturating_duration_since(now()));
                 for lines in push.lines.chunks(LINES_MAX) {
-                    behind.nsupdate(&format!("zone {}\n{}", push.zone, lines.join("\n")));
+                    bind.nsupdate(&format!("zone {}\n{}", push.zone, lines.join("\n")));
                 }
                 last.store(push.ticket, Ordering::SeqCst);
             }
         });
         let (pushes, pushing) = (Some(pushes), Some(pushing));
-        Self { server, lag, pushes, pushing, given: AtomicU64::new(0), shown }
+        Self { server, lag, pushes, pushing, given: AtomicU64::new(0), served }
     }
 
     /// The server.
@@ -57,10 +59,15 @@ impl Face {
         &self.server
     }
 
-    /// Tells of what RRsets have become: owner and type, and the lines `OWNER TTL IN TYPE RDATA` of
-    /// what is there now. The answer is a ticket for [`Face::is_shown`].
-    pub(crate) fn tell(&self, zone: &str, rrsets: &BTreeMap<(String, String), Vec<String>>) -> u64 {
-        // All that goes, goes first: a CNAME does not come beside what is there.
+    /// Publishes new RRsets after the lag. They are given by owner and type, as the lines
+    /// `OWNER TTL IN TYPE RDATA` that replace the present ones. Returns a ticket for
+    /// [`PublishedDns::is_served`].
+    pub(crate) fn publish(
+        &self,
+        zone: &str,
+        rrsets: &BTreeMap<(String, String), Vec<String>>,
+    ) -> u64 {
+        // Delete first, because BIND refuses to add a CNAME beside other records.
         let gone = rrsets.keys().map(|(owner, rtype)| format!("update delete {owner} {rtype}"));
         let there = rrsets.values().flatten().map(|line| format!("update add {line}"));
         let push = Push {
@@ -76,12 +83,12 @@ impl Face {
     }
 
     /// Whether a change is served by now.
-    pub(crate) fn is_shown(&self, ticket: u64) -> bool {
-        self.shown.load(Ordering::SeqCst) >= ticket
+    pub(crate) fn is_served(&self, ticket: u64) -> bool {
+        self.served.load(Ordering::SeqCst) >= ticket
     }
 }
 
-impl Drop for Face {
+impl Drop for PublishedDns {
     fn drop(&mut self) {
         self.pushes = None;
         if let Some(pushing) = self.pushing.take() {

@@ -1,5 +1,4 @@
-//! A test bed: two domains on a real name server, a plan that moves them in seconds, and the
-//! `cutover` program.
+//! Two domains on a real name server, a plan that moves them within seconds, and the `cutover` program.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,8 +11,8 @@ use tempfile::TempDir;
 
 use crate::lab::{Bind, Knot, Server, loopback};
 
-/// The zone that both domains share with their old and new host. Both exchanges have an address in
-/// it: BIND refuses MX records that have none.
+/// The zone of the first domain and of both hosts. Both exchanges have an address in it, because BIND
+/// refuses MX records whose exchange has none.
 const ACME_TEST: &str = "\
 $TTL 6
 @ SOA ns1 hostmaster 1 3600 600 86400 2
@@ -42,22 +41,22 @@ www CNAME www.acme.test.
 old1._domainkey TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"
 ";
 
-/// The zones as the lab loads them.
+/// The zones, as origin and master file.
 pub(crate) const ZONES: &[(&str, &str)] =
     &[("acme.test", ACME_TEST), ("acme.example", ACME_EXAMPLE)];
 
-/// How far the secondary lags: longer than any wait of the plan would forgive.
+/// How far the secondary lags: long enough that a wait that ignored it would end too early.
 pub(crate) const LAG: Duration = Duration::from_millis(2_500);
 
-/// Servers, plan and program.
-pub(crate) struct Bed {
+/// The servers, and the directory of the plan.
+pub(crate) struct BindFixture {
     pub(crate) primary: Server,
     pub(crate) secondary: Option<Server>,
     dir: TempDir,
 }
 
-impl Bed {
-    /// BIND with a secondary on another address that lags.
+impl BindFixture {
+    /// BIND with a lagging secondary on another address.
     pub(crate) fn bind_pair() -> Self {
         let primary = Bind::primary(ZONES);
         let secondary = Bind::secondary_of(&primary, loopback(2), LAG);
@@ -76,9 +75,9 @@ impl Bed {
 
     fn new(primary: Server, secondary: Option<Server>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let bed = Self { primary, secondary, dir };
-        fs::write(bed.plan(), bed.plan_text()).expect("the plan can be written");
-        bed
+        let fixture = Self { primary, secondary, dir };
+        fs::write(fixture.plan(), fixture.plan_text()).expect("the plan can be written");
+        fixture
     }
 
     fn plan_text(&self) -> String {
@@ -88,7 +87,7 @@ impl Bed {
         let (server, name, algorithm) = (self.primary.addr(), &key.name, key.algorithm);
         let provider = format!(
             "{{ type: rfc2136, server: \"{server}\", \
-             tsig: {{ key: {name}, algorithm: {algorithm}, secret: {{ env: BED_TSIG }} }} }}"
+             tsig: {{ key: {name}, algorithm: {algorithm}, secret: {{ env: FIXTURE_TSIG }} }} }}"
         );
         plan_text(&provider, &authorities.join(", "))
     }
@@ -111,12 +110,15 @@ impl Bed {
     /// The program with these arguments.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
-        command.args(args).current_dir(self.dir.path()).env("BED_TSIG", &self.primary.key().secret);
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("FIXTURE_TSIG", &self.primary.key().secret);
         command.stdin(Stdio::null());
         command
     }
 
-    /// Runs the program to its end; its exit code, and all that it said.
+    /// Runs the program to its end. Returns its exit code and its whole output.
     pub(crate) fn cutover(&self, args: &[&str]) -> (i32, String) {
         let output = self.command(args).output().expect("the program can be run");
         said(&output)
@@ -129,7 +131,7 @@ impl Bed {
         command.spawn().expect("the program can be started")
     }
 
-    /// The journal of the first run, one value a whole line.
+    /// The complete lines of the first run's journal.
     pub(crate) fn journal(&self) -> Vec<Value> {
         let path = self.dir.path().join(".cutover/two-domains/0001/journal.jsonl");
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -137,7 +139,7 @@ impl Bed {
         text[..whole].lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
     }
 
-    /// What each server serves, by zone: sorted lines without the SOA, whose serial moves.
+    /// What each server serves, by zone, as sorted lines without the SOA, whose serial changes.
     pub(crate) fn served(&self) -> Vec<Vec<String>> {
         let servers = std::iter::once(&self.primary).chain(&self.secondary);
         servers
@@ -145,7 +147,7 @@ impl Bed {
             .collect()
     }
 
-    /// The steps of the artifact that change something.
+    /// The number of changes in the artifact.
     pub(crate) fn changes_planned(&self) -> usize {
         let text = fs::read_to_string(self.artifact()).expect("the artifact");
         let artifact: Value = serde_json::from_str(&text).expect("JSON");
@@ -154,7 +156,7 @@ impl Bed {
     }
 }
 
-/// The plan: both domains move, through this provider and past these authoritative servers.
+/// The plan that moves both domains, with this provider and these authoritative servers.
 pub(crate) fn plan_text(provider: &str, authorities: &str) -> String {
     format!(
         "version: 1
@@ -189,13 +191,13 @@ clocks: {{ margin: 1s, use: 0s, queue_life: 2s }}
     )
 }
 
-/// Exit code and everything that was said.
+/// A program's exit code and its whole output.
 pub(crate) fn said(output: &Output) -> (i32, String) {
     let text = [&output.stdout, &output.stderr].map(|o| String::from_utf8_lossy(o).into_owned());
     (output.status.code().unwrap_or(-1), text.concat())
 }
 
-/// The records of a transfer: blanks folded, sorted, without the SOA.
+/// The records of a zone transfer: sorted, with single spaces, without the SOA.
 pub(crate) fn records(transfer: &str) -> Vec<String> {
     let lines = transfer.lines().filter(|line| !line.starts_with(';') && !line.trim().is_empty());
     let mut records: Vec<String> = lines
@@ -206,7 +208,7 @@ pub(crate) fn records(transfer: &str) -> Vec<String> {
     records
 }
 
-/// What the two zones hold when the plan is done: written by hand, not computed.
+/// What the two zones hold when the plan is done, written by hand.
 pub(crate) fn end_state() -> [Vec<String>; 2] {
     let test = [
         "_dmarc.acme.test. 6 IN TXT \"v=DMARC1; p=none\"",
@@ -242,7 +244,7 @@ pub(crate) fn end_state() -> [Vec<String>; 2] {
     [sorted(&test), sorted(&example)]
 }
 
-/// The last instant of each event kind and step: `(kind, step)` to RFC 3339 text, which sorts.
+/// The last instant of each kind of event and step, as RFC 3339 text, whose order is that of time.
 pub(crate) fn instants(journal: &[Value]) -> BTreeMap<(String, String), String> {
     let mut instants = BTreeMap::new();
     for entry in journal {
@@ -255,7 +257,7 @@ pub(crate) fn instants(journal: &[Value]) -> BTreeMap<(String, String), String> 
     instants
 }
 
-/// No file below this directory has these octets: journals, artifacts, snapshots, plans.
+/// Asserts that no file below this directory contains these octets: no journal, artifact or plan.
 pub(crate) fn is_nowhere(secret: &str, dir: &Path) {
     for entry in std::fs::read_dir(dir).expect("a directory") {
         let path = entry.expect("an entry").path();
@@ -265,6 +267,6 @@ pub(crate) fn is_nowhere(secret: &str, dir: &Path) {
         }
         let octets = std::fs::read(&path).expect("a file");
         let is_there = octets.windows(secret.len()).any(|window| window == secret.as_bytes());
-        assert!(!is_there, "{} has the secret", path.display());
+        assert!(!is_there, "{} contains the secret", path.display());
     }
 }

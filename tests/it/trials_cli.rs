@@ -8,36 +8,36 @@ use std::time::Duration;
 
 use cutover::digest::Digest;
 
-use crate::bed::said;
-use crate::desk::Desk;
+use crate::bind_fixture::said;
 use crate::lab::{SetClock, sleep};
+use crate::zonefile_fixture::ZonefileFixture;
 
 /// A desk with a plan that is refuted: an address goes together with the switch.
-fn refuted() -> Desk {
-    let desk = Desk::new();
+fn refuted() -> ZonefileFixture {
+    let fixture = ZonefileFixture::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/refuted");
     let read = |name: &str| fs::read(fixtures.join(name)).expect("a fixture");
-    desk.write("plan.yaml", read("address-goes-first.yaml"));
-    desk.write("zones/acme.test.zone", read("zones/acme.test.zone"));
-    desk
+    fixture.write("plan.yaml", read("address-goes-first.yaml"));
+    fixture.write("zones/acme.test.zone", read("zones/acme.test.zone"));
+    fixture
 }
 
 /// The same plan, repaired, with more lines behind it.
-fn moving(more: &str) -> Desk {
-    let desk = refuted();
-    let plan = desk.read("plan.yaml").replace("with: switch", "after: contract");
-    desk.write("plan.yaml", plan.replace("assume_within: 5m", "assume_within: 1s") + more);
-    desk
+fn moving(more: &str) -> ZonefileFixture {
+    let fixture = refuted();
+    let plan = fixture.read("plan.yaml").replace("with: switch", "after: contract");
+    fixture.write("plan.yaml", plan.replace("assume_within: 5m", "assume_within: 1s") + more);
+    fixture
 }
 
 /// Line 17: of a refuted plan everything is said once, and that nothing was written.
 #[test]
 fn a_refuted_plan_is_told_once() {
-    let desk = refuted();
+    let fixture = refuted();
     let told = |args: &str| {
-        let (code, _) = desk.shell(&format!("cutover {args} >out 2>err"));
+        let (code, _) = fixture.shell(&format!("cutover {args} >out 2>err"));
         assert_eq!(code, 3, "{args}");
-        (desk.read("out"), desk.read("err"))
+        (fixture.read("out"), fixture.read("err"))
     };
     let sentences = [
         "then a sender finds no address for any exchange",
@@ -63,8 +63,8 @@ fn a_refuted_plan_is_told_once() {
         }
         assert!(!text.contains("therefore "), "{args}: the harm is told already: {text}");
         let head = "error: this plan would do harm: deliverable, clients\n";
-        assert!(err.starts_with(&format!("{head}{undone}\n")), "{args}: {err}");
-        assert!(!desk.path("plan.json").exists(), "{args}");
+        assert!(err.starts_with(&format!("{head}  {undone}\n")), "{args}: {err}");
+        assert!(!fixture.path("plan.json").exists(), "{args}");
     }
     let (out, err) = told("plan plan.yaml");
     assert!(out.contains("REFUTED: deliverable is broken") && err.lines().count() == 3, "{err}");
@@ -73,7 +73,7 @@ fn a_refuted_plan_is_told_once() {
 /// Line 21: under `--no-commands` no program of a plan is run, by no command.
 #[test]
 fn without_commands_no_program_of_a_plan_is_run() {
-    let desk = Desk::new();
+    let fixture = ZonefileFixture::new();
     let api_key = "api_key: { command: [ sh, -c, 'touch ran; echo key' ] }";
     let provider = format!("{{ type: powerdns, url: \"http://127.0.53.9:1\", {api_key} }}");
     let zone = "authorities: [ 127.0.53.9 ]";
@@ -84,16 +84,16 @@ fn without_commands_no_program_of_a_plan_is_run() {
              records: [ {{ zone: acme.test, name: new, type: A, to: [ 192.0.2.1 ] }} ]\n"
         )
     };
-    desk.write("secret.yaml", plan(&provider, zone));
-    desk.write(
+    fixture.write("secret.yaml", plan(&provider, zone));
+    fixture.write(
         "python.yaml",
         plan(
             "{ type: octodns, class: octodns.provider.yaml.YamlProvider, python: ./python }",
             zone,
         ),
     );
-    desk.write("python", "#!/bin/sh\ntouch ran\n");
-    assert_eq!(desk.shell("chmod +x python").0, 0);
+    fixture.write("python", "#!/bin/sh\ntouch ran\n");
+    assert_eq!(fixture.shell("chmod +x python").0, 0);
     for args in [
         &["plan"][..],
         &["plan", "--format", "json"],
@@ -112,26 +112,26 @@ fn without_commands_no_program_of_a_plan_is_run() {
                 ["zone", "diff"] => whole.extend(["acme.test", "provider", "live:127.0.53.9:53"]),
                 _ => {}
             }
-            let said = desk.refuses(2, &[&whole[..], &["--no-commands"]].concat());
+            let said = fixture.refuses(2, &[&whole[..], &["--no-commands"]].concat());
             assert!(said.contains(word), "{whole:?}: {said}");
-            let (_, said) = desk.cutover(&whole);
-            assert!(desk.path("ran").exists(), "it is run otherwise: {whole:?}: {said}");
-            fs::remove_file(desk.path("ran")).expect("it is there");
+            let (_, said) = fixture.cutover(&whole);
+            assert!(fixture.path("ran").exists(), "it is run otherwise: {whole:?}: {said}");
+            fs::remove_file(fixture.path("ran")).expect("it is there");
         }
     }
     // What only a run would start is refused by a run only, and all of it is named.
-    let desk = moving(
+    let fixture = moving(
         "tasks:\n  before_switch: [ { name: copy, run: [ touch, ran ], check: [ test, -e, ran ], undo: [ touch, undone ] } ]\n\
          gates: { before_switch: [ { probe: command, run: [ touch, asked ], count: 1 } ] }\n\
          notify: [ { at: [ done ], webhook: { command: [ touch, told ] } } ]\n",
     );
-    let plan = desk
+    let plan = fixture
         .read("plan.yaml")
         .replace("directory: zones,", "directory: zones, reload: [ touch, reloaded ],");
-    desk.write("plan.yaml", plan);
-    desk.ends(0, &["plan", "plan.yaml", "--no-commands", "-o", "plan.json"]);
+    fixture.write("plan.yaml", plan);
+    fixture.ends(0, &["plan", "plan.yaml", "--no-commands", "-o", "plan.json"]);
     for input in ["plan.yaml", "plan.json"] {
-        let said = desk.refuses(2, &["apply", input, "--auto-approve", "--no-commands"]);
+        let said = fixture.refuses(2, &["apply", input, "--auto-approve", "--no-commands"]);
         for program in [
             "touch ran",
             "test -e ran",
@@ -148,11 +148,11 @@ fn without_commands_no_program_of_a_plan_is_run() {
 /// Line 11: a secret of 100 MB is not read, and the error names the bound.
 #[test]
 fn a_secret_is_no_larger_than_a_secret_can_be() {
-    let desk = Desk::new();
-    let file = fs::File::create(desk.path("large")).expect("a file");
+    let fixture = ZonefileFixture::new();
+    let file = fs::File::create(fixture.path("large")).expect("a file");
     file.set_len(100 << 20).expect("a sparse file");
     for secret in ["file: large", "command: [ cat, large ]"] {
-        desk.write(
+        fixture.write(
             "plan.yaml",
             format!(
                 "version: 1\nname: move\nproviders: {{ p: {{ type: powerdns, url: \"http://127.0.53.9:1\", api_key: {{ {secret} }} }} }}\n\
@@ -160,7 +160,7 @@ fn a_secret_is_no_larger_than_a_secret_can_be() {
                  records: [ {{ zone: acme.test, name: new, type: A, to: [ 192.0.2.1 ] }} ]\n"
             ),
         );
-        let said = desk.ends(1, &["plan", "plan.yaml"]);
+        let said = fixture.ends(1, &["plan", "plan.yaml"]);
         assert!(said.contains("cannot be read: it has more than 64 KiB"), "{said}");
     }
 }
@@ -169,25 +169,25 @@ fn a_secret_is_no_larger_than_a_secret_can_be() {
 #[test]
 fn what_is_not_seen_is_escaped() {
     let evil = "\u{202e}\u{1b}[31m\u{200b}\u{2066}\u{9b}2J\r";
-    let desk = Desk::new();
-    let plan = desk.read("plan.yaml");
+    let fixture = ZonefileFixture::new();
+    let plan = fixture.read("plan.yaml");
     // Whatever a plan may have in its texts.
     let reason = "it is \u{202e}enif\u{2066} so";
-    desk.write(
+    fixture.write(
         "reason.yaml",
         plan.clone()
             + &format!("override: [ {{ invariant: deliverable, reason: \"{reason}\" }} ]\n"),
     );
-    desk.write("reload.sh", format!("printf '%s\\n' '{evil}' >&2; exit 1\n"));
+    fixture.write("reload.sh", format!("printf '%s\\n' '{evil}' >&2; exit 1\n"));
     let name = |end: &str| format!("{}{end}", evil.replace('\r', ""));
-    desk.write(&name(".yaml"), &plan);
-    desk.write(&name("bad.yaml"), "version: 1\n\u{202e}nmae: x\n");
+    fixture.write(&name(".yaml"), &plan);
+    fixture.write(&name("bad.yaml"), "version: 1\n\u{202e}nmae: x\n");
     let yaml = name(".yaml");
     let (bad, json) = (name("bad.yaml"), name(".json"));
     // What machines read is as it is.
-    desk.ends(0, &["plan", "reason.yaml", "-o", "reason.json"]);
-    let whole = desk.ends(0, &["plan", "reason.yaml", "--format", "json"]);
-    assert!(whole == desk.read("reason.json") && whole.contains(reason), "{whole}");
+    fixture.ends(0, &["plan", "reason.yaml", "-o", "reason.json"]);
+    let whole = fixture.ends(0, &["plan", "reason.yaml", "--format", "json"]);
+    assert!(whole == fixture.read("reason.json") && whole.contains(reason), "{whole}");
     for (code, args) in [
         (0, &["plan", "reason.yaml"][..]),
         (0, &["plan", "reason.yaml", "-o", "reason.json"]),
@@ -211,7 +211,7 @@ fn what_is_not_seen_is_escaped() {
         (2, &["rollback", &yaml, "--to", evil]),
         (2, &["confirm", &yaml, evil, "--reason", evil]),
     ] {
-        let output = desk.command(args).output().expect("the program can be run");
+        let output = fixture.command(args).output().expect("the program can be run");
         let (ended, text) = said(&output);
         assert_eq!(ended, code, "{args:?}: {text}");
         let unseen = |c: &char| {
@@ -232,7 +232,7 @@ fn what_is_not_seen_is_escaped() {
 /// Line 15: a clock that stands before 1970 is not a reason to fall over.
 #[test]
 fn a_clock_before_1970_is_a_clock() {
-    let desk = Desk::waiting();
+    let fixture = ZonefileFixture::waiting();
     let clock = SetClock::right();
     clock.set("-70y");
     for (code, args) in [
@@ -242,7 +242,7 @@ fn a_clock_before_1970_is_a_clock() {
         (0, &["plan", "plan.yaml"]),
         (4, &["apply", "plan.yaml"]),
     ] {
-        let mut command = desk.command(args);
+        let mut command = fixture.command(args);
         clock.give_to(&mut command);
         let (ended, text) = said(&command.output().expect("the program can be run"));
         assert_eq!(ended, code, "{args:?}: {text}");
@@ -257,45 +257,45 @@ fn a_clock_before_1970_is_a_clock() {
 /// required.
 #[test]
 fn that_a_task_was_not_done_has_a_reason() {
-    let desk =
+    let fixture =
         moving("tasks: { before_switch: [ { name: slow, run: [ sleep, '600' ], within: 1s } ] }\n");
-    let said = desk.ends(6, &["apply", "plan.yaml", "--auto-approve"]);
+    let said = fixture.ends(6, &["apply", "plan.yaml", "--auto-approve"]);
     let confirm = "cutover confirm plan.yaml task/slow --not-done --reason WHY";
     assert!(said.contains(confirm), "{said}");
     let confirm = ["confirm", "plan.yaml", "task/slow"];
-    let usage = desk.refuses(2, &confirm);
+    let usage = fixture.refuses(2, &confirm);
     assert!(usage.contains("--reason <WHY>") && usage.contains("STEP> --not-done"), "{usage}");
     for nothing in ["", "...", " - "] {
-        let said = desk.refuses(2, &[&confirm[..], &["--reason", nothing]].concat());
+        let said = fixture.refuses(2, &[&confirm[..], &["--reason", nothing]].concat());
         assert!(said.contains("give a reason in words"), "{said}");
     }
     let with = ["--not-done", "--reason", "the disk is empty"];
-    desk.ends(0, &[&confirm[..], &with].concat());
-    let said = desk.ends(0, &["log", "plan.yaml"]);
+    fixture.ends(0, &[&confirm[..], &with].concat());
+    let said = fixture.ends(0, &["log", "plan.yaml"]);
     let line = "task/slow: not done, according to a person: the disk is empty";
     assert!(said.contains(line), "{said}");
     // It is run again.
-    let said = desk.ends(6, &["apply", "plan.yaml"]);
+    let said = fixture.ends(6, &["apply", "plan.yaml"]);
     assert!(said.contains("task/slow: begun"), "{said}");
 }
 
 /// Line 52: where no point is left to go back to, that is said with its reason, and what there is.
 #[test]
 fn a_rollback_that_leads_nowhere_says_why() {
-    let desk = refuted();
+    let fixture = refuted();
     let lets = ["deliverable", "clients"]
         .map(|invariant| format!("{{ invariant: {invariant}, reason: the old host is empty }}"));
-    let plan = desk.read("plan.yaml").replace("assume_within: 5m", "assume_within: 1s");
-    desk.write("plan.yaml", format!("{plan}override: [ {} ]\n", lets.join(", ")));
-    desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    let plan = fixture.read("plan.yaml").replace("assume_within: 5m", "assume_within: 1s");
+    fixture.write("plan.yaml", format!("{plan}override: [ {} ]\n", lets.join(", ")));
+    fixture.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
     for args in [&["rollback", "plan.yaml"][..], &["rollback", "plan.yaml", "--to", "start"]] {
-        let said = desk.refuses(2, args);
+        let said = fixture.refuses(2, args);
         assert!(said.contains("the plan is refuted and accepted by `override:`"), "{said}");
         assert!(said.contains("help: "), "{said}");
     }
-    let desk = moving("");
-    desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
-    let said = desk.refuses(2, &["rollback", "plan.yaml", "--to", "strat"]);
+    let fixture = moving("");
+    fixture.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    let said = fixture.refuses(2, &["rollback", "plan.yaml", "--to", "strat"]);
     assert!(said.contains("there are `start`") || said.contains("there is `start`"), "{said}");
     assert!(said.contains("there is no way back from"), "{said}");
 }
@@ -303,19 +303,19 @@ fn a_rollback_that_leads_nowhere_says_why() {
 /// Line 66: a way back is a run of its own, and what was before it can be read too.
 #[test]
 fn the_log_of_every_run_can_be_read() {
-    let desk = Desk::waiting();
-    desk.refuses(2, &["log", "plan.yaml", "--run", "2"]);
-    desk.ends(0, &["rollback", "plan.yaml", "--auto-approve", "--wait"]);
-    let newest = desk.ends(0, &["log", "plan.yaml"]);
+    let fixture = ZonefileFixture::waiting();
+    fixture.refuses(2, &["log", "plan.yaml", "--run", "2"]);
+    fixture.ends(0, &["rollback", "plan.yaml", "--auto-approve", "--wait"]);
+    let newest = fixture.ends(0, &["log", "plan.yaml"]);
     assert!(newest.contains("back/lower/acme.test/www/A: begun"), "{newest}");
     assert!(newest.contains("cutover log plan.yaml --all"), "{newest}");
-    let first = desk.ends(0, &["log", "plan.yaml", "--run", "1"]);
+    let first = fixture.ends(0, &["log", "plan.yaml", "--run", "1"]);
     assert!(first.contains("lower/acme.test/www/A: begun") && !first.contains("back/"), "{first}");
-    let all = desk.ends(0, &["log", "plan.yaml", "--all"]);
+    let all = fixture.ends(0, &["log", "plan.yaml", "--all"]);
     let at = |text: &str| all.find(text).unwrap_or_else(|| panic!("{text}: {all}"));
     assert!(at("run 1: move  sha256:") < at("Z  lower/acme.test/www/A: begun"));
     assert!(at("Z  lower/acme.test/www/A: begun") < at("run 2: way back of move  sha256:"));
-    let said = desk.refuses(2, &["log", "plan.yaml", "--run", "7"]);
+    let said = fixture.refuses(2, &["log", "plan.yaml", "--run", "7"]);
     assert!(said.contains("there is no run 7\nhelp: known runs: 1, 2"), "{said}");
 }
 
@@ -323,30 +323,30 @@ fn the_log_of_every_run_can_be_read() {
 /// can tell by the exit code.
 #[test]
 fn status_says_first_what_matters_and_has_exit_codes() {
-    let desk = Desk::new();
+    let fixture = ZonefileFixture::new();
     let status = ["status", "plan.yaml", "--exit-code"];
     let first = |code: i32| {
-        let said = desk.refuses(code, &status);
+        let said = fixture.refuses(code, &status);
         said.lines().next().expect("a line").to_owned()
     };
     assert_eq!(first(0), "no run yet");
-    desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    fixture.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
     let line = first(4);
     assert!(line.starts_with("run move: at least ") && line.ends_with("s left"), "{line}");
     // The last change has to be served, for the second that the plan says.
     assert!(!line.contains(" 0s"), "{line}");
-    let zone = desk.zone();
-    desk.write("zones/acme.test.zone", zone.replace("192.0.2.80", "192.0.2.81"));
-    desk.ends(5, &["apply", "plan.yaml", "--wait"]);
+    let zone = fixture.zone();
+    fixture.write("zones/acme.test.zone", zone.replace("192.0.2.80", "192.0.2.81"));
+    fixture.ends(5, &["apply", "plan.yaml", "--wait"]);
     let line = first(5);
     assert!(line.starts_with("run move: halted at ") && line.contains("www"), "{line}");
-    assert_eq!(desk.ends(0, &["status", "plan.yaml"]).lines().next(), Some(&*line));
-    desk.write("zones/acme.test.zone", zone);
-    desk.ends(0, &["apply", "plan.yaml", "--wait"]);
+    assert_eq!(fixture.ends(0, &["status", "plan.yaml"]).lines().next(), Some(&*line));
+    fixture.write("zones/acme.test.zone", zone);
+    fixture.ends(0, &["apply", "plan.yaml", "--wait"]);
     assert!(first(0).starts_with("run move: finished 20"));
-    let desk = moving("tasks: { before_switch: [ { name: copy, manual: copy it } ] }\n");
-    desk.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
-    let said = desk.refuses(6, &status);
+    let fixture = moving("tasks: { before_switch: [ { name: copy, manual: copy it } ] }\n");
+    fixture.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    let said = fixture.refuses(6, &status);
     assert!(said.contains(": task/copy waits for a person\n"), "{said}");
 }
 
@@ -360,9 +360,9 @@ fn resealed(text: &str) -> String {
 /// Line 9: what an artifact says of itself is looked at again, and a reviewer can name its digest.
 #[test]
 fn an_edited_artifact_is_not_proved_by_its_own_word() {
-    let desk = moving("");
-    desk.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
-    let artifact = desk.read("plan.json");
+    let fixture = moving("");
+    fixture.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
+    let artifact = fixture.read("plan.json");
     let wait = |id: &str, secs: &str| {
         let at = artifact.find(&format!("\"id\": \"{id}\"")).expect("the wait");
         let (front, behind) = artifact.split_at(at);
@@ -385,13 +385,13 @@ fn an_edited_artifact_is_not_proved_by_its_own_word() {
         (version, "does not start from the"),
     ] {
         assert_ne!(edited, artifact);
-        desk.write("edited.json", resealed(&edited));
+        fixture.write("edited.json", resealed(&edited));
         for args in [
             &["show", "edited.json"][..],
             &["explain", "edited.json"],
             &["apply", "edited.json", "--auto-approve"],
         ] {
-            let said = desk.refuses(3, args);
+            let said = fixture.refuses(3, args);
             assert!(said.contains("error: this artifact is not proved"), "{said}");
             assert!(said.contains(word), "{word}: {said}");
         }
@@ -416,20 +416,20 @@ fn an_edited_artifact_is_not_proved_by_its_own_word() {
     // The digest that a reviewer has read.
     let digest = artifact.split('"').find(|word| word.starts_with("sha256:")).expect("a digest");
     let reason = artifact.replacen("every address was created", "nobody has looked", 1);
-    desk.write("edited.json", resealed(&reason));
-    desk.refuses(0, &["show", "edited.json"]);
+    fixture.write("edited.json", resealed(&reason));
+    fixture.refuses(0, &["show", "edited.json"]);
     let apply = |input| ["apply", input, "--auto-approve", "--digest", digest];
-    let said = desk.refuses(3, &apply("edited.json"));
+    let said = fixture.refuses(3, &apply("edited.json"));
     assert!(said.contains(", not the") && said.contains(digest), "{said}");
-    desk.refuses(2, &["apply", "plan.json", "--digest", "sha256:12"]);
-    desk.ends(4, &apply("plan.json"));
-    desk.ends(4, &apply("plan.yaml"));
+    fixture.refuses(2, &["apply", "plan.json", "--digest", "sha256:12"]);
+    fixture.ends(4, &apply("plan.json"));
+    fixture.ends(4, &apply("plan.yaml"));
     let other = format!("sha256:{}", "0".repeat(64));
-    desk.refuses(3, &["apply", "plan.yaml", "--digest", &other]);
+    fixture.refuses(3, &["apply", "plan.yaml", "--digest", &other]);
 }
 
-fn signalled(desk: &Desk, child: Child, name: &str) -> (i32, String) {
-    assert_eq!(desk.shell(&format!("kill -s {name} {}", child.id())).0, 0);
+fn signalled(fixture: &ZonefileFixture, child: Child, name: &str) -> (i32, String) {
+    assert_eq!(fixture.shell(&format!("kill -s {name} {}", child.id())).0, 0);
     said(&child.wait_with_output().expect("it ends"))
 }
 
@@ -437,18 +437,19 @@ fn signalled(desk: &Desk, child: Child, name: &str) -> (i32, String) {
 #[test]
 fn a_signal_ends_what_was_started_and_says_how_to_go_on() {
     for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
-        let desk = moving("tasks: { before_switch: [ { name: copy, run: [ sh, copy.sh ] } ] }\n");
-        desk.write("copy.sh", "sleep 600 & echo $! >child.new; mv child.new child; wait\n");
+        let fixture =
+            moving("tasks: { before_switch: [ { name: copy, run: [ sh, copy.sh ] } ] }\n");
+        fixture.write("copy.sh", "sleep 600 & echo $! >child.new; mv child.new child; wait\n");
         let mut command =
-            desk.command(&["apply", "plan.yaml", "--auto-approve", "--wait", "--no-commands"]);
+            fixture.command(&["apply", "plan.yaml", "--auto-approve", "--wait", "--no-commands"]);
         assert_eq!(command.status().expect("it can be run").code(), Some(2));
-        let mut command = desk.command(&["apply", "plan.yaml", "--auto-approve", "--wait"]);
+        let mut command = fixture.command(&["apply", "plan.yaml", "--auto-approve", "--wait"]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child = child.expect("it can be started");
-        while !desk.path("child").exists() {
+        while !fixture.path("child").exists() {
             sleep(Duration::from_millis(5));
         }
-        let (ended, text) = signalled(&desk, child, name);
+        let (ended, text) = signalled(&fixture, child, name);
         assert_eq!(ended, code, "{text}");
         assert!(text.contains(&format!("stopped by SIG{name}")), "{text}");
         assert!(
@@ -456,56 +457,56 @@ fn a_signal_ends_what_was_started_and_says_how_to_go_on() {
             "{text}"
         );
         assert!(text.contains("Continue with `cutover apply plan.yaml --wait`"), "{text}");
-        let number = desk.read("child");
+        let number = fixture.read("child");
         let state = fs::read_to_string(format!("/proc/{}/stat", number.trim())).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "its child is ended with it: {state}");
-        let status = desk.ends(0, &["status", "plan.yaml"]);
+        let status = fixture.ends(0, &["status", "plan.yaml"]);
         assert!(status.contains("[?] task/copy  outcome unknown"), "{status}");
     }
     // In the middle of a wait nothing runs, and the run goes on from there.
-    let desk = Desk::planned();
-    desk.write("zones/acme.test.zone", desk.zone().replace("www   A", "www 3 A"));
+    let fixture = ZonefileFixture::planned();
+    fixture.write("zones/acme.test.zone", fixture.zone().replace("www   A", "www 3 A"));
     let mut command =
-        desk.command(&["apply", "plan.yaml", "--auto-approve", "--wait", "--state", "kept"]);
+        fixture.command(&["apply", "plan.yaml", "--auto-approve", "--wait", "--state", "kept"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.expect("it can be started");
     let journal = "kept/move/0001/journal.jsonl";
-    while !desk.read(journal).contains("wait_begun") {
+    while !fixture.read(journal).contains("wait_begun") {
         sleep(Duration::from_millis(5));
     }
-    let (ended, text) = signalled(&desk, child, "TERM");
+    let (ended, text) = signalled(&fixture, child, "TERM");
     assert_eq!(ended, 143, "{text}");
     assert!(text.contains("`cutover apply plan.yaml --state kept --wait`"), "{text}");
     assert!(!text.contains("was ended"), "{text}");
-    desk.ends(0, &["apply", "plan.yaml", "--state", "kept", "--wait"]);
+    fixture.ends(0, &["apply", "plan.yaml", "--state", "kept", "--wait"]);
 }
 
 /// Line 19: a server that is away is one error, however many questions it does not answer.
 #[test]
 fn a_server_that_is_away_is_one_error() {
-    let desk = Desk::new();
+    let fixture = ZonefileFixture::new();
     let records: String = (0..12)
         .map(|n| format!("  - {{ zone: acme.test, name: n{n}, type: A, to: [ 192.0.2.9 ] }}\n"))
         .collect();
-    let plan = desk.read("plan.yaml");
+    let plan = fixture.read("plan.yaml");
     let plan = plan.replace(
         "{ provider: files }",
         "{ provider: files, authorities: [ \"127.0.53.9:5399\" ] }",
     );
-    desk.write("plan.yaml", plan.replace("clocks:", &format!("{records}clocks:")));
-    let said = desk.ends(1, &["plan", "plan.yaml"]);
+    fixture.write("plan.yaml", plan.replace("clocks:", &format!("{records}clocks:")));
+    let said = fixture.ends(1, &["plan", "plan.yaml"]);
     assert_eq!(said.matches("error[").count(), 1, "{said}");
     assert!(said.contains("127.0.53.9:5399 does not answer for"), "{said}");
     assert!(said.contains("(and 12 more)") && said.contains("plan.yaml: 1 problem"), "{said}");
     let zones: String = (0..12)
         .map(|n| format!("  z{n}.test: {{ provider: p, authorities: [ 127.0.53.9 ] }}\n"))
         .collect();
-    desk.write(
+    fixture.write(
         "zones.yaml",
         format!("version: 1\nname: many\nproviders: {{ p: {{ type: powerdns, url: \"http://127.0.53.9:5399\", api_key: {{ env: HOME }} }} }}\n\
             resolver: none\nzones:\n{zones}records: [ {{ zone: z0.test, name: new, type: A, to: [ 192.0.2.1 ] }} ]\n"),
     );
-    let said = desk.ends(1, &["plan", "zones.yaml"]);
+    let said = fixture.ends(1, &["plan", "zones.yaml"]);
     assert_eq!(said.matches("error[").count(), 1, "{said}");
     assert!(said.contains("the zones z0.test. and 11 more cannot be read"), "{said}");
 }
@@ -513,10 +514,10 @@ fn a_server_that_is_away_is_one_error() {
 /// Line 48: a TTL that goes down together with the records does nothing for those that are replaced.
 #[test]
 fn a_ttl_that_is_lowered_too_late_is_remarked() {
-    let desk = Desk::new();
-    let zone = desk.zone() + "@ 3600 MX 10 mail\nmail A 192.0.2.10\nmx2 A 192.0.2.11\n";
-    desk.write("zones/acme.test.zone", zone);
-    let plan = desk.read("plan.yaml");
+    let fixture = ZonefileFixture::new();
+    let zone = fixture.zone() + "@ 3600 MX 10 mail\nmail A 192.0.2.10\nmx2 A 192.0.2.11\n";
+    fixture.write("zones/acme.test.zone", zone);
+    let plan = fixture.read("plan.yaml");
     let records = plan.find("records:").expect("records");
     let clocks = plan.find("clocks:").expect("clocks");
     let of =
@@ -531,13 +532,13 @@ fn a_ttl_that_is_lowered_too_late_is_remarked() {
         (of("{ zone: acme.test, name: www, type: A, to: [ 192.0.2.81 ], ttl: 1s }"), true),
         (of("{ zone: acme.test, name: new, type: A, to: [ 192.0.2.81 ], ttl: 1s }"), false),
     ] {
-        desk.write("plan.yaml", &plan);
+        fixture.write("plan.yaml", &plan);
         // Whether mail is safe is another question.
-        let (_, said) = desk.cutover(&["plan", "plan.yaml"]);
+        let (_, said) = fixture.cutover(&["plan", "plan.yaml"]);
         assert_eq!(said.contains("warning[ttl-too-late]"), is_late, "{plan}: {said}");
     }
-    desk.write("plan.yaml", mx("to: [ 10 mx2 ], ttl: 60s"));
-    let (_, said) = desk.cutover(&["plan", "plan.yaml"]);
+    fixture.write("plan.yaml", mx("to: [ 10 mx2 ], ttl: 60s"));
+    let (_, said) = fixture.cutover(&["plan", "plan.yaml"]);
     assert!(
         said.contains("the MX records of acme.test. change while their TTL is still 1h"),
         "{said}"

@@ -1,5 +1,5 @@
-//! A desk: a plan over zone files in a temporary directory, whose waits are seconds, and the
-//! `cutover` program. No server is needed, and none is asked.
+//! A plan over zone files in a temporary directory, whose waits take seconds, and the `cutover` program.
+//! No server is needed or queried.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::bed::said;
+use crate::bind_fixture::said;
 
-/// The zone at the beginning: with comments, and a record that would colour a terminal.
+/// The zone before the plan, with comments and a record that would colour a terminal.
 pub(crate) const ZONE: &str = "\
 ; Kept in git: every line that is not changed stays.
 $TTL 2
@@ -22,7 +22,7 @@ www   A 192.0.2.80    ; the site
 note 1 TXT \"\\027[31mred\"
 ";
 
-/// The zone when the plan is done: written by hand, not computed.
+/// The zone when the plan is done, written by hand.
 pub(crate) const ZONE_DONE: &str = "\
 ; Kept in git: every line that is not changed stays.
 $TTL 2
@@ -50,47 +50,48 @@ records:
 clocks: { margin: 0s, use: 0s }
 ";
 
-/// A directory with a plan `plan.yaml`, its zone, and a reload command that counts its calls.
-pub(crate) struct Desk {
+/// A directory with `plan.yaml`, its zone, and a reload command that counts its calls.
+pub(crate) struct ZonefileFixture {
     dir: TempDir,
 }
 
-impl Desk {
+impl ZonefileFixture {
     pub(crate) fn new() -> Self {
-        let desk = Self { dir: tempfile::tempdir().expect("a temporary directory") };
-        fs::create_dir(desk.path("zones")).expect("a directory can be made");
-        desk.write("zones/acme.test.zone", ZONE);
-        desk.write("plan.yaml", PLAN);
-        desk.write("reload.sh", "echo reloaded >> reloads\n");
-        desk
+        let fixture = Self { dir: tempfile::tempdir().expect("a temporary directory") };
+        fs::create_dir(fixture.path("zones")).expect("a directory can be made");
+        fixture.write("zones/acme.test.zone", ZONE);
+        fixture.write("plan.yaml", PLAN);
+        fixture.write("reload.sh", "echo reloaded >> reloads\n");
+        fixture
     }
 
-    /// With the quick start that users copy, its zones beside it.
+    /// With a copy of the quick start and its zones.
     pub(crate) fn quickstart() -> Self {
-        let desk = Self::new();
+        let fixture = Self::new();
         let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
-        desk.write("quickstart.yaml", fs::read(plans.join("quickstart.yaml")).expect("the plan"));
-        fs::create_dir(desk.path("quickstart")).expect("a directory can be made");
+        fixture
+            .write("quickstart.yaml", fs::read(plans.join("quickstart.yaml")).expect("the plan"));
+        fs::create_dir(fixture.path("quickstart")).expect("a directory can be made");
         for entry in fs::read_dir(plans.join("quickstart")).expect("its zones") {
             let from = entry.expect("an entry").path();
             let name = from.file_name().expect("a name").to_string_lossy().into_owned();
-            desk.write(&format!("quickstart/{name}"), fs::read(&from).expect("a zone"));
+            fixture.write(&format!("quickstart/{name}"), fs::read(&from).expect("a zone"));
         }
-        desk
+        fixture
     }
 
-    /// With the artifact of the plan in `plan.json`.
+    /// With the sealed artifact in `plan.json`.
     pub(crate) fn planned() -> Self {
-        let desk = Self::new();
-        desk.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
-        desk
+        let fixture = Self::new();
+        fixture.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
+        fixture
     }
 
-    /// With a run that waits: its first change is written.
+    /// With a run that waits after its first change.
     pub(crate) fn waiting() -> Self {
-        let desk = Self::planned();
-        desk.ends(4, &["apply", "plan.json", "--auto-approve"]);
-        desk
+        let fixture = Self::planned();
+        fixture.ends(4, &["apply", "plan.json", "--auto-approve"]);
+        fixture
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -119,7 +120,7 @@ impl Desk {
         self.read("reloads").lines().count()
     }
 
-    fn prepared(&self, mut command: Command) -> Command {
+    fn prepare(&self, mut command: Command) -> Command {
         let program = Path::new(env!("CARGO_BIN_EXE_cutover"));
         let folder = program.parent().expect("a program lies in a directory").display();
         command.current_dir(self.dir.path()).stdin(Stdio::null()).env_remove("NO_COLOR");
@@ -129,17 +130,17 @@ impl Desk {
 
     /// The program with these arguments.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.prepared(Command::new(env!("CARGO_BIN_EXE_cutover")));
+        let mut command = self.prepare(Command::new(env!("CARGO_BIN_EXE_cutover")));
         command.args(args);
         command
     }
 
-    /// Runs the program to its end; its exit code, and all that it said.
+    /// Runs the program to its end. Returns its exit code and its whole output.
     pub(crate) fn cutover(&self, args: &[&str]) -> (i32, String) {
         said(&self.command(args).output().expect("the program can be run"))
     }
 
-    /// Runs the program, which has to end with this code; what it said.
+    /// Runs the program, which has to exit with this code. Returns its output.
     #[track_caller]
     pub(crate) fn ends(&self, code: i32, args: &[&str]) -> String {
         let (ended, said) = self.cutover(args);
@@ -147,15 +148,16 @@ impl Desk {
         said
     }
 
-    /// Runs a shell script in which `cutover` is the program; 128 and the signal where it is killed.
+    /// Runs a shell script that has `cutover` in its path. The exit code is 128 plus the signal if the
+    /// script was killed.
     pub(crate) fn shell(&self, script: &str) -> (i32, String) {
-        let mut command = self.prepared(Command::new("sh"));
+        let mut command = self.prepare(Command::new("sh"));
         let output = command.args(["-c", script]).output().expect("a shell");
         let (code, said) = said(&output);
         (output.status.signal().map_or(code, |signal| 128 + signal), said)
     }
 
-    /// Every file below the directory, with its octets.
+    /// Every file below the directory, with its contents.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
         let mut open = vec![self.dir.path().to_owned()];
@@ -172,16 +174,16 @@ impl Desk {
         files
     }
 
-    /// Runs the program, which has to end with this code and to touch no file; what it said.
+    /// Runs the program, which has to exit with this code and change no file. Returns its output.
     #[track_caller]
     pub(crate) fn refuses(&self, code: i32, args: &[&str]) -> String {
         let before = self.files();
         let said = self.ends(code, args);
-        // Whoever takes the lock writes its name into it.
+        // A process that takes the lock writes its name into it.
         let but_lock = |files: Vec<(PathBuf, Vec<u8>)>| -> Vec<_> {
             files.into_iter().filter(|(path, _)| !path.ends_with("lock")).collect()
         };
-        assert!(but_lock(self.files()) == but_lock(before), "{args:?} touched a file: {said}");
+        assert!(but_lock(self.files()) == but_lock(before), "{args:?} changed a file: {said}");
         said
     }
 }

@@ -1,7 +1,8 @@
-//! What the two domains of `places` hold: in the beginning, there, and back again.
+//! What the two domains of `provider_matrix` hold before the move, after it, and after the way
+//! back.
 
-/// Both hosts' exchanges and the new host's key are published from the beginning: records that a plan
-/// creates live for an hour, and the way back would have to wait for them.
+/// Both hosts' exchanges and the new host's key are published from the start. New records get a TTL
+/// of an hour, for which the way back would have to wait.
 pub(crate) const ZONES: &[(&str, &str)] = &[
     (
         "acme.test",
@@ -39,7 +40,7 @@ new1._domainkey TXT \"v=DKIM1; k=ed25519; p=O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBI
     ),
 ];
 
-/// What the zones hold when everything has moved to the new host, by hand.
+/// What the zones hold after the move to the new host, written by hand.
 pub(super) const THERE: [&[&str]; 2] = [
     &[
         "_dmarc.acme.test. 6 IN TXT \"v=DMARC1; p=none\"",
@@ -65,7 +66,8 @@ pub(super) const THERE: [&[&str]; 2] = [
     ],
 ];
 
-/// And when it has come back: a key that was taken out is there again, with the TTL of new records.
+/// What they hold after the way back. A key that was removed is there again, with the TTL of new
+/// records.
 pub(super) const BACK: [&[&str]; 2] = [
     &[
         "_dmarc.acme.test. 6 IN TXT \"v=DMARC1; p=none\"",

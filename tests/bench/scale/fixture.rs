@@ -8,22 +8,22 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::cloudflare::Cloudflare;
-use super::lab::door::Door;
-use super::lab::face::Face;
+use super::lab::fault_proxy::FaultProxy;
+use super::lab::published_dns::PublishedDns;
 use super::lab::{Bind, Pdns, PdnsZone, Server};
 use super::route53::Route53;
 use super::{ZONE, zone};
 
 /// A server with the zone.
-pub(super) enum Place {
+pub(super) enum ProviderFixture {
     Bind(Server),
     Pdns(Pdns),
     /// A file that nobody serves.
     File(TempDir),
     /// A fake, whose zone a BIND serves.
-    Cloudflare(Arc<Cloudflare>, Door),
+    Cloudflare(Arc<Cloudflare>, FaultProxy),
     /// Another one.
-    Route53(Arc<Route53>, Door),
+    Route53(Arc<Route53>, FaultProxy),
 }
 
 /// A token as long as Cloudflare's.
@@ -33,14 +33,14 @@ const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// What a face serves, as lines; without SOA and NS where those are the provider's own.
-fn lines_of(face: &Face, with_own: bool) -> Vec<String> {
-    let transfer = face.server().transfer(ZONE);
+fn lines_of(published: &PublishedDns, with_own: bool) -> Vec<String> {
+    let transfer = published.server().transfer(ZONE);
     let lines = transfer.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
     let is_own = |line: &String| line.contains(" IN SOA ") || line.contains(" IN NS ");
     lines.filter(|line| !line.is_empty() && (with_own || !is_own(line))).collect()
 }
 
-impl Place {
+impl ProviderFixture {
     pub(super) fn new(kind: &str, records: usize) -> Self {
         let zone = zone(records);
         match kind {
@@ -51,20 +51,20 @@ impl Place {
                 Self::File(dir)
             }
             "Cloudflare" => {
-                let face = Face::start(&[(ZONE, &zone)], Duration::ZERO);
-                let lines = lines_of(&face, false);
-                let fake = Cloudflare::with_face(TOKEN, face);
+                let published = PublishedDns::start(&[(ZONE, &zone)], Duration::ZERO);
+                let lines = lines_of(&published, false);
+                let fake = Cloudflare::with_published_dns(TOKEN, published);
                 fake.zone(ZONE, "enterprise", &lines);
-                let door = Door::open(fake.clone());
-                Self::Cloudflare(fake, door)
+                let proxy = FaultProxy::open(fake.clone());
+                Self::Cloudflare(fake, proxy)
             }
             "Route 53" => {
-                let face = Face::start(&[(ZONE, &zone)], Duration::ZERO);
-                let lines = lines_of(&face, true);
-                let fake = Route53::with_face(ACCESS_KEY, face);
+                let published = PublishedDns::start(&[(ZONE, &zone)], Duration::ZERO);
+                let lines = lines_of(&published, true);
+                let fake = Route53::with_published_dns(ACCESS_KEY, published);
                 fake.zone(ZONE, &lines);
-                let door = Door::open(fake.clone());
-                Self::Route53(fake, door)
+                let proxy = FaultProxy::open(fake.clone());
+                Self::Route53(fake, proxy)
             }
             _ => {
                 let zone = PdnsZone { origin: ZONE, kind: "Native", master_file: &zone };
@@ -80,8 +80,8 @@ impl Place {
             Self::Bind(server) => Some(server.addr()),
             Self::Pdns(pdns) => Some(pdns.addr()),
             Self::File(_) => None,
-            Self::Cloudflare(fake, _) => Some(fake.face()?.server().addr()),
-            Self::Route53(fake, _) => Some(fake.face()?.server().addr()),
+            Self::Cloudflare(fake, _) => Some(fake.published()?.server().addr()),
+            Self::Route53(fake, _) => Some(fake.published()?.server().addr()),
         }
     }
 
@@ -110,15 +110,15 @@ impl Place {
                 "{{ type: zonefile, directory: \"{}\", served: {{ assume_within: 0s }} }}",
                 dir.path().display()
             ),
-            Self::Cloudflare(_, door) => format!(
+            Self::Cloudflare(_, proxy) => format!(
                 "{{ type: cloudflare, url: \"{}/client/v4\", api_token: {{ env: SECRET }}, \
-                 plan: enterprise, unseen_nodes: 0s }}",
-                door.url()
+                 plan: enterprise, anycast_margin: 0s }}",
+                proxy.url()
             ),
-            Self::Route53(_, door) => format!(
+            Self::Route53(_, proxy) => format!(
                 "{{ type: route53, endpoint_url: \"{}\", access_key_id: {ACCESS_KEY}, \
-                 secret_access_key: {{ env: SECRET }}, unseen_nodes: 0s }}",
-                door.url()
+                 secret_access_key: {{ env: SECRET }}, anycast_margin: 0s }}",
+                proxy.url()
             ),
         }
     }
@@ -141,10 +141,10 @@ impl Place {
             ),
             // It is not asked to do what a file is for.
             Self::File(_) => String::new(),
-            Self::Cloudflare(_, door) => format!(
+            Self::Cloudflare(_, proxy) => format!(
                 "{{ class: octodns_cloudflare.CloudflareProvider, token: env/SECRET, \
                  api_url: \"{}/client/v4\", strict_supports: false }}",
-                door.url()
+                proxy.url()
             ),
             Self::Route53(..) => format!(
                 "{{ class: octodns_route53.Route53Provider, access_key_id: {ACCESS_KEY}, \
@@ -171,10 +171,10 @@ impl Place {
                 curl.arg(format!("{}/api/v1/servers/localhost/zones/{ZONE}.", pdns.url()));
                 curl
             }
-            Self::Cloudflare(fake, door) => {
+            Self::Cloudflare(fake, proxy) => {
                 let mut curl = Command::new("curl");
                 curl.args(["-sSf", "-H", &format!("Authorization: Bearer {TOKEN}")]);
-                let zone = format!("{}/client/v4/zones/{}", door.url(), fake.id_of(ZONE));
+                let zone = format!("{}/client/v4/zones/{}", proxy.url(), fake.id_of(ZONE));
                 curl.arg(format!("{zone}/dns_records?per_page=5000&page=[1-3]"));
                 curl
             }

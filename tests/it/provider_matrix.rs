@@ -1,4 +1,5 @@
-//! The same two-domain cutover, there and back, at every kind of provider; octoDNS reads behind us.
+//! The same two-domain cutover, there and back, at every kind of provider. octoDNS reads the
+//! result.
 
 mod zones;
 
@@ -11,23 +12,23 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::bed::{is_nowhere, records, said};
+use crate::bind_fixture::{is_nowhere, records, said};
 use crate::cloudflare::Cloudflare;
-use crate::lab::door::Door;
-use crate::lab::face::Face;
-use crate::lab::{Bind, Hasty, Knot, Pdns, Server};
+use crate::lab::fault_proxy::FaultProxy;
+use crate::lab::published_dns::PublishedDns;
+use crate::lab::{Bind, FastClock, Knot, Pdns, Server};
 use crate::route53::Route53;
 use crate::route53::moto::Moto;
 
 pub(crate) use self::zones::ZONES;
 use self::zones::{BACK, THERE};
 
-/// Python with octoDNS in it, as `tests/run` installs it.
+/// Python with octoDNS, as `tests/run` installs it.
 pub(crate) fn python() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/octodns/python")
 }
 
-/// A move between the two hosts, from the one to the other.
+/// The plan of a move between the two hosts.
 fn plan_text(provider: &str, authorities: &str, [from, to]: [&str; 2]) -> String {
     format!(
         "version: 1
@@ -66,31 +67,31 @@ clocks: {{ margin: 1s, use: 0s, queue_life: 2s }}
     )
 }
 
-/// What serves the zones.
-enum Behind {
+/// What holds and serves the zones.
+enum Backend {
     Server(Server),
     Pdns(Pdns),
     /// A fake, whose zones a BIND serves a second later.
-    Cloudflare(Arc<Cloudflare>, Door),
-    /// Another one.
-    Route53(Arc<Route53>, Door),
-    /// And somebody else's of the same.
-    Moto(Arc<Moto>, Door),
+    Cloudflare(Arc<Cloudflare>, FaultProxy),
+    /// A fake of Route 53, served in the same way.
+    Route53(Arc<Route53>, FaultProxy),
+    /// moto, an independent fake of Route 53.
+    Moto(Arc<Moto>, FaultProxy),
     Files,
 }
 
 /// A token as long as Cloudflare's.
 pub(crate) const TOKEN: &str = "kT9-not-for-anybodys-eyes_0123456789abcde";
 
-/// An access key of Amazon's form, and what belongs to it.
+/// An access key in Amazon's form.
 pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
-/// See above.
+/// The secret that belongs to [`ACCESS_KEY`].
 pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
-/// How much longer everything lives where TTLs have to be half a minute at the least.
+/// How much longer TTLs are where the minimum is half a minute.
 const SLOWER: u32 = 10;
 
-/// Text with the TTLs of [`ZONES`], as they are at a slower place.
+/// Replaces the TTLs of [`ZONES`] by the longer ones.
 fn slower(text: &str) -> String {
     let mut text = text.to_owned();
     for secs in [5, 6] {
@@ -103,28 +104,30 @@ fn slower(text: &str) -> String {
     text
 }
 
-/// One kind of provider, with the zones in it.
-pub(crate) struct Place {
-    behind: Behind,
-    /// The provider, as a plan has it.
+/// A kind of provider, with the zones in it.
+pub(crate) struct ProviderFixture {
+    backend: Backend,
+    /// The provider's entry in a plan.
     provider: String,
-    /// The provider, as octoDNS's configuration has it, where octoDNS can read there.
+    /// The provider's entry in octoDNS's configuration, if octoDNS can read there.
     octodns: Option<String>,
-    /// What is said of the plan beside.
+    /// Additional text of the plan.
     more: &'static str,
-    /// The clock of `cutover`, where it is not the real one.
-    clock: Option<Hasty>,
+    /// The clock of `cutover`, if it is not the real one.
+    clock: Option<FastClock>,
     dir: TempDir,
 }
 
-impl Behind {
+impl Backend {
     fn addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Server(server) => Some(server.addr()),
             Self::Pdns(pdns) => Some(pdns.addr()),
-            Self::Cloudflare(fake, _) => fake.face().map(|face| face.server().addr()),
-            Self::Route53(fake, _) => fake.face().map(|face| face.server().addr()),
-            Self::Moto(moto, _) => Some(moto.face().server().addr()),
+            Self::Cloudflare(fake, _) => {
+                fake.published().map(|published| published.server().addr())
+            }
+            Self::Route53(fake, _) => fake.published().map(|published| published.server().addr()),
+            Self::Moto(moto, _) => Some(moto.published().server().addr()),
             Self::Files => None,
         }
     }
@@ -139,7 +142,7 @@ impl Behind {
         }
     }
 
-    /// The settings of octoDNS's class, the secret left to `{}`.
+    /// The settings of octoDNS's class, with `secret` in place of the secret.
     fn settings(&self, secret: &str) -> String {
         match self {
             Self::Server(server) => {
@@ -155,10 +158,10 @@ impl Behind {
                 let (host, port) = (pdns.api().ip(), pdns.api().port());
                 format!("host: \"{host}\", port: {port}, api_key: {secret}")
             }
-            Self::Cloudflare(_, door) => {
-                format!("api_url: \"{}/client/v4\", token: {secret}", door.url())
+            Self::Cloudflare(_, proxy) => {
+                format!("api_url: \"{}/client/v4\", token: {secret}", proxy.url())
             }
-            // The address comes by the environment, as boto has it.
+            // boto takes the address from the environment.
             Self::Route53(..) => {
                 format!("access_key_id: {ACCESS_KEY}, secret_access_key: {secret}")
             }
@@ -171,7 +174,7 @@ impl Behind {
             Self::Server(server) if server.program() == "named" => {
                 Some("octodns_bind.Rfc2136Provider")
             }
-            // octoDNS asks moto for what it has not (ListHealthChecks has no IsTruncated).
+            // octoDNS needs calls that moto lacks (ListHealthChecks has no IsTruncated).
             Self::Server(_) | Self::Moto(..) | Self::Files => None,
             Self::Pdns(_) => Some("octodns_powerdns.PowerDnsProvider"),
             Self::Cloudflare(..) => Some("octodns_cloudflare.CloudflareProvider"),
@@ -180,12 +183,12 @@ impl Behind {
     }
 }
 
-impl Place {
-    fn new(behind: Behind, provider: String) -> Self {
-        let settings = behind.settings("env/PLACE_SECRET");
-        let octodns = behind.class().map(|class| format!("{{ class: {class}, {settings} }}"));
+impl ProviderFixture {
+    fn new(backend: Backend, provider: String) -> Self {
+        let settings = backend.settings("env/FIXTURE_SECRET");
+        let octodns = backend.class().map(|class| format!("{{ class: {class}, {settings} }}"));
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Self { behind, provider, octodns, more: "", clock: None, dir }
+        Self { backend, provider, octodns, more: "", clock: None, dir }
     }
 
     pub(crate) fn rfc2136(server: Server) -> Self {
@@ -193,120 +196,130 @@ impl Place {
         let (name, algorithm) = (&key.name, key.algorithm);
         let provider = format!(
             "{{ type: rfc2136, server: \"{addr}\", \
-             tsig: {{ key: {name}, algorithm: {algorithm}, secret: {{ env: PLACE_SECRET }} }} }}"
+             tsig: {{ key: {name}, algorithm: {algorithm}, secret: {{ env: FIXTURE_SECRET }} }} }}"
         );
-        Self::new(Behind::Server(server), provider)
+        Self::new(Backend::Server(server), provider)
     }
 
-    /// The same, with a clock that runs faster for `cutover`.
-    pub(crate) fn hasty(self) -> Self {
-        Self { clock: Some(Hasty::start()), ..self }
+    /// The same provider, with a fast clock for `cutover`.
+    pub(crate) fn with_fast_clock(self) -> Self {
+        Self { clock: Some(FastClock::start()), ..self }
     }
 
     pub(crate) fn powerdns() -> Self {
         let pdns = Pdns::primary(ZONES);
         let provider = format!(
-            "{{ type: powerdns, url: \"{}\", api_key: {{ env: PLACE_SECRET }} }}",
+            "{{ type: powerdns, url: \"{}\", api_key: {{ env: FIXTURE_SECRET }} }}",
             pdns.url()
         );
-        Self::new(Behind::Pdns(pdns), provider)
+        Self::new(Backend::Pdns(pdns), provider)
     }
 
     fn cloudflare() -> Self {
-        Self::cloudflare_behind(|door| format!("{}/client/v4", door.url()))
+        Self::cloudflare_at(|proxy| format!("{}/client/v4", proxy.url()))
     }
 
-    /// Enterprise zones, since their TTLs are the shortest, behind this address.
-    pub(crate) fn cloudflare_behind(address: impl FnOnce(&Door) -> String) -> Self {
+    /// Cloudflare at this URL, with enterprise zones, because they allow the shortest TTLs.
+    pub(crate) fn cloudflare_at(address: impl FnOnce(&FaultProxy) -> String) -> Self {
         let zones = ZONES.iter().map(|(zone, text)| (*zone, slower(text))).collect::<Vec<_>>();
         let zones: Vec<(&str, &str)> = zones.iter().map(|(zone, text)| (*zone, &**text)).collect();
-        let fake = Cloudflare::with_face(TOKEN, Face::start(&zones, Duration::from_secs(1)));
-        let face = fake.face().expect("it has one");
+        let fake = Cloudflare::with_published_dns(
+            TOKEN,
+            PublishedDns::start(&zones, Duration::from_secs(1)),
+        );
+        let published = fake.published().expect("it has one");
         for (zone, _) in ZONES {
-            // SOA and NS of the apex are Cloudflare's own.
+            // Cloudflare itself makes SOA and NS of the apex.
             let own = [" IN SOA ", " IN NS "].map(|rtype| (format!("{zone}. "), rtype));
             let is_own = |line: &String| {
                 own.iter().any(|(owner, rtype)| line.starts_with(owner) && line.contains(rtype))
             };
-            let mut lines = records(&face.server().transfer(zone));
+            let mut lines = records(&published.server().transfer(zone));
             lines.retain(|line| !is_own(line));
             fake.zone(zone, "enterprise", &lines);
         }
-        let door = Door::open(fake.clone());
+        let proxy = FaultProxy::open(fake.clone());
         let provider = format!(
-            "{{ type: cloudflare, url: \"{}\", api_token: {{ env: PLACE_SECRET }}, \
-             plan: enterprise, unseen_nodes: 0s }}",
-            address(&door)
+            "{{ type: cloudflare, url: \"{}\", api_token: {{ env: FIXTURE_SECRET }}, \
+             plan: enterprise, anycast_margin: 0s }}",
+            address(&proxy)
         );
-        let clock = Some(Hasty::start());
-        Self { clock, ..Self::new(Behind::Cloudflare(fake, door), provider) }
+        let clock = Some(FastClock::start());
+        Self { clock, ..Self::new(Backend::Cloudflare(fake, proxy), provider) }
     }
 
     pub(crate) fn route53() -> Self {
-        let fake = Route53::with_face(ACCESS_KEY, Face::start(ZONES, Duration::from_secs(1)));
-        let face = fake.face().expect("it has one");
+        let fake = Route53::with_published_dns(
+            ACCESS_KEY,
+            PublishedDns::start(ZONES, Duration::from_secs(1)),
+        );
+        let published = fake.published().expect("it has one");
         for (zone, _) in ZONES {
-            // With the zone's own SOA: how long absence is cached comes from it.
-            let soa = face.server().dig(&[zone, "SOA", "+noall", "+answer"]);
+            // Include the zone's own SOA, because the negative TTL depends on it.
+            let soa = published.server().dig(&[zone, "SOA", "+noall", "+answer"]);
             let soa = soa.split_whitespace().collect::<Vec<_>>().join(" ");
-            fake.zone(zone, &[records(&face.server().transfer(zone)), vec![soa]].concat());
+            fake.zone(zone, &[records(&published.server().transfer(zone)), vec![soa]].concat());
         }
-        let door = Door::open(fake.clone());
+        let proxy = FaultProxy::open(fake.clone());
         let provider = format!(
             "{{ type: route53, endpoint_url: \"{}\", access_key_id: {ACCESS_KEY}, \
-             secret_access_key: {{ env: PLACE_SECRET }}, unseen_nodes: 0s }}",
-            door.url()
+             secret_access_key: {{ env: FIXTURE_SECRET }}, anycast_margin: 0s }}",
+            proxy.url()
         );
-        Self { clock: Some(Hasty::start()), ..Self::new(Behind::Route53(fake, door), provider) }
+        Self {
+            clock: Some(FastClock::start()),
+            ..Self::new(Backend::Route53(fake, proxy), provider)
+        }
     }
 
-    /// Credentials and address come as Amazon's own tools have them.
+    /// Route 53 on moto. Credentials and address come from the environment, as for Amazon's own
+    /// tools.
     fn moto() -> Self {
-        let face = Face::start(ZONES, Duration::from_secs(1));
+        let published = PublishedDns::start(ZONES, Duration::from_secs(1));
         let lines = |zone: &str| {
-            let mut lines = records(&face.server().transfer(zone));
+            let mut lines = records(&published.server().transfer(zone));
             lines.retain(|line| !line.contains(" IN NS "));
             lines
         };
         let zones: Vec<(&str, Vec<String>)> =
             ZONES.iter().map(|(zone, _)| (*zone, lines(zone))).collect();
-        let moto = Moto::start(&python(), ACCESS_KEY, &zones, face);
-        let door = Door::open(moto.clone());
-        let provider = "{ type: route53, unseen_nodes: 0s }".to_owned();
-        Self { clock: Some(Hasty::start()), ..Self::new(Behind::Moto(moto, door), provider) }
+        let moto = Moto::start(&python(), ACCESS_KEY, &zones, published);
+        let proxy = FaultProxy::open(moto.clone());
+        let provider = "{ type: route53, anycast_margin: 0s }".to_owned();
+        Self { clock: Some(FastClock::start()), ..Self::new(Backend::Moto(moto, proxy), provider) }
     }
 
-    /// Lines with the TTLs of [`ZONES`], as they are here.
+    /// Replaces the TTLs of [`ZONES`] in these lines by those of this provider.
     fn lines(&self, zones: [&[&str]; 2]) -> Vec<Vec<String>> {
-        let line = |line: &&str| match self.behind {
-            Behind::Cloudflare(..) => slower(line),
-            Behind::Server(_)
-            | Behind::Pdns(_)
-            | Behind::Route53(..)
-            | Behind::Moto(..)
-            | Behind::Files => (*line).to_owned(),
+        let line = |line: &&str| match self.backend {
+            Backend::Cloudflare(..) => slower(line),
+            Backend::Server(_)
+            | Backend::Pdns(_)
+            | Backend::Route53(..)
+            | Backend::Moto(..)
+            | Backend::Files => (*line).to_owned(),
         };
         zones.iter().map(|lines| lines.iter().map(line).collect()).collect()
     }
 
     fn zonefile() -> Self {
         let provider = "{ type: zonefile, directory: zones, served: { assume_within: 1s } }";
-        let place = Self::new(Behind::Files, provider.to_owned());
-        fs::create_dir(place.path("zones")).expect("a directory");
+        let fixture = Self::new(Backend::Files, provider.to_owned());
+        fs::create_dir(fixture.path("zones")).expect("a directory");
         for (zone, text) in ZONES {
-            fs::write(place.path(&format!("zones/{zone}.zone")), text).expect("a zone file");
+            fs::write(fixture.path(&format!("zones/{zone}.zone")), text).expect("a zone file");
         }
-        place
+        fixture
     }
 
-    /// Through octoDNS, with this class.
-    fn octodns(behind: Behind, class: &str) -> Self {
-        let settings = behind.settings("{ env: PLACE_SECRET }");
+    /// A provider that is used through octoDNS, with this class.
+    fn octodns(backend: Backend, class: &str) -> Self {
+        let settings = backend.settings("{ env: FIXTURE_SECRET }");
         let provider = format!(
             "{{ type: octodns, class: {class}, python: \"{}\", settings: {{ {settings} }} }}",
             python().display()
         );
-        Self::new(behind, provider)
+        Self::new(backend, provider)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -316,10 +329,10 @@ impl Place {
     fn command(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
-        command.env("PLACE_SECRET", self.behind.secret());
-        // Amazon's own variables: for octoDNS, and for a plan that has nothing of the kind.
-        if let Behind::Route53(_, door) | Behind::Moto(_, door) = &self.behind {
-            command.env("AWS_ENDPOINT_URL", door.url()).env("AWS_DEFAULT_REGION", "us-east-1");
+        command.env("FIXTURE_SECRET", self.backend.secret());
+        // Set Amazon's own variables, for octoDNS and for a plan that names no credentials.
+        if let Backend::Route53(_, proxy) | Backend::Moto(_, proxy) = &self.backend {
+            command.env("AWS_ENDPOINT_URL", proxy.url()).env("AWS_DEFAULT_REGION", "us-east-1");
             command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         }
         command
@@ -346,33 +359,33 @@ impl Place {
 
     fn cutover(&self, args: &[&str]) -> (i32, String) {
         let (code, said) = said(&self.ours(args).output().expect("a program can be run"));
-        assert!(!said.contains(self.behind.secret()), "{said}");
+        assert!(!said.contains(self.backend.secret()), "{said}");
         (code, said)
     }
 
     pub(crate) fn write(&self, name: &str, hosts: [&str; 2]) {
-        let addr = self.behind.addr();
+        let addr = self.backend.addr();
         let authorities = addr.map(|addr| format!(", authorities: [ \"{addr}\" ]"));
         let mut plan = plan_text(&self.provider, &authorities.unwrap_or_default(), hosts);
-        if let Behind::Cloudflare(..) = self.behind {
+        if let Backend::Cloudflare(..) = self.backend {
             plan = plan.replace("cutover_ttl: 2s", "cutover_ttl: 30s");
         }
         fs::write(self.path(name), plan + self.more).expect("a plan's file");
     }
 
-    /// What is served, by somebody else's reader: lines without the SOA, whose serial moves.
+    /// What is served, read by other programs, as lines without the SOA, whose serial changes.
     pub(crate) fn served(&self) -> Vec<Vec<String>> {
-        let lines = |zone: &str| match &self.behind {
-            Behind::Server(server) => records(&server.transfer(zone)),
-            Behind::Pdns(pdns) => records(&pdns.transfer(zone)),
-            Behind::Cloudflare(fake, _) => {
-                records(&fake.face().expect("it has one").server().transfer(zone))
+        let lines = |zone: &str| match &self.backend {
+            Backend::Server(server) => records(&server.transfer(zone)),
+            Backend::Pdns(pdns) => records(&pdns.transfer(zone)),
+            Backend::Cloudflare(fake, _) => {
+                records(&fake.published().expect("it has one").server().transfer(zone))
             }
-            Behind::Route53(fake, _) => {
-                records(&fake.face().expect("it has one").server().transfer(zone))
+            Backend::Route53(fake, _) => {
+                records(&fake.published().expect("it has one").server().transfer(zone))
             }
-            Behind::Moto(moto, _) => records(&moto.face().server().transfer(zone)),
-            Behind::Files => {
+            Backend::Moto(moto, _) => records(&moto.published().server().transfer(zone)),
+            Backend::Files => {
                 let file = format!("zones/{zone}.zone");
                 let tool = Path::new("named-checkzone");
                 let args = ["-q", "-i", "none", "-s", "full", "-D", "-o", "-", zone, &file];
@@ -384,7 +397,7 @@ impl Place {
         ZONES.iter().map(|(zone, _)| lines(zone)).collect()
     }
 
-    /// What octoDNS dumps is what `cutover zone dump` prints, as octoDNS reads both.
+    /// Checks that octoDNS's dump equals `cutover zone dump`, when octoDNS reads both.
     fn octodns_agrees(&self) {
         let Some(octodns) = &self.octodns else { return };
         let (ours, theirs) = (self.path("ours"), self.path("theirs"));
@@ -417,7 +430,7 @@ impl Place {
         }
     }
 
-    /// To the new host.
+    /// Moves to the new host.
     pub(crate) fn there(&self) {
         self.write("plan.yaml", ["old", "new"]);
         let (code, said) = self.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
@@ -425,7 +438,7 @@ impl Place {
         assert_eq!(self.served(), self.lines(THERE), "there");
     }
 
-    /// To the end, and nothing is left to do; back to the old host, the same.
+    /// Moves to the new host, checks that nothing is left to do, and moves back.
     fn there_and_back(&self) {
         self.there();
         self.octodns_agrees();
@@ -438,85 +451,85 @@ impl Place {
         assert_eq!(code, 0, "{said}");
         assert_eq!(self.served(), self.lines(BACK), "back");
         self.octodns_agrees();
-        for (zone, _) in ZONES.iter().filter(|_| self.behind.addr().is_some()) {
+        for (zone, _) in ZONES.iter().filter(|_| self.backend.addr().is_some()) {
             let diff = ["zone", "diff", "plan.yaml", zone, "provider", "live"];
             let (code, said) = self.cutover(&[&diff[..], &["--detailed-exitcode"]].concat());
             assert_eq!(code, 0, "{said}");
         }
-        is_nowhere(self.behind.secret(), self.dir.path());
+        is_nowhere(self.backend.secret(), self.dir.path());
     }
 }
 
 #[test]
 fn zone_files() {
-    Place::zonefile().there_and_back();
+    ProviderFixture::zonefile().there_and_back();
 }
 
 #[test]
 fn bind() {
-    Place::rfc2136(Bind::primary(ZONES)).there_and_back();
+    ProviderFixture::rfc2136(Bind::primary(ZONES)).there_and_back();
 }
 
 #[test]
 fn knot() {
-    Place::rfc2136(Knot::primary(ZONES)).there_and_back();
+    ProviderFixture::rfc2136(Knot::primary(ZONES)).there_and_back();
 }
 
 #[test]
 fn powerdns() {
-    Place::powerdns().there_and_back();
+    ProviderFixture::powerdns().there_and_back();
 }
 
 #[test]
 fn cloudflare() {
-    Place::cloudflare().there_and_back();
+    ProviderFixture::cloudflare().there_and_back();
 }
 
 #[test]
 fn route53() {
-    Place::route53().there_and_back();
+    ProviderFixture::route53().there_and_back();
 }
 
-/// There only: on the way back moto compares a `DELETE` with what the zone has ever held, and not with
-/// what it holds.
+/// Only there: on the way back, moto compares a `DELETE` with everything that the zone has ever
+/// held instead of what it holds.
 #[test]
 fn route53_on_moto() {
-    Place::moto().there();
+    ProviderFixture::moto().there();
 }
 
 #[test]
 fn octodns_to_powerdns() {
-    let behind = Behind::Pdns(Pdns::primary(ZONES));
-    Place::octodns(behind, "octodns_powerdns.PowerDnsProvider").there_and_back();
+    let backend = Backend::Pdns(Pdns::primary(ZONES));
+    ProviderFixture::octodns(backend, "octodns_powerdns.PowerDnsProvider").there_and_back();
 }
 
 #[test]
 fn octodns_to_bind() {
-    let behind = Behind::Server(Bind::primary(ZONES));
-    Place::octodns(behind, "octodns_bind.Rfc2136Provider").there_and_back();
+    let backend = Backend::Server(Bind::primary(ZONES));
+    ProviderFixture::octodns(backend, "octodns_bind.Rfc2136Provider").there_and_back();
 }
 
-/// A class that deletes and then creates, which no table knows: it is refused, and runs where the
-/// plan says that this may be.
+/// A class that no table knows, and that deletes before it creates. It is refused, and runs only if
+/// the plan accepts that.
 #[test]
-fn octodns_with_a_class_that_takes_records_away_first() {
-    let behind = Behind::Pdns(Pdns::primary(ZONES));
-    let mut place = Place::octodns(behind, "lab_octodns.DeleteThenCreate");
-    // The one server can be asked.
-    place.provider = place.provider.replace("class:", "unseen_nodes: 0s, class:");
-    place.write("plan.yaml", ["old", "new"]);
-    let (code, said) = place.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+fn octodns_with_a_class_that_deletes_before_it_creates() {
+    let backend = Backend::Pdns(Pdns::primary(ZONES));
+    let mut fixture = ProviderFixture::octodns(backend, "lab_octodns.DeleteThenCreate");
+    // There is a single server, which can be queried.
+    fixture.provider = fixture.provider.replace("class:", "anycast_margin: 0s, class:");
+    fixture.write("plan.yaml", ["old", "new"]);
+    let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, 3, "{said}");
     assert!(said.contains("deliverable is broken"), "{said}");
-    let start = place.served();
-    place.more = "override:
+    let start = fixture.served();
+    fixture.more = "override:
   - { invariant: deliverable, reason: the provider replaces within a second }
   - { invariant: authenticated, reason: the provider replaces within a second }
   - { invariant: spf-sound, reason: the provider replaces within a second }
 ";
-    place.there_and_back();
-    assert_ne!(place.served(), start);
-    let (code, said) = place.cutover(&["plan", "plan.yaml"]);
+    fixture.there_and_back();
+    assert_ne!(fixture.served(), start);
+    let (code, said) = fixture.cutover(&["plan", "plan.yaml"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("the provider replaces within a second"), "{said}");
 }

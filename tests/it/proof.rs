@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use cutover::compile::back::{CompiledWayBack, is_refuted};
+use cutover::compile::back::is_refuted;
+use cutover::compile::compiled::CompiledWayBack;
 use cutover::compile::{Compiled, compile_with, rebuilt};
 use cutover::diag::Source;
 use cutover::fact::{Fact, Subject};

@@ -1,17 +1,19 @@
-//! Mutation: the proof is weakened in each way there is ([`weaken`]), and each has to be missed.
+//! Mutation tests: the proof is weakened in every possible way ([`weaken`]), and a test has to
+//! notice each.
 //!
-//! A mutant is caught where a plan with a mistake in it (a trap, a case) is refuted no longer, where the timeline of a
-//! move or of a shipped plan becomes another (their snapshots would show it), or where the oracle
-//! finds harm in a plan that the weakened proof has proved.
+//! A mutant is caught if a plan with a mistake (a trap, a case) is no longer refuted, if the
+//! timeline of a move or of a shipped plan changes (their snapshots would show it), or if the
+//! oracle finds harm in a plan that the weakened proof has proved.
 //!
 //! What none of those shows, the cases of `tests/fixtures/mutants` show: plans, many of them random
-//! ones that were kept, of which a snapshot says how they are judged. Mutants that survive them all are
-//! listed, and nothing else may survive.
+//! plans that were kept, with a snapshot of the verdict. Mutants that survive all of them are
+//! listed, and no others may survive.
 //!
-//! The judges come in that order, and the first one ends it. Which mutants change the model of a case
-//! is known beforehand, so that none is compiled in vain. Random plans for the oracle are [`SEEDS`]:
-//! where the language of random plans changes, others have to be found. `CUTOVER_MUTANT_PLANS=700`
-//! tries so many more, and `CUTOVER_MUTANT_CASES=DIR` writes those that show what else survives.
+//! The judges run in that order, and the first that catches a mutant ends it. It is known
+//! beforehand which mutants change the model of a case, so that none is compiled in vain. The
+//! random plans for the oracle are [`SEEDS`]: if the language of random plans changes, others have
+//! to be found. `CUTOVER_MUTANT_PLANS=700` tries that many more, and `CUTOVER_MUTANT_CASES=DIR`
+//! writes those that catch what survives otherwise.
 
 mod weaken;
 
@@ -28,11 +30,11 @@ use cutover::proof::Findings;
 use cutover::proof::known::Known;
 use cutover_contract::{Atomicity, Capabilities};
 
-use crate::oracle::{Weakened, asked};
+use crate::oracle::{Weakened, setting};
 use crate::proof::{CAPABILITIES, Case, inputs, shipped};
 use weaken::{Answer, Hold, Mutant, that_weaken, weaken};
 
-/// How many mutants there are at the least.
+/// Minimum number of mutants.
 const MUTANTS_MIN: usize = 60;
 
 /// Random plans by which the oracle catches what no other case does.
@@ -41,10 +43,10 @@ const SEEDS: &[u64] = &[
     245, 263, 297, 321, 324, 335, 340, 374, 381, 396, 414, 461, 482, 536, 563,
 ];
 
-/// Random plans by which the oracle catches what weakens `resolves`.
+/// Random plans by which the oracle catches mutants that weaken `resolves`.
 const NAMES: &[u64] = &[708, 740, 760, 796, 888, 3016];
 
-/// How the plan of a pinned case begins where its provider does not change all records at once.
+/// The first line of a pinned case whose provider is not atomic.
 const ATOMICITY: &str = "# atomicity: ";
 
 /// Mutants that nothing catches, and why.
@@ -89,33 +91,33 @@ const SURVIVORS: &[(&str, &str)] = &[
     ("the first view only of transport-policy/*/tlsa/NEW", VIEWS),
 ];
 
-/// Why the second view of a harm is not missed.
+/// Why no test notices the loss of a harm's other views.
 const VIEWS: &str = "of 700 random plans none needs another step or wait for the second view";
 
-/// What a case shows, as far as some test looks at it.
+/// What a case shows, as far as a test checks it.
 #[derive(PartialEq, Eq)]
 struct Shown {
-    /// The stories of what is refuted, by invariant.
+    /// The stories of the refutations, by invariant.
     refuted: BTreeMap<&'static str, Vec<String>>,
     /// What is broken before the first step.
     present: Vec<String>,
-    /// Each step with the second at which it begins at the earliest.
+    /// Each step, with the second of its earliest begin.
     timeline: Vec<(String, u64)>,
     assumptions: Vec<String>,
     ways_back: Vec<String>,
 }
 
-/// What a case is looked at for.
+/// What is checked of a case.
 enum Look {
     /// These invariants are broken.
     Refuted(Vec<String>),
-    /// Its timeline, and what it takes for granted.
+    /// Its timeline and its assumptions.
     Timeline,
     /// The same, and the ways back.
     WaysBack,
-    /// All that the snapshot says of it.
+    /// Everything in the snapshot.
     Pinned,
-    /// The oracle, and the harm that it finds in spite of the whole proof.
+    /// The oracle, and the harm that it finds even with the whole proof.
     Executions(Box<Weakened>, BTreeSet<String>),
 }
 
@@ -125,7 +127,7 @@ struct Judge {
     intent: Intent,
     snapshot: Snapshot,
     shown: Shown,
-    /// The mutants that change a model of this case.
+    /// The mutants that change the model of this case.
     changed_by: BTreeSet<Mutant>,
 }
 
@@ -200,7 +202,7 @@ impl Judge {
         Self::of(name, look, intent, snapshot).expect("a plan that can be compiled")
     }
 
-    /// What a weakened proof shows; `None` where the plan is refused then.
+    /// What a weakened proof shows; `None` if the plan is then refused.
     fn weakened(&self, mutant: &Mutant) -> Option<Shown> {
         let by = mutant.clone();
         let known = Known::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
@@ -208,13 +210,13 @@ impl Judge {
         weak.map(|(case, findings)| shown(&case, &findings))
     }
 
-    /// How this case shows that the proof has been weakened.
+    /// How this case shows that the proof was weakened.
     fn catches(&self, mutant: &Mutant) -> Option<String> {
         let by = mutant.clone();
         let known = Known::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
         let weak = Case::weakened(self.intent.clone(), self.snapshot.clone(), &known);
         let Some((case, findings)) = weak else {
-            // What a fact is for that nothing relies on any more, the oracle has no opinion of.
+            // The oracle does not judge facts on which nothing relies any more.
             let is_seen = !matches!(self.look, Look::Executions(..));
             return is_seen.then(|| "is refused".to_owned());
         };
@@ -274,7 +276,7 @@ impl Shown {
         }
     }
 
-    /// As it stands in the snapshot.
+    /// The text in the snapshot.
     fn pinned(&self) -> String {
         let mut text = String::new();
         for (invariant, stories) in &self.refuted {
@@ -293,7 +295,7 @@ impl Shown {
     }
 }
 
-/// A plan and its zones; `None` where it has a mistake that is found before the proof.
+/// A plan and its zones; `None` if it has a mistake that is found before the proof.
 fn read(plan: &Path, zones: &Path) -> Option<(Intent, Snapshot)> {
     let read = |path: &Path| {
         fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -306,13 +308,13 @@ fn read(plan: &Path, zones: &Path) -> Option<(Intent, Snapshot)> {
     inputs(&Capabilities { atomicity, ..CAPABILITIES }, &plan, &zone)
 }
 
-/// The cases that are refuted, each of which has a test of its own.
+/// The cases that are refuted, each of which has its own test.
 fn cases() -> Vec<Judge> {
     let dir = root().join("tests/fixtures/cases");
     let case = |name: String| {
         let dir = dir.join(&name);
         let plan = dir.join("plan.yaml");
-        // Whatever else lies there is for servers, or for a part of a zone.
+        // Other files are for servers, or for a part of a zone.
         let is_plain = fs::read_dir(&dir).expect("the case").all(|entry| {
             let path = entry.expect("an entry").path();
             path == plan || path.extension().is_some_and(|extension| extension == "zone")
@@ -397,7 +399,7 @@ fn executed(seeds: impl Iterator<Item = u64>) -> Vec<Judge> {
     cases.collect()
 }
 
-/// Writes a random plan that shows a mutant to `dir`, for a case of its own.
+/// Writes a random plan that catches a mutant to `dir`, as a case of its own.
 fn write_case(dir: &Path, judge: &Judge) {
     let Look::Executions(plan, _) = &judge.look else { return };
     let (plan, zones, atomicity) = plan.files();
@@ -410,8 +412,9 @@ fn write_case(dir: &Path, judge: &Judge) {
     }
 }
 
-/// A random plan in which the mutant shows, though no execution of the oracle does harm: the one that
-/// is refuted no longer before the one that merely has another timeline, and a short one.
+/// A random plan that catches a mutant although no execution of the oracle does harm. A plan that
+/// is no longer refuted comes before a plan with another timeline, and a short plan before a long
+/// one.
 fn showing<'j>(judges: &'j [Judge], mutant: &Mutant) -> Option<(&'j Judge, String)> {
     let able = judges.iter().filter(|one| one.changed_by.contains(mutant));
     let random = able.filter(|one| matches!(one.look, Look::Executions(..)));
@@ -426,7 +429,7 @@ fn showing<'j>(judges: &'j [Judge], mutant: &Mutant) -> Option<(&'j Judge, Strin
 
 #[test]
 fn every_mutant_is_caught() {
-    let more = asked("CUTOVER_MUTANT_PLANS").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let more = setting("CUTOVER_MUTANT_PLANS").and_then(|n| n.parse().ok()).unwrap_or(0);
     let mut judges = traps();
     judges.extend(cases());
     judges.extend(moves());
@@ -439,7 +442,7 @@ fn every_mutant_is_caught() {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!("mutants", expected));
-    let write = asked("CUTOVER_MUTANT_CASES").map(PathBuf::from);
+    let write = setting("CUTOVER_MUTANT_CASES").map(PathBuf::from);
     let mut written: Vec<&Judge> = Vec::new();
     judges.extend(executed(SEEDS.iter().copied().chain(1..=more)));
     judges.extend(pinned);
@@ -480,18 +483,18 @@ fn every_mutant_is_caught() {
     }
     println!("{} mutants, {caught:?}", mutants.len());
     assert!(mutants.len() >= MUTANTS_MIN, "{} mutants", mutants.len());
-    // More plans have more mutants in them, and are there to be looked at.
+    // More plans have more mutants in their models, and the output is there to be read.
     if more == 0 {
         let known: Vec<&str> = SURVIVORS.iter().map(|(mutant, _)| *mutant).collect();
         assert_eq!(survivors, known, "what nothing catches");
     }
 }
 
-/// The oracle alone catches what weakens `resolves`, whatever else catches it too. Of several names
-/// or views one may be enough, so of those mutants it is only said which are caught.
+/// Only the oracle catches mutants that weaken `resolves`, whatever else catches them. Of several
+/// names or views one may be enough, so for those mutants the test only prints which are caught.
 #[test]
 fn the_oracle_catches_what_weakens_resolves() {
-    let more = asked("CUTOVER_MUTANT_NAMES").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let more = setting("CUTOVER_MUTANT_NAMES").and_then(|n| n.parse().ok()).unwrap_or(0);
     let judges = executed(NAMES.iter().copied().chain(701..701 + more));
     let kinds = ["circle/A", "nothing/A", "nothing/AAAA", "nothing/TXT"];
     let mut wanted: BTreeSet<Mutant> =

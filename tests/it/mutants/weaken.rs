@@ -1,7 +1,7 @@
-//! The mutants: ways to weaken a proof, and what each takes out of a model.
+//! The mutants: ways to weaken a proof, and what each removes from a model.
 //!
-//! What there is to weaken is read off the models themselves: every kind of pattern, every kind of
-//! hold, every kind of answer, and every "each" in which patterns of one kind differ.
+//! What can be weakened is derived from the models themselves: every kind of pattern, every kind of
+//! hold, every kind of answer, and every "each" in which patterns of the same kind differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,20 +14,20 @@ use cutover::proof::model::Model;
 use cutover::proof::pattern::{Atom, Pattern, What};
 use cutover_contract::{Rdata, RrType};
 
-/// One way to weaken a proof.
+/// A way to weaken a proof.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mutant {
     /// No pattern of this kind.
     Without(String),
-    /// Of this kind the patterns of the first name, address, selector or family alone.
+    /// Of this kind only the patterns of the first name, address, selector or family.
     FirstOf(String),
-    /// Of each harm of this kind the pattern of the first view alone.
+    /// Of each harm of this kind only the pattern of the first view.
     FirstView(String),
-    /// What nobody states of this fact is taken to be well.
+    /// Unstated values of this fact are assumed to be good.
     Unstated(Fact),
     /// No pattern in which such an answer is cached.
     Blind(Answer),
-    /// These holds are nothing.
+    /// These holds are zero.
     NoHold(Hold),
 }
 
@@ -36,26 +36,26 @@ pub(super) enum Mutant {
 pub(super) enum Answer {
     /// Records of this type.
     Records(RrType),
-    /// An alias in place of records.
+    /// An alias instead of records.
     Alias,
-    /// That there are none.
+    /// The absence of records.
     Absence,
-    /// Only while a change is being made.
+    /// An intermediate state of a change.
     Exposed,
 }
 
 /// A kind of hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Hold {
-    /// How long such an answer lives.
+    /// How long such an answer may be cached.
     Lives(Answer),
-    /// The margin behind answers.
+    /// The margin after answers.
     AnswerMargin,
-    /// How long a fact settles.
+    /// How long a fact takes to settle.
     Settle(Fact),
     /// How long mail is in flight after its sender has stopped.
     InFlight,
-    /// The margin behind mail in flight.
+    /// The margin after mail in flight.
     FlightMargin,
     /// How long an answer is used after it was looked up.
     Use,
@@ -78,10 +78,10 @@ impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lives(answer) => write!(f, "the life of {answer}"),
-            Self::AnswerMargin => f.write_str("the margin behind answers"),
+            Self::AnswerMargin => f.write_str("the margin after answers"),
             Self::Settle(fact) => write!(f, "how long `{fact}` settles"),
             Self::InFlight => f.write_str("the life of mail in flight"),
-            Self::FlightMargin => f.write_str("the margin behind mail in flight"),
+            Self::FlightMargin => f.write_str("the margin after mail in flight"),
             Self::Use => f.write_str("how long an answer is used"),
             Self::Overrun => f.write_str("how much too long resolvers keep answers"),
         }
@@ -133,7 +133,7 @@ fn kind_of(draft: &Draft<'_>, id: &str) -> String {
             part.to_owned()
         }
     };
-    // How far mail comes to a host makes harms of its own, of one kind.
+    // How far mail comes to a host distinguishes harms of the same kind.
     let extents = ["always", "standing-by", "first", "over-ipv4", "over-ipv6"];
     let parts = id.split(['/', ' ']).filter(|part| !extents.contains(part));
     let words: Vec<String> = parts.map(word).collect();
@@ -173,7 +173,7 @@ fn holds_of(draft: &Draft<'_>, atom: &Atom) -> Vec<Hold> {
     }
 }
 
-/// Every mutant that takes something out of this model.
+/// Every mutant that removes something from this model.
 pub(super) fn that_weaken(draft: &Draft<'_>, model: &Model) -> BTreeSet<Mutant> {
     let mut found = BTreeSet::new();
     let kinds = kinds(draft, model);
@@ -205,7 +205,7 @@ pub(super) fn that_weaken(draft: &Draft<'_>, model: &Model) -> BTreeSet<Mutant> 
     found
 }
 
-/// Takes out of a model what the mutant lacks.
+/// Removes from a model what the mutant lacks.
 pub(super) fn weaken(mutant: &Mutant, draft: &Draft<'_>, model: &mut Model) {
     let Model { atoms, patterns, .. } = &mut *model;
     match mutant {

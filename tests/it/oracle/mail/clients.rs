@@ -1,4 +1,4 @@
-//! Whether people find their mailboxes; and how quickly a switch takes effect.
+//! Whether people find their mailboxes, and how quickly a switch takes effect.
 
 use std::net::IpAddr;
 
@@ -103,7 +103,7 @@ impl<'a> World<'a> {
                 }
             }
         }
-        // What comes to the old host, its clients see.
+        // Clients of the old host see the mail that comes to it.
         let comes = self.may_come_to_new(domain);
         if has_names() && comes && uses_old && self.may("redirects", "old", "false", "false") {
             let is_asked = !self.host(false).discovery.is_empty();
@@ -131,7 +131,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether the switch, or the way back, may take longer than it is to.
+    /// Whether the switch, or the way back, may take longer than allowed.
     pub(super) fn of_speed(&self) {
         let plan = self.ground.plan;
         if self.has_ended("checkpoint/before-contract") || self.execution.back.is_some() {

@@ -1,4 +1,4 @@
-//! What the plan states, and when it is so: facts over time, on the way there and on the way back.
+//! What the plan states, and when it holds: facts over time, on the way there and on the way back.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ impl<'a> World<'a> {
         facts
     }
 
-    /// The values that a fact may have.
+    /// The possible values of a fact.
     pub(super) fn values(
         &self,
         fact: &str,
@@ -52,7 +52,7 @@ impl<'a> World<'a> {
             one.from.is_none_or(|from| !self.ground.ids.contains_key(id(from).as_str()))
         };
         let mut last = stated.iter().rfind(in_run).map_or(unsaid, |one| one.value);
-        // Each value with the time from which on it is none any more.
+        // Each value, with the time from which it no longer holds.
         let mut values: Vec<(&'static str, Option<i64>)> = vec![(last, None)];
         for one in stated {
             let Some(from) = one.from else { continue };
@@ -72,9 +72,9 @@ impl<'a> World<'a> {
                         last = before;
                     }
                     None if self.back_ids.contains_key(format!("back/{}", id(from)).as_str()) => {}
-                    // It was so before the point that is gone back to.
+                    // It already held before the point to which the run goes back.
                     None if self.is_before_point(&id(from), from) => {}
-                    // Nobody says that it was taken back, and nobody that it was not.
+                    // The plan does not say whether it was undone.
                     None => values.push((before, None)),
                 }
             }
@@ -86,7 +86,7 @@ impl<'a> World<'a> {
         may.map(|(value, _)| value).collect()
     }
 
-    /// Whether a fact is of a part of the move that is not gone back over.
+    /// Whether a fact belongs to a part of the move that is not undone.
     pub(super) fn is_before_point(&self, id: &str, from: &str) -> bool {
         let is_kept = match self.point {
             "before-contract" => matches!(from, "expand" | "switch"),
@@ -106,7 +106,7 @@ impl<'a> World<'a> {
         self.values(fact, subject, unsaid).contains(value)
     }
 
-    /// A fact that counts on the way back alone: so when a person has said so there.
+    /// A fact that only counts on the way back: it holds once a person has confirmed it there.
     pub(super) fn is_taken_back(&self, fact: &str, value: &'static str) -> BTreeSet<bool> {
         let stated = self.stated(fact, "new").iter().any(|one| one.value == value);
         let id = format!("back/assume/{fact}/new");
@@ -135,7 +135,7 @@ impl<'a> World<'a> {
         self.ground.plan.use_secs + self.ground.plan.overrun_secs
     }
 
-    /// Whether mail that was sent through a host may be on its way.
+    /// Whether mail that was sent through a host may be in flight.
     pub(super) fn is_in_flight(&self, host: &str) -> bool {
         let life = self.ground.plan.queue_life_secs;
         match host {
@@ -161,7 +161,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether mail may be on its way that was signed with a key which is no longer used.
+    /// Whether mail may be in flight that was signed with a key which is no longer used.
     pub(super) fn is_signed_in_flight(&self, key: &str) -> bool {
         let life = self.ground.plan.queue_life_secs + self.ground.plan.margin_secs;
         self.stated("signs", key).iter().filter(|one| one.value == "false").any(|one| {

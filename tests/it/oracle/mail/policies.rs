@@ -1,4 +1,4 @@
-//! What strict senders and receivers hold to: MTA-STS, DANE, DMARC.
+//! What strict senders and receivers check: MTA-STS, DANE, DMARC.
 
 use std::collections::BTreeSet;
 
@@ -129,7 +129,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// The hosts that an exchange may be, by its addresses; `""`: nobody knows.
+    /// The hosts that an exchange may be, by its addresses; `""` if unknown.
     pub(super) fn hosts_of(&self, exchange: &Name, domain: &Name) -> BTreeSet<&'static str> {
         let mut hosts = BTreeSet::new();
         for family in [RrType::A, RrType::AAAA] {
@@ -179,7 +179,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// Whether a policy of the domain, or of one above it, may have mail refused.
+    /// Whether a policy of the domain, or of a domain above it, may have mail refused.
     pub(super) fn is_strict(&self, domain: &Name) -> bool {
         let names = std::iter::successors(Some(domain.clone()), Name::parent);
         let mut owners = names.filter_map(|name| name.child("_dmarc").ok());
@@ -189,7 +189,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// Whether a policy may be stricter than today's, for mail that nobody looked at.
+    /// Whether a policy may be stricter than today's, for mail that was not considered.
     pub(super) fn of_dmarc(&self, domain: &Name) {
         let owner = domain.child("_dmarc").expect("a name");
         let rank = strictness;
@@ -206,7 +206,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Exchanges elsewhere may have TLSA records that nobody asked for.
+    /// Exchanges elsewhere may have TLSA records that were not queried.
     pub(super) fn of_foreign_exchanges(&self, domain: &Name) {
         for exchange in self.exchanges(domain, 0).iter().flatten() {
             let views = self.dns.resolved(exchange, RrType::A, 0);

@@ -9,17 +9,17 @@ use super::super::language::{Host, has_names};
 use super::ground::{exchanges_of, of_domain};
 use super::*;
 
-/// What hosts a message to a domain may come to.
+/// The hosts that a message to a domain may reach.
 #[derive(Default)]
 pub(super) struct Routes {
     to_old: bool,
     only_old: bool,
-    /// The same, where an exchange outside that the old host names goes off with it.
+    /// The same, if an exchange outside that the old host names is switched off with it.
     only_named_old: bool,
     to_new: bool,
 }
 impl<'a> World<'a> {
-    /// The exchanges of each view of a domain; `None`: the message bounces at once.
+    /// The exchanges of each view of a domain; `None` if the message bounces at once.
     pub(super) fn exchanges(&self, domain: &Name, longer: i64) -> Vec<Vec<Name>> {
         let mut views = Vec::new();
         for view in self.dns.resolved(domain, RrType::MX, longer) {
@@ -77,7 +77,7 @@ impl<'a> World<'a> {
                     let mut may_be_old = false;
                     for view in self.dns.resolved(exchange, family, longer) {
                         if let Resolved::Outside(target) = &view {
-                            // What takes mail is there.
+                            // The servers that receive mail exist.
                             let is_there = self.is_published(target)
                                 || self.is_known_to_accept("name", &exchange.to_string());
                             may_have_none |= !is_there;
@@ -115,13 +115,14 @@ impl<'a> World<'a> {
                             let is_known = is_old || (is_new && kind == Kind::Moves);
                             let stated = self.is_known_to_accept("address", &ip.to_string())
                                 || self.is_known_to_accept("name", &exchange.to_string());
-                            // What takes the mail of a domain that stays goes on to.
+                            // The servers that receive the mail of a domain that stays continue to
+                            // do so.
                             let is_today = kind != Kind::Moves
                                 && exchanges_of(ground.zones, domain).iter().any(|one| {
                                     let live = plain(ground.zones, one, family);
                                     live.records().iter().filter_map(Rdata::ip).any(|l| l == ip)
                                 });
-                            // The old host's other addresses may know nothing of a domain that stays.
+                            // The old host's other addresses may not know a domain that stays.
                             let is_of_others = is_old && kind == Kind::Other;
                             if (!is_known || is_of_others) && !stated && !is_today {
                                 self.add(
@@ -138,7 +139,7 @@ impl<'a> World<'a> {
                     all_named_old &= may_be_old || may_have_none || of_old_by_name(exchange);
                     any_old |= may_be_old;
                 }
-                // Exchanges without an address are a harm of their own.
+                // Exchanges without an address are a separate harm.
                 routes.only_old |= any && all_old && any_old;
                 routes.only_named_old |= any && all_named_old && any_old;
                 is_gone &= nowhere;
@@ -170,7 +171,7 @@ impl<'a> World<'a> {
         let hosts = ["old", "new"].into_iter().filter(|_| is_moving);
         let all: Vec<&str> = hosts.chain([own.as_str()]).collect();
         let said = || all.iter().filter(|subject| !self.stated(fact, subject).is_empty());
-        // Of two that say otherwise, neither counts.
+        // If two facts contradict each other, neither counts.
         let is_stated = said().next().is_some()
             && said().all(|subject| !self.may(fact, subject, "true", "true"));
         if (counts || may_count) && !is_stated {
@@ -183,7 +184,7 @@ impl<'a> World<'a> {
         for view in self.dns.resolved(domain, RrType::MX, 0) {
             match view {
                 Resolved::NxDomain => {
-                    // Whoever has no mail today misses none.
+                    // A domain without mail today loses none.
                     let exchanges = exchanges_of(self.ground.zones, domain);
                     let had_mail = exchanges.iter().any(|one| {
                         [RrType::A, RrType::AAAA].into_iter().any(|family| {
@@ -230,7 +231,7 @@ impl<'a> World<'a> {
             let own = domain.to_string().replace("any-name.", "*.");
             let stays = !self.stated("stays", &own).is_empty()
                 && !self.may("stays", &own, "false", "false");
-            // A host stays on for a domain that stays there.
+            // A host stays for a domain that stays there.
             let stays_on = has_names() && (kind == Kind::Stays || stays);
             if off && late.only_old && !stays_on {
                 self.add("deliverable", domain, "the old host is off", kind == Kind::Other);
@@ -378,7 +379,8 @@ impl<'a> World<'a> {
                     && is_copied
                     && self.is_taken_back("clients", "false").contains(&false)
                 {
-                    // Who says that clients leave it on the way there says so of the way back too.
+                    // A plan that states that clients leave the host on the way there states it for
+                    // the way back too.
                     let is_of_back = self.stated("clients", "new").iter().all(|o| o.from.is_none());
                     let sure = !copies && is_of_back;
                     lost("clients write at the new host after its last copy back", sure);

@@ -161,8 +161,8 @@ fn a_pattern_can_come_true_if_some_execution_in_time_shows_it() {
         let atoms = atoms_of(&mut random, count);
         let pattern = pattern_of(&atoms);
         let paths = Paths::of(befores.clone()).expect("no circle");
-        let kept = pattern.breaks(&atoms).any(|one| {
-            paths.between(one.from, one.to).is_some_and(|waited| waited >= one.hold.as_secs())
+        let kept = pattern.breaks(&atoms).any(|gap| {
+            paths.between(gap.from, gap.to).is_some_and(|waited| waited >= gap.hold.as_secs())
         });
         let mut system = System::default();
         let all = |_| true;

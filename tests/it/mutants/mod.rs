@@ -155,19 +155,19 @@ fn timeline(graph: &StepGraph) -> Vec<(String, u64)> {
 
 fn shown(case: &Case, findings: &Findings) -> Shown {
     let mut refuted: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    for one in &findings.refuted {
-        refuted.entry(one.invariant).or_default().push(one.story.join("\n"));
+    for harm in &findings.refuted {
+        refuted.entry(harm.invariant).or_default().push(harm.story.join("\n"));
     }
-    let ways_back = case.returns.iter().map(|one| {
-        let steps = one.graph.steps();
+    let ways_back = case.returns.iter().map(|way| {
+        let steps = way.graph.steps();
         let edges: usize = steps.iter().map(|step| step.after.len()).sum();
-        let (steps, taken) = (steps.len(), one.takes_back.len());
+        let (steps, taken) = (steps.len(), way.takes_back.len());
         format!(
             "{} {:?} {steps} {edges} {taken} {:?} {:?}",
-            one.name(),
-            one.at,
-            one.kept,
-            one.no_return
+            way.name(),
+            way.at,
+            way.kept,
+            way.no_return
         )
     });
     Shown {
@@ -189,8 +189,11 @@ impl Judge {
         let (case, findings) = Case::weakened(intent.clone(), snapshot.clone(), &known)?;
         let shown = shown(&case, &findings);
         if let Look::Refuted(invariants) = &look {
-            for one in invariants {
-                assert!(shown.refuted.contains_key(one.as_str()), "{name} breaks {one}");
+            for invariant in invariants {
+                assert!(
+                    shown.refuted.contains_key(invariant.as_str()),
+                    "{name} breaks {invariant}"
+                );
             }
         }
         let changed_by = std::mem::take(&mut *met.lock().expect("nobody panics"));
@@ -224,10 +227,12 @@ impl Judge {
         match &self.look {
             Look::Refuted(invariants) => {
                 let mut of = invariants.iter().map(String::as_str);
-                let is_lost = of.any(|one| !shown.refuted.contains_key(one));
+                let is_lost = of.any(|invariant| !shown.refuted.contains_key(invariant));
                 is_lost.then(|| "is not refuted".to_owned()).or_else(|| {
                     let mut of = invariants.iter().map(String::as_str);
-                    let other = of.any(|one| shown.refuted.get(one) != self.shown.refuted.get(one));
+                    let other = of.any(|invariant| {
+                        shown.refuted.get(invariant) != self.shown.refuted.get(invariant)
+                    });
                     other.then(|| "has another story".to_owned())
                 })
             }
@@ -261,7 +266,7 @@ impl Shown {
         let told = |of: &Self| -> Vec<(&'static str, usize)> {
             of.refuted.iter().map(|(name, stories)| (*name, stories.len())).collect()
         };
-        if whole.refuted.keys().any(|one| !self.refuted.contains_key(one)) {
+        if whole.refuted.keys().any(|invariant| !self.refuted.contains_key(invariant)) {
             Some("is not refuted".to_owned())
         } else if told(self) != told(whole) {
             Some("has other stories".to_owned())
@@ -288,8 +293,8 @@ impl Shown {
         for (step, begin) in &self.timeline {
             let _ = writeln!(text, "  T+{begin} {step}");
         }
-        self.ways_back.iter().for_each(|one| {
-            let _ = writeln!(text, "  back to {one}");
+        self.ways_back.iter().for_each(|way| {
+            let _ = writeln!(text, "  back to {way}");
         });
         text
     }
@@ -304,7 +309,8 @@ fn read(plan: &Path, zones: &Path) -> Option<(Intent, Snapshot)> {
     let plan = read(plan);
     let by = |atomicity| plan.starts_with(&format!("{ATOMICITY}{atomicity:?}\n"));
     let all = [Atomicity::Record, Atomicity::None];
-    let atomicity = all.into_iter().find(|one| by(*one)).unwrap_or(CAPABILITIES.atomicity);
+    let atomicity =
+        all.into_iter().find(|atomicity| by(*atomicity)).unwrap_or(CAPABILITIES.atomicity);
     inputs(&Capabilities { atomicity, ..CAPABILITIES }, &plan, &zone)
 }
 
@@ -388,7 +394,7 @@ fn executed(seeds: impl Iterator<Item = u64>) -> Vec<Judge> {
         let plan = Weakened::of(seed)?;
         let (intent, snapshot) = (plan.intent.clone(), plan.snapshot.clone());
         let (case, said) = Case::weakened(intent.clone(), snapshot.clone(), &Known::default())?;
-        let names: BTreeSet<&str> = said.refuted.iter().map(|one| one.invariant).collect();
+        let names: BTreeSet<&str> = said.refuted.iter().map(|harm| harm.invariant).collect();
         let known = plan.harm(&case, &names);
         if !known.is_empty() {
             println!("seed {seed}: {names:?} and yet {known:?}");
@@ -416,13 +422,13 @@ fn write_case(dir: &Path, judge: &Judge) {
 /// is no longer refuted comes before a plan with another timeline, and a short plan before a long
 /// one.
 fn showing<'j>(judges: &'j [Judge], mutant: &Mutant) -> Option<(&'j Judge, String)> {
-    let able = judges.iter().filter(|one| one.changed_by.contains(mutant));
-    let random = able.filter(|one| matches!(one.look, Look::Executions(..)));
-    let apart = random.filter_map(|one| {
-        let how = one.weakened(mutant)?.apart(&one.shown)?;
+    let able = judges.iter().filter(|judge| judge.changed_by.contains(mutant));
+    let random = able.filter(|judge| matches!(judge.look, Look::Executions(..)));
+    let apart = random.filter_map(|judge| {
+        let how = judge.weakened(mutant)?.apart(&judge.shown)?;
         let rank = ["is not refuted", "has another timeline", "has other ways back"];
         let rank = rank.iter().position(|kind| *kind == how).unwrap_or(rank.len());
-        Some(((rank, one.shown.timeline.len()), (one, how)))
+        Some(((rank, judge.shown.timeline.len()), (judge, how)))
     });
     apart.take(12).min_by_key(|(rank, _)| *rank).map(|(_, found)| found)
 }
@@ -436,7 +442,7 @@ fn every_mutant_is_caught() {
     judges.extend(plans());
     let pinned = pinned();
     let expected: String =
-        pinned.iter().map(|one| format!("{}\n{}", one.name, one.shown.pinned())).collect();
+        pinned.iter().map(|case| format!("{}\n{}", case.name, case.shown.pinned())).collect();
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -447,12 +453,12 @@ fn every_mutant_is_caught() {
     judges.extend(executed(SEEDS.iter().copied().chain(1..=more)));
     judges.extend(pinned);
     println!("{} cases", judges.len());
-    let mutants: BTreeSet<&Mutant> = judges.iter().flat_map(|one| &one.changed_by).collect();
+    let mutants: BTreeSet<&Mutant> = judges.iter().flat_map(|judge| &judge.changed_by).collect();
     let mut survivors = Vec::new();
     let mut caught: BTreeMap<String, usize> = BTreeMap::new();
     for mutant in &mutants {
-        let mut able = judges.iter().filter(|one| one.changed_by.contains(mutant));
-        let by = able.find_map(|one| Some((one, one.catches(mutant)?)));
+        let mut able = judges.iter().filter(|judge| judge.changed_by.contains(mutant));
+        let by = able.find_map(|judge| Some((judge, judge.catches(mutant)?)));
         match by {
             Some((judge, how)) => {
                 println!("{mutant}: {} {how}", judge.name);
@@ -460,18 +466,19 @@ fn every_mutant_is_caught() {
                 *caught.entry(kind.to_owned()).or_default() += 1;
             }
             None => {
-                let able = judges.iter().filter(|one| one.changed_by.contains(mutant)).count();
+                let able = judges.iter().filter(|judge| judge.changed_by.contains(mutant)).count();
                 println!("{mutant}: NOTHING ({able} cases)");
                 if let Some(dir) = &write {
-                    let before = written.iter().find_map(|one| {
-                        let is_able = one.changed_by.contains(mutant);
-                        let how = is_able.then(|| one.weakened(mutant)?.apart(&one.shown))??;
-                        Some((*one, how))
+                    let before = written.iter().find_map(|judge| {
+                        let is_able = judge.changed_by.contains(mutant);
+                        let how =
+                            is_able.then(|| judge.weakened(mutant)?.apart(&judge.shown))??;
+                        Some((*judge, how))
                     });
-                    if let Some((one, how)) = before.or_else(|| showing(&judges, mutant)) {
-                        println!("    {} {how}", one.name);
-                        write_case(dir, one);
-                        written.push(one);
+                    if let Some((judge, how)) = before.or_else(|| showing(&judges, mutant)) {
+                        println!("    {} {how}", judge.name);
+                        write_case(dir, judge);
+                        written.push(judge);
                     }
                 }
                 survivors.push(mutant.to_string());
@@ -502,14 +509,14 @@ fn the_oracle_catches_what_weakens_resolves() {
     wanted.extend([Answer::Alias, Answer::Absence, Answer::Exposed].map(Mutant::Blind));
     let lives = [Answer::Alias, Answer::Absence].map(Hold::Lives);
     wanted.extend(lives.map(Mutant::NoHold));
-    let mutants = judges.iter().flat_map(|one| &one.changed_by).filter(|mutant| match mutant {
+    let mutants = judges.iter().flat_map(|judge| &judge.changed_by).filter(|mutant| match mutant {
         Mutant::FirstOf(kind) | Mutant::FirstView(kind) => kind.starts_with("resolves/"),
         Mutant::Without(_) | Mutant::Unstated(_) | Mutant::Blind(_) | Mutant::NoHold(_) => false,
     });
     let others: BTreeSet<&Mutant> = mutants.collect();
     for mutant in others.into_iter().chain(&wanted) {
-        let able = judges.iter().filter(|one| one.changed_by.contains(mutant));
-        let mut caught = able.filter_map(|one| Some((&one.name, one.catches(mutant)?)));
+        let able = judges.iter().filter(|judge| judge.changed_by.contains(mutant));
+        let mut caught = able.filter_map(|judge| Some((&judge.name, judge.catches(mutant)?)));
         match caught.find(|(_, how)| how.contains("resolves: ")) {
             Some((name, how)) => println!("{mutant}: {name} {how}"),
             None => {

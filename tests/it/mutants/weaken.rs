@@ -116,14 +116,18 @@ fn answers_of(what: &What) -> Vec<Answer> {
 /// The kind of a harm: its id without names, addresses, hosts and senders.
 fn kind_of(draft: &Draft<'_>, id: &str) -> String {
     let moves = || draft.intent.moves.iter();
-    let hosts = || moves().flat_map(|one| [&one.from, &one.to].into_iter().chain(&one.others));
+    let hosts = || {
+        moves().flat_map(|migration| {
+            [&migration.from, &migration.to].into_iter().chain(&migration.others)
+        })
+    };
     let is_sender = |part: &str| {
         hosts().flat_map(|host: &Host| &host.senders).any(|sender| sender.name == part)
     };
     let word = |part: &str| -> String {
-        if moves().any(|one| one.from.name == part) {
+        if moves().any(|migration| migration.from.name == part) {
             "OLD".to_owned()
-        } else if moves().any(|one| one.to.name == part) {
+        } else if moves().any(|migration| migration.to.name == part) {
             "NEW".to_owned()
         } else if hosts().any(|host| host.name == part) {
             "OTHER".to_owned()
@@ -145,8 +149,8 @@ fn kinds(draft: &Draft<'_>, model: &Model) -> Vec<String> {
     let mut known: BTreeMap<&str, String> = BTreeMap::new();
     let patterns = model.patterns.iter();
     patterns
-        .map(|one| {
-            let id = &*one.harm.id;
+        .map(|pattern| {
+            let id = &*pattern.harm.id;
             known.entry(id).or_insert_with(|| kind_of(draft, id)).clone()
         })
         .collect()
@@ -162,7 +166,7 @@ fn holds_of(draft: &Draft<'_>, atom: &Atom) -> Vec<Hold> {
         What::Answer { .. } => {
             let lives = answers_of(&atom.what).into_iter().map(Hold::Lives);
             let margin = (!margin.is_zero()).then_some(Hold::AnswerMargin);
-            lives.filter(|one| *one != Hold::Lives(Answer::Exposed)).chain(margin).collect()
+            lives.filter(|hold| *hold != Hold::Lives(Answer::Exposed)).chain(margin).collect()
         }
         What::Fact { fact, .. } => vec![Hold::Settle(*fact)],
         What::InFlight { .. } => {
@@ -209,23 +213,28 @@ pub(super) fn that_weaken(draft: &Draft<'_>, model: &Model) -> BTreeSet<Mutant> 
 pub(super) fn weaken(mutant: &Mutant, draft: &Draft<'_>, model: &mut Model) {
     let Model { atoms, patterns, .. } = &mut *model;
     match mutant {
-        Mutant::Without(kind) => patterns.retain(|one| kind_of(draft, &one.harm.id) != *kind),
+        Mutant::Without(kind) => {
+            patterns.retain(|pattern| kind_of(draft, &pattern.harm.id) != *kind)
+        }
         Mutant::FirstOf(kind) => {
-            let is_of = |one: &Pattern| kind_of(draft, &one.harm.id) == *kind;
-            let first = patterns.iter().find(|one| is_of(one)).map(|one| one.harm.id.clone());
-            patterns.retain(|one| !is_of(one) || Some(&one.harm.id) == first.as_ref());
+            let is_of = |pattern: &Pattern| kind_of(draft, &pattern.harm.id) == *kind;
+            let first = patterns
+                .iter()
+                .find(|pattern| is_of(pattern))
+                .map(|pattern| pattern.harm.id.clone());
+            patterns.retain(|pattern| !is_of(pattern) || Some(&pattern.harm.id) == first.as_ref());
         }
         Mutant::FirstView(kind) => {
             let mut met = BTreeSet::new();
-            patterns.retain(|one| {
-                kind_of(draft, &one.harm.id) != *kind || met.insert(one.harm.id.clone())
+            patterns.retain(|pattern| {
+                kind_of(draft, &pattern.harm.id) != *kind || met.insert(pattern.harm.id.clone())
             });
         }
         Mutant::Unstated(fact) => {
-            patterns.retain(|one| !one.unknown(atoms).any(|(unknown, _)| unknown == *fact));
+            patterns.retain(|pattern| !pattern.unknown(atoms).any(|(unknown, _)| unknown == *fact));
         }
-        Mutant::Blind(answer) => patterns.retain(|one| {
-            let mut held = one.atoms.iter();
+        Mutant::Blind(answer) => patterns.retain(|pattern| {
+            let mut held = pattern.atoms.iter();
             !held.any(|held| answers_of(&atoms[held.atom].what).contains(answer))
         }),
         Mutant::NoHold(hold) => no_hold(*hold, draft, atoms, patterns),
@@ -264,7 +273,7 @@ fn no_hold(hold: Hold, draft: &Draft<'_>, atoms: &mut [Atom], patterns: &mut [Pa
         | Hold::InFlight
         | Hold::FlightMargin => return,
     };
-    for held in patterns.iter_mut().flat_map(|one| &mut one.atoms) {
+    for held in patterns.iter_mut().flat_map(|pattern| &mut pattern.atoms) {
         held.extra = held.extra.saturating_sub(less);
     }
 }

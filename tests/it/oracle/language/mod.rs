@@ -392,12 +392,15 @@ fn host_text(host: &Host, text: &mut String) {
     let exchanges: Vec<String> = host
         .exchanges
         .iter()
-        .map(|one| {
-            let addresses = match one.addresses.is_empty() {
+        .map(|exchange| {
+            let addresses = match exchange.addresses.is_empty() {
                 true => String::new(),
-                false => format!(", addresses: [ {} ]", quoted(&one.addresses)),
+                false => format!(", addresses: [ {} ]", quoted(&exchange.addresses)),
             };
-            format!("{{ preference: {}, name: \"{}\"{addresses} }}", one.preference, one.name)
+            format!(
+                "{{ preference: {}, name: \"{}\"{addresses} }}",
+                exchange.preference, exchange.name
+            )
         })
         .collect();
     if !exchanges.is_empty() {

@@ -174,7 +174,7 @@ const ANYWHERE: &[&str] = &["shop", "store", "old", "fresh", "depot", "x.s", "*.
 
 /// The records at the end of a line, by type.
 fn sets(text: &str) -> BTreeMap<&str, &str> {
-    text.split(" | ").filter_map(|one| one.split_once(' ')).collect()
+    text.split(" | ").filter_map(|record| record.split_once(' ')).collect()
 }
 
 /// The possible changes of names that belong together.

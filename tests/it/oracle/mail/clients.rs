@@ -44,7 +44,7 @@ impl<'a> World<'a> {
                 let leads = |view: &Resolved| {
                     let ips: Vec<IpAddr> = view.records().iter().filter_map(Rdata::ip).collect();
                     let is_old = |ip: &IpAddr| {
-                        meant.records().iter().filter_map(Rdata::ip).any(|one| one == *ip)
+                        meant.records().iter().filter_map(Rdata::ip).any(|other| other == *ip)
                     };
                     let is_new = |ip: &IpAddr| {
                         self.ground.new_servers.contains(ip) || self.ground.new.contains(ip)
@@ -149,7 +149,7 @@ impl<'a> World<'a> {
                 continue;
             }
             for change in changes {
-                for held in self.dns.held(&change.key).iter().filter(|one| one.for_longer(0)) {
+                for held in self.dns.held(&change.key).iter().filter(|held| held.for_longer(0)) {
                     let is_there = !matches!(held.answer, Answer::NoData | Answer::NxDomain);
                     if held.ttl_secs > plan.cutover_ttl_secs {
                         let owner = &change.key.name;

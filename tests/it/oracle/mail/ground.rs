@@ -91,12 +91,12 @@ pub(super) fn authorised(
             "ip4" | "ip6" => {
                 found.extend(value.split('/').next().and_then(|ip| ip.parse::<IpAddr>().ok()))
             }
-            "a" => found.extend(target().iter().flat_map(|one| addresses(zones, one))),
+            "a" => found.extend(target().iter().flat_map(|name| addresses(zones, name))),
             "mx" => {
                 let answer = target().map(|target| plain(zones, &target, RrType::MX));
                 let records = answer.iter().flat_map(Resolved::records);
                 let exchanges = records.filter_map(Rdata::as_mx);
-                found.extend(exchanges.flat_map(|(_, one)| addresses(zones, &one)));
+                found.extend(exchanges.flat_map(|(_, exchange)| addresses(zones, &exchange)));
             }
             "include" | "redirect" => {
                 if let Some(target) = target() {
@@ -209,7 +209,10 @@ impl<'a> Ground<'a> {
             let exchanges = exchanges_of(zones, &owner);
             let kind = match moving.contains(&owner) {
                 true => Kind::Moves,
-                false if !is_below && exchanges.iter().any(|one| old_names.contains(one)) => {
+                false
+                    if !is_below
+                        && exchanges.iter().any(|exchange| old_names.contains(exchange)) =>
+                {
                     Kind::Stays
                 }
                 false => Kind::Other,

@@ -162,9 +162,9 @@ pub(super) fn to_be_found(before: &Zones, end: &Zones) -> Vec<Found> {
 
 /// The number of questions with another answer in the end, directly and through an alias.
 pub(super) fn changing(found: &[Found]) -> (usize, usize) {
-    let home = found.iter().filter(|one| one.least == Leads::Home);
-    let other = home.filter(|one| one.known[0] != one.known[1]);
-    let by_alias = |one: &&Found| one.known.iter().any(|way| way.links.len() > 1);
+    let home = found.iter().filter(|found| found.least == Leads::Home);
+    let other = home.filter(|found| found.known[0] != found.known[1]);
+    let by_alias = |found: &&Found| found.known.iter().any(|way| way.links.len() > 1);
     let (by_alias, plain): (Vec<&Found>, Vec<&Found>) = other.partition(by_alias);
     (by_alias.len() + plain.len(), by_alias.len())
 }
@@ -304,9 +304,9 @@ impl World<'_> {
         let ask = |key: &RrKey| {
             dns.zone(&key.name)?;
             let held = dns.held(key);
-            let told = held.iter().filter(|one| one.for_longer(0));
+            let told = held.iter().filter(|cached| cached.for_longer(0));
             let mut all: Vec<Answer> = Vec::new();
-            for told in told.map(|one| plainly(one.answer.clone())) {
+            for told in told.map(|cached| plainly(cached.answer.clone())) {
                 if !all.contains(&told) {
                     all.push(told);
                 }

@@ -68,9 +68,9 @@ impl<'a> World<'a> {
                     );
                 }
                 if exchanges.iter().all(is_shut) {
-                    let is_known = exchanges
-                        .iter()
-                        .all(|one| hosts(one).iter().any(|h| !h.is_empty() && may_not(h)));
+                    let is_known = exchanges.iter().all(|exchange| {
+                        hosts(exchange).iter().any(|h| !h.is_empty() && may_not(h))
+                    });
                     self.add(
                         "transport-policy",
                         domain,
@@ -87,7 +87,7 @@ impl<'a> World<'a> {
                     "transport-policy",
                     domain,
                     "no certificate matches TLSA",
-                    exchanges.iter().all(|one| !hosts(one).contains("")),
+                    exchanges.iter().all(|exchange| !hosts(exchange).contains("")),
                 );
             }
         }
@@ -136,7 +136,7 @@ impl<'a> World<'a> {
             for view in self.dns.resolved(exchange, family, 0) {
                 if matches!(view, Resolved::Outside(_)) {
                     let of = |host: &Host| {
-                        host.exchanges.iter().any(|one| of_domain(&one.name, domain) == *exchange)
+                        host.exchanges.iter().any(|own| of_domain(&own.name, domain) == *exchange)
                     };
                     hosts.insert(if of(self.host(true)) { "new" } else { "" });
                 }
@@ -155,7 +155,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn fails_dane(&self, exchange: &Name, hosts: &BTreeSet<&'static str>) -> bool {
-        let Some(owner) = exchange.child("_tcp").ok().and_then(|one| one.child("_25").ok()) else {
+        let Some(owner) = exchange.child("_tcp").ok().and_then(|tcp| tcp.child("_25").ok()) else {
             return false;
         };
         let live = plain(self.ground.zones, &owner, RrType::TLSA);
@@ -171,7 +171,7 @@ impl<'a> World<'a> {
                     .iter()
                     .filter_map(|text| Rdata::parse(RrType::TLSA, text, None).ok())
                     .collect();
-                let is_declared = view.records().iter().any(|one| declared.contains(one));
+                let is_declared = view.records().iter().any(|rdata| declared.contains(rdata));
                 let is_live = *host == "old" && *view == live;
                 let unsaid = if is_declared || is_live { "true" } else { "false" };
                 self.may("tlsa_matches", host, "false", unsaid)
@@ -215,7 +215,7 @@ impl<'a> World<'a> {
             let live_six = plain(self.ground.zones, exchange, RrType::AAAA);
             let is_moved =
                 views.iter().any(|view| *view != live) || six.iter().any(|view| *view != live_six);
-            let owner = exchange.child("_tcp").ok().and_then(|one| one.child("_25").ok());
+            let owner = exchange.child("_tcp").ok().and_then(|tcp| tcp.child("_25").ok());
             let is_new = !exchanges_of(self.ground.zones, domain).contains(exchange);
             let is_changed = owner.is_some_and(|owner| {
                 let live = plain(self.ground.zones, &owner, RrType::TLSA);

@@ -26,7 +26,8 @@ impl<'a> World<'a> {
             match view {
                 Resolved::NoData => views.push(vec![domain.clone()]),
                 Resolved::Records(records) => {
-                    let exchanges = records.iter().filter_map(Rdata::as_mx).map(|(_, one)| one);
+                    let exchanges =
+                        records.iter().filter_map(Rdata::as_mx).map(|(_, exchange)| exchange);
                     views.push(exchanges.collect());
                 }
                 Resolved::NxDomain | Resolved::Outside(_) | Resolved::Failure => {}
@@ -38,7 +39,7 @@ impl<'a> World<'a> {
     /// Whether some sender may find an exchange of the new host.
     pub(super) fn may_come_to_new(&self, domain: &Name) -> bool {
         let own = &self.host(true).exchanges;
-        let named = |name: &Name| own.iter().any(|one| of_domain(&one.name, domain) == *name);
+        let named = |name: &Name| own.iter().any(|own| of_domain(&own.name, domain) == *name);
         let leads = |name: &Name| {
             let views = [RrType::A, RrType::AAAA].map(|family| self.dns.resolved(name, family, 0));
             views.iter().flatten().any(|view| {
@@ -57,12 +58,12 @@ impl<'a> World<'a> {
         let of_new_by_name = |exchange: &Name| {
             let host = ground.plan.hosts.get(1);
             host.is_some_and(|host| {
-                host.exchanges.iter().any(|one| of_domain(&one.name, domain) == *exchange)
+                host.exchanges.iter().any(|own| of_domain(&own.name, domain) == *exchange)
             })
         };
         let of_old_by_name = |exchange: &Name| {
             let mut own = ground.plan.hosts.iter().take(1).flat_map(|host| &host.exchanges);
-            kind == Kind::Moves && own.any(|one| of_domain(&one.name, domain) == *exchange)
+            kind == Kind::Moves && own.any(|own| of_domain(&own.name, domain) == *exchange)
         };
         for exchanges in self.exchanges(domain, longer) {
             if exchanges.iter().any(Name::is_root) {
@@ -72,7 +73,7 @@ impl<'a> World<'a> {
             for family in [RrType::A, RrType::AAAA] {
                 let (mut nowhere, mut all_old, mut any, mut any_old) = (true, true, false, false);
                 let mut all_named_old = true;
-                for exchange in exchanges.iter().filter(|one| !one.is_root()) {
+                for exchange in exchanges.iter().filter(|exchange| !exchange.is_root()) {
                     let mut may_have_none = false;
                     let mut may_be_old = false;
                     for view in self.dns.resolved(exchange, family, longer) {
@@ -118,8 +119,8 @@ impl<'a> World<'a> {
                             // The servers that receive the mail of a domain that stays continue to
                             // do so.
                             let is_today = kind != Kind::Moves
-                                && exchanges_of(ground.zones, domain).iter().any(|one| {
-                                    let live = plain(ground.zones, one, family);
+                                && exchanges_of(ground.zones, domain).iter().any(|exchange| {
+                                    let live = plain(ground.zones, exchange, family);
                                     live.records().iter().filter_map(Rdata::ip).any(|l| l == ip)
                                 });
                             // The old host's other addresses may not know a domain that stays.
@@ -167,7 +168,7 @@ impl<'a> World<'a> {
         });
         let own = domain.to_string().replace("any-name.", "*.");
         let is_moving =
-            self.ground.domains.iter().any(|(one, kind)| one == domain && *kind == Kind::Moves);
+            self.ground.domains.iter().any(|(name, kind)| name == domain && *kind == Kind::Moves);
         let hosts = ["old", "new"].into_iter().filter(|_| is_moving);
         let all: Vec<&str> = hosts.chain([own.as_str()]).collect();
         let said = || all.iter().filter(|subject| !self.stated(fact, subject).is_empty());
@@ -186,9 +187,9 @@ impl<'a> World<'a> {
                 Resolved::NxDomain => {
                     // A domain without mail today loses none.
                     let exchanges = exchanges_of(self.ground.zones, domain);
-                    let had_mail = exchanges.iter().any(|one| {
+                    let had_mail = exchanges.iter().any(|exchange| {
                         [RrType::A, RrType::AAAA].into_iter().any(|family| {
-                            !plain(self.ground.zones, one, family).records().is_empty()
+                            !plain(self.ground.zones, exchange, family).records().is_empty()
                         })
                     });
                     self.add("deliverable", domain, "no such domain", had_mail);
@@ -205,7 +206,7 @@ impl<'a> World<'a> {
         if kind != Kind::Moves {
             let keys = exchanges_of(self.ground.zones, domain)
                 .into_iter()
-                .flat_map(|one| [(one.clone(), RrType::A), (one, RrType::AAAA)])
+                .flat_map(|name| [(name.clone(), RrType::A), (name, RrType::AAAA)])
                 .chain([(domain.clone(), RrType::MX)]);
             let is_other = |(name, rtype): (Name, RrType)| {
                 let live = plain(self.ground.zones, &name, rtype);
@@ -274,7 +275,7 @@ impl<'a> World<'a> {
             lost("the old host is off", late.only_old);
         }
         let ever_relays =
-            self.stated("mail", "old").iter().any(|one| one.value.starts_with("relay"));
+            self.stated("mail", "old").iter().any(|stated| stated.value.starts_with("relay"));
         if off && ever_relays && queued.to_old {
             lost("the old host's queue is off", true);
         }
@@ -313,8 +314,9 @@ impl<'a> World<'a> {
         }
         let names = |host: &Host| {
             let views = self.exchanges(domain, 0);
-            let is_own =
-                |one: &Name| host.exchanges.iter().any(|e| of_domain(&e.name, domain) == *one);
+            let is_own = |exchange: &Name| {
+                host.exchanges.iter().any(|e| of_domain(&e.name, domain) == *exchange)
+            };
             views.iter().flatten().any(is_own)
         };
         if mail.contains("relay_by_mx") && (now.to_old || names(self.host(false))) {
@@ -333,7 +335,7 @@ impl<'a> World<'a> {
         let new_mail = self.values("mail", "new", "store");
         let new_relays = new_mail.contains("relay") || new_mail.contains("relay_by_mx");
         let synced = self.values("synced", "old", "false");
-        let is_ever = self.stated("synced", "old").iter().any(|one| one.value == "true");
+        let is_ever = self.stated("synced", "old").iter().any(|stated| stated.value == "true");
         let is_copied = synced.contains("true") || !is_ever;
         let local = self.may("routes_local", "old", "true", "true");
         let is_stored =
@@ -351,7 +353,7 @@ impl<'a> World<'a> {
         let copies = self
             .stated("synced", "new")
             .iter()
-            .any(|one| one.value == "true" && one.from.is_some());
+            .any(|stated| stated.value == "true" && stated.from.is_some());
         let is_later = self.execution.back.is_some() && !self.is_copied_back();
         if at_old && relays && now.to_old && !is_later {
             lost("passed on to where nobody reads yet", !copies);

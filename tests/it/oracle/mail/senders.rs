@@ -38,9 +38,9 @@ impl Views<'_> {
     fn advance(&mut self) -> bool {
         self.at = 0;
         self.said.clear();
-        while let Some((one, count)) = self.chosen.pop() {
-            if one + 1 < count {
-                self.chosen.push((one + 1, count));
+        while let Some((choice, count)) = self.chosen.pop() {
+            if choice + 1 < count {
+                self.chosen.push((choice + 1, count));
                 return true;
             }
         }
@@ -62,25 +62,25 @@ impl Resolver for Views<'_> {
         let chosen = match self.said.get(&key) {
             Some(said) => *said,
             None => {
-                let one = if count > 1 { self.choose(count) } else { 0 };
-                self.said.insert(key.clone(), one);
-                one
+                let choice = if count > 1 { self.choose(count) } else { 0 };
+                self.said.insert(key.clone(), choice);
+                choice
             }
         };
         let known = self.known[&key].get(chosen);
         match known {
             Some(Resolved::Outside(target)) if rtype == RrType::TXT && (self.is_open)(target) => {
                 let says: &[&[u8]] = &[b"v=spf1 -all", b"v=spf1 +all"];
-                let one = match self.said.get(&open_key(target)) {
+                let choice = match self.said.get(&open_key(target)) {
                     Some(said) => *said,
                     None => {
                         let target = open_key(target);
-                        let one = self.choose(says.len());
-                        self.said.insert(target, one);
-                        one
+                        let choice = self.choose(says.len());
+                        self.said.insert(target, choice);
+                        choice
                     }
                 };
-                Reply::Records(vec![Rdata::txt(says[one])])
+                Reply::Records(vec![Rdata::txt(says[choice])])
             }
             // Whatever is there, it is not an address of this sender.
             Some(Resolved::Outside(target))
@@ -166,7 +166,7 @@ impl<'a> World<'a> {
         // An unknown record is reported for the record, and not for its senders.
         let is_open = |name: &Name| !self.is_published(name);
         let outcomes = self.outcomes_where(domain, ip, &|_| true, &is_open);
-        outcomes.iter().any(|one| !matches!(one, Verdict::Pass | Verdict::TempError))
+        outcomes.iter().any(|verdict| !matches!(verdict, Verdict::Pass | Verdict::TempError))
     }
 
     pub(super) fn has_key(view: &Resolved) -> bool {
@@ -253,7 +253,9 @@ impl<'a> World<'a> {
         }
         let texts = spf_text(plain(self.ground.zones, domain, RrType::TXT).records());
         let is_open = |text: &String| {
-            ["exists:", "ptr", "include:", "%{", " mx", " a:"].iter().any(|one| text.contains(one))
+            ["exists:", "ptr", "include:", "%{", " mx", " a:"]
+                .iter()
+                .any(|term| text.contains(term))
         };
         let views = self.dns.resolved(domain, RrType::TXT, 0);
         if texts.iter().any(is_open) && views.iter().any(|view| spf_text(view.records()) != texts) {
@@ -287,7 +289,7 @@ impl<'a> World<'a> {
     /// Senders that pass because of an address of a name below the domain, to which `ptr` or
     /// `exists` leads: the adversary's own address may be that address.
     fn of_the_client(&self, domain: &Name, kind: Option<Kind>, texts: &[String]) {
-        let open = |text: &String| ["exists:", "ptr", "%{"].iter().any(|one| text.contains(one));
+        let open = |text: &String| ["exists:", "ptr", "%{"].iter().any(|term| text.contains(term));
         let records = self.ground.zones.values().flat_map(|records| records.iter());
         let txt = records.filter(|(key, _)| key.rtype == RrType::TXT);
         let mut all = txt.flat_map(|(_, rrset)| spf_text(rrset.rdata()));
@@ -324,7 +326,8 @@ impl<'a> World<'a> {
         let live = plain(self.ground.zones, owner, RrType::TXT);
         let texts = spf_text(live.records());
         let refuses = texts.iter().any(|text| text.ends_with("-all"));
-        let is_refused = self.outcomes(owner, NOBODY).iter().any(|one| *one != Verdict::Pass);
+        let is_refused =
+            self.outcomes(owner, NOBODY).iter().any(|verdict| *verdict != Verdict::Pass);
         let views = self.dns.resolved(owner, RrType::TXT, 0);
         if !refuses && is_refused && views.iter().any(|view| *view != live) {
             self.add("authenticated", owner, "whoever else sends", false);

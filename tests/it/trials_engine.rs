@@ -217,9 +217,9 @@ fn a_command_runs_when_all_users_can_have_moved() {
     let (code, text) = fixture.cutover(APPLY);
     assert!(code == DONE && !text.contains("asked-early"), "{code}: {text}");
     let at = first(&journals(&fixture)[0]);
-    let (switched, asked) =
+    let (switched, probed) =
         (at["propagated switch/acme.test/@/MX"], at["probed gate/after-switch/command"]);
-    assert!(asked - switched >= chrono::TimeDelta::seconds(3), "the TTL, and a second of margin");
+    assert!(probed - switched >= chrono::TimeDelta::seconds(3), "the TTL, and a second of margin");
     let fixture = self::fixture(&[], &gate(", delay: 1s"));
     let (code, text) = fixture.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, DONE, "{text}");

@@ -241,7 +241,7 @@ fn people_are_asked_for_facts() {
     assert_eq!(kind("assume/contract/sends/own"), "task", "{text}");
     assert_eq!(kind("assume/contract/synced/own"), "task");
     assert_eq!(kind("assume/contract/clients/own"), "checkpoint");
-    let asked = "assume/contract/sends/own waits for a person: see that `own` is not (or no longer) used by people or programs to send mail";
+    let question = "assume/contract/sends/own waits for a person: see that `own` is not (or no longer) used by people or programs to send mail";
     let apply = ["apply", "plan.json", "--auto-approve"];
     let mut said = String::new();
     // Each wait takes a second or two.
@@ -254,7 +254,7 @@ fn people_are_asked_for_facts() {
         assert_eq!(code, 4, "{said}");
         crate::lab::sleep(std::time::Duration::from_millis(300));
     }
-    assert!(said.contains(asked), "{said}");
+    assert!(said.contains(question), "{said}");
     let spf = || fixture.read("zones/acme.test.zone");
     assert!(spf().contains("ip4:192.0.2.10 ip4:192.0.2.40"), "{}", spf());
     // The check of the other fact is repeated as long as necessary.

@@ -263,12 +263,12 @@ impl Judge {
 impl Shown {
     /// How this differs from what the whole proof shows.
     fn apart(&self, whole: &Self) -> Option<String> {
-        let told = |of: &Self| -> Vec<(&'static str, usize)> {
+        let counts = |of: &Self| -> Vec<(&'static str, usize)> {
             of.refuted.iter().map(|(name, stories)| (*name, stories.len())).collect()
         };
         if whole.refuted.keys().any(|invariant| !self.refuted.contains_key(invariant)) {
             Some("is not refuted".to_owned())
-        } else if told(self) != told(whole) {
+        } else if counts(self) != counts(whole) {
             Some("has other stories".to_owned())
         } else if self.present != whole.present {
             Some("has other defects".to_owned())

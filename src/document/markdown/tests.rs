@@ -14,7 +14,7 @@ fn what_a_forge_looks_for_is_code_and_markup_is_escaped() {
         ("`@a`", "`` `@a` ``"),
         ("(@a), ((@ #.", "(`@a`), ((`@` `#`."),
         ("a5c3785ed8d6a35868bc169f07e40e889087fd2e", "`a5c3785ed8d6a35868bc169f07e40e889087fd2e`"),
-        ("a :tada: b", "a `:tada:` b"),
+        ("a :tada: b", "a `:tada`: b"),
         ("![x](y) [x]: <b>", "!\\[x\\](y) \\[x\\]: \\<b\\>"),
         ("\u{202e}x\u{200b}y\u{200d}z\nw", r"\\u{202e}x\\u{200b}y\\u{200d}z\\nw"),
         ("- item", "\\- item"),

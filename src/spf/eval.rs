@@ -15,31 +15,15 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::Term;
 use super::grammar::{self, Mechanism, Prefixes, Record};
-use super::identity::{Sender, domain_text};
+use super::identity::{Client, Sender, domain_text};
 use super::macros::{DomainSpec, MacroString, Place, Values, dotted, name_of};
 use super::outcome::{
     EXCHANGES_MAX, Evaluation, Outcome, POINTERS_MAX, Problem, Reached, TERMS_MAX, VOIDS_MAX,
 };
-use crate::calendar::Timestamp;
 
 /// The maximum size of an explanation, in octets; a longer explanation is ignored. Our choice:
 /// eight lines of an SMTP reply (512 octets each, RFC 5321 §4.5.3.1.5).
 pub const EXPLANATION_OCTETS_MAX: usize = 4096;
-
-/// What a receiver knows about a message before it looks anything up.
-#[derive(Clone, Copy, Debug)]
-pub struct Client<'c> {
-    /// The address of the SMTP client; an IPv4-mapped address counts as IPv4 (RFC 7208 §5).
-    pub ip: IpAddr,
-    /// The address in MAIL FROM, without angle brackets; empty for a bounce.
-    pub mail_from: &'c str,
-    /// What the client said in HELO or EHLO.
-    pub helo: &'c str,
-    /// The name of the evaluating host, for `%{r}`; `unknown` if it has none.
-    pub receiver: &'c str,
-    /// The time of the evaluation, for `%{t}`.
-    pub now: Timestamp,
-}
 
 /// An answer of the DNS, with aliases followed.
 #[derive(Clone, Debug, PartialEq, Eq)]

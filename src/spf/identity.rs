@@ -1,11 +1,28 @@
 //! Who a message says it is from (RFC 7208 §2.4, §4.3), in the form that macros need.
 
+use std::net::IpAddr;
+
 use cutover_contract::Name;
 
-use super::eval::Client;
+use crate::calendar::Timestamp;
 
 /// The default local part of a sender (RFC 7208 §4.3).
 const LOCAL_PART_DEFAULT: &str = "postmaster";
+
+/// What a receiver knows about a message before it looks anything up.
+#[derive(Clone, Copy, Debug)]
+pub struct Client<'c> {
+    /// The address of the SMTP client; an IPv4-mapped address counts as IPv4 (RFC 7208 §5).
+    pub ip: IpAddr,
+    /// The address in MAIL FROM, without angle brackets; empty for a bounce.
+    pub mail_from: &'c str,
+    /// What the client said in HELO or EHLO.
+    pub helo: &'c str,
+    /// The name of the evaluating host, for `%{r}`; `unknown` if it has none.
+    pub receiver: &'c str,
+    /// The time of the evaluation, for `%{t}`.
+    pub now: Timestamp,
+}
 
 /// The parts of a sender's address.
 pub(super) struct Sender {

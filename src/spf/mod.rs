@@ -19,8 +19,9 @@ mod meaning;
 mod network;
 mod outcome;
 
-pub use eval::{Answer, Client, EXPLANATION_OCTETS_MAX, World, check_host, check_mail};
+pub use eval::{Answer, EXPLANATION_OCTETS_MAX, World, check_host, check_mail};
 pub use hint::{BadTerm, mechanism_with_equals_sign};
+pub use identity::Client;
 pub use meaning::TermMeaning;
 pub use network::Network;
 pub use outcome::{

@@ -1,6 +1,6 @@
-//! Decoder and JSON Schema say the same, except about meaning.
+//! Decoder and JSON Schema agree on every plan, except about its meaning.
 //!
-//! Both see the same JSON text (JSON is YAML): plans of the workspace, and mutations of whole plans
+//! Both read the same JSON text (JSON is YAML): the plans of the workspace, and mutations of plans
 //! that use every key. A disagreement prints the seed and the document.
 
 use cutover::diag::Source;
@@ -12,14 +12,14 @@ use serde_json::{Map, Number, Value, json};
 use crate::language::{assert_well_formed, findings, plan, plans};
 use crate::registry::language;
 
-/// How many mutations are tried. Our choice: some ten seconds of a slow build.
+/// Number of mutations. Our choice: some ten seconds in a slow build.
 const MUTATIONS: u64 = 10_000;
 
 fn validator() -> Validator {
     jsonschema::validator_for(&v1::schema(language())).expect("our schema is a schema")
 }
 
-/// The JSON of a node; `None` where a key is no text, which JSON cannot say.
+/// The JSON of a node; `None` if a key is not a text, which JSON cannot express.
 fn json_of(node: &Node) -> Option<Value> {
     Some(match &node.kind {
         Kind::Null => Value::Null,
@@ -39,7 +39,7 @@ fn json_of(node: &Node) -> Option<Value> {
     })
 }
 
-/// Holds decoder and schema against each other; says whether the plan is well-formed.
+/// Checks that decoder and schema agree. Returns whether the plan is well-formed.
 fn agree(value: &Value, validator: &Validator, context: &str) -> bool {
     let source = Source::new("mutation.json", value.to_string());
     let found = findings(&source);
@@ -62,7 +62,7 @@ fn about_every_plan_of_the_workspace() {
     let all = directories.into_iter().flat_map(plans);
     let mut count = 0;
     for source in all.chain([plan("tests/fixtures/example-plan.yaml")]) {
-        // What is no YAML, or has keys that JSON cannot have, cannot be shown to the schema.
+        // A text that is not YAML, or whose keys JSON cannot have, cannot be checked by the schema.
         let Some(value) = yaml::parse(&source.text).ok().and_then(|node| json_of(&node)) else {
             continue;
         };
@@ -88,7 +88,7 @@ fn about_every_mutation() {
         }
         good += u64::from(agree(&value, &validator, &format!("seed {seed}")));
     }
-    // If nearly all were one or the other, little would have been tried.
+    // If nearly all were valid, or nearly all invalid, little would have been tested.
     assert!((MUTATIONS / 20..MUTATIONS * 19 / 20).contains(&good), "{good} are well-formed");
 }
 
@@ -128,7 +128,7 @@ fn the_whole_plans_use_every_key() {
     wanted(&v1::schema(language()), &used);
 }
 
-/// Texts that have been trouble somewhere.
+/// Texts that often cause trouble.
 const NASTY: &[&str] = &[
     "",
     " ",
@@ -219,7 +219,7 @@ const NASTY: &[&str] = &[
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 ];
 
-/// Keys that get put where they do not belong.
+/// Keys that are put where they do not belong.
 const KEYS: &[&str] = &[
     "type",
     "name",
@@ -272,12 +272,12 @@ fn scalar(dice: &mut Dice) -> Value {
     }
 }
 
-/// Changes one place of a document.
+/// Changes one value of a document.
 fn mutate(value: &mut Value, whole: &[Value], dice: &mut Dice) {
-    let count = places(value);
+    let count = count_values(value);
     let subtree = {
         let other = dice.one(whole);
-        at(&mut other.clone(), &mut dice.below(places(other))).cloned().unwrap_or_default()
+        at(&mut other.clone(), &mut dice.below(count_values(other))).cloned().unwrap_or_default()
     };
     let Some(place) = at(value, &mut dice.below(count)) else { return };
     match (dice.below(10), &mut *place) {
@@ -321,16 +321,16 @@ fn mutate(value: &mut Value, whole: &[Value], dice: &mut Dice) {
     }
 }
 
-/// How many values there are in a document.
-fn places(value: &Value) -> usize {
+/// The number of values in a document.
+fn count_values(value: &Value) -> usize {
     1 + match value {
-        Value::Object(map) => map.values().map(places).sum::<usize>(),
-        Value::Array(items) => items.iter().map(places).sum(),
+        Value::Object(map) => map.values().map(count_values).sum::<usize>(),
+        Value::Array(items) => items.iter().map(count_values).sum(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 
-/// The value of this number, in the order of the text.
+/// The value with this number, in the order of the text.
 fn at<'v>(value: &'v mut Value, number: &mut usize) -> Option<&'v mut Value> {
     if *number == 0 {
         return Some(value);
@@ -343,7 +343,7 @@ fn at<'v>(value: &'v mut Value, number: &mut usize) -> Option<&'v mut Value> {
     }
 }
 
-/// SplitMix64: one seed makes one document.
+/// SplitMix64: each seed makes one document.
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {

@@ -1,5 +1,5 @@
-//! Zones that are alike are compiled once: what comes of it is, step by step and word by word, what comes
-//! of looking at each zone for itself. And zones that only look alike are not taken to be.
+//! Zones that are alike are compiled once. The result has to equal, step by step and word by word,
+//! that of compiling each zone separately. And zones that only look alike must not be treated so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -14,12 +14,12 @@ use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 use crate::proof::{CAPABILITIES, inputs};
 use crate::recipes::STATED;
 
-/// A plan of a fleet, its zones, and what is outside of them.
+/// A plan of many domains, its zones, and the records outside them.
 struct Fleet {
     plan: String,
     zones: BTreeMap<String, String>,
     outside: Vec<(String, RrType, String)>,
-    /// What earlier runs have replaced, and some may still have.
+    /// What earlier runs have replaced and resolvers may still have.
     earlier: Vec<(String, RrType, String)>,
 }
 
@@ -31,7 +31,7 @@ const REDIRECTS: &str =
     "  - { fact: redirects, host: old, from: switch, reason: it passes log-ins on }\n";
 
 impl Fleet {
-    /// So many domains, each with a zone of its own; the text is the rest of the plan.
+    /// A fleet of this many domains, each with its own zone. The text is the rest of the plan.
     fn of(domains: usize, zone: &str, shared: &[(&str, String)], plan: &str) -> Self {
         let names: Vec<String> = (0..domains).map(|number| format!("d{number:02}.test")).collect();
         let mut zones: BTreeMap<String, String> = names
@@ -65,7 +65,7 @@ impl Fleet {
             let answer = match text.as_str() {
                 "" => Outside::Absent,
                 text => {
-                    let all = text.split('\n').map(|one| Rdata::parse(*rtype, one, None));
+                    let all = text.split('\n').map(|text| Rdata::parse(*rtype, text, None));
                     Outside::Records(all.collect::<Result<Arc<[Rdata]>, _>>().expect("records"))
                 }
             };
@@ -75,13 +75,13 @@ impl Fleet {
             let name = Name::absolute(&format!("{name}.")).expect("a name");
             let rdata = Rdata::parse(*rtype, text, None).expect("a record");
             let records = RrSet::new(Ttl::from_wire(86_400), [rdata]).expect("an RRset");
-            let one = Earlier { records: Some(records), is_late: true };
-            snapshot.earlier.entry(RrKey::new(name, *rtype)).or_default().push(one);
+            let earlier = Earlier { records: Some(records), is_late: true };
+            snapshot.earlier.entry(RrKey::new(name, *rtype)).or_default().push(earlier);
         }
         (intent, snapshot)
     }
 
-    /// What comes of it; and whether any zones were taken to be alike.
+    /// The result as lines, and whether any zones were treated as alike.
     fn both(&self) -> (Vec<String>, bool) {
         let (intent, snapshot) = self.read();
         let ours = compile(&intent, &snapshot);
@@ -90,24 +90,25 @@ impl Fleet {
             (Ok(ours), Ok(apart)) => {
                 same(&all(&ours), &all(&apart));
                 let is_less = ours.findings.patterns < apart.findings.patterns;
-                let refuted = ours.findings.refuted.iter().flat_map(|one| one.story.clone());
-                let present = ours.findings.present.iter().map(|one| one.id.clone());
+                let refuted =
+                    ours.findings.refuted.iter().flat_map(|refuted| refuted.story.clone());
+                let present = ours.findings.present.iter().map(|harm| harm.id.clone());
                 (refuted.chain(present).collect(), is_less)
             }
             (Err(ours), Err(apart)) => {
                 assert_eq!(format!("{ours:?}"), format!("{apart:?}"));
-                (ours.into_iter().map(|one| one.title).collect(), false)
+                (ours.into_iter().map(|diagnostic| diagnostic.title).collect(), false)
             }
             (ours, apart) => panic!("{ours:?}\n{apart:?}"),
         }
     }
 }
 
-/// Shows what differs, and no more.
+/// Panics with the lines that differ.
 fn same(ours: &[String], apart: &[String]) {
-    let not_in = |one: &[String], other: &[String]| -> Vec<String> {
+    let not_in = |lines: &[String], other: &[String]| -> Vec<String> {
         let other: BTreeSet<&String> = other.iter().collect();
-        one.iter().filter(|line| !other.contains(line)).cloned().collect()
+        lines.iter().filter(|line| !other.contains(line)).cloned().collect()
     };
     let (more, less) = (not_in(ours, apart), not_in(apart, ours));
     assert!(more.is_empty() && less.is_empty(), "only here: {more:#?}\nonly apart: {less:#?}");
@@ -119,10 +120,11 @@ fn dashed(name: &str) -> String {
 }
 
 fn lines(all: impl IntoIterator<Item = impl Debug>) -> Vec<String> {
-    all.into_iter().map(|one| format!("{one:?}")).collect()
+    all.into_iter().map(|value| format!("{value:?}")).collect()
 }
 
-/// What was compiled, as lines in any order; each step of a graph has to come after what it comes after.
+/// What was compiled, as lines in any order. Each step of a graph has to follow the steps that it
+/// depends on.
 fn all(compiled: &Compiled) -> Vec<String> {
     let Compiled {
         tracks,
@@ -149,14 +151,14 @@ fn all(compiled: &Compiled) -> Vec<String> {
     };
     let mut all = lines(tracks);
     all.extend(steps(graph));
-    for one in ways_back {
-        all.push(format!("{} {:?} {:?} {:?}", one.name(), one.at, one.takes_back, one.no_return));
-        all.extend(lines(&one.kept));
-        all.extend(steps(&one.graph));
+    for way in ways_back {
+        all.push(format!("{} {:?} {:?} {:?}", way.name(), way.at, way.takes_back, way.no_return));
+        all.extend(lines(&way.kept));
+        all.extend(steps(&way.graph));
     }
     all.extend(lines(&findings.holding));
     all.extend(lines(&findings.present));
-    all.extend(findings.refuted.iter().flat_map(|one| one.story.clone()));
+    all.extend(findings.refuted.iter().flat_map(|refuted| refuted.story.clone()));
     all.extend(findings.steady.clone());
     all.extend(why_refuted.concat());
     all.extend(assumptions.iter().map(ToString::to_string));
@@ -168,7 +170,7 @@ fn all(compiled: &Compiled) -> Vec<String> {
     all
 }
 
-/// Each domain has exchanges of its own.
+/// Each domain has its own exchanges.
 fn own() -> Fleet {
     let zone = format!(
         "@ MX 10 mail\n@ TXT \"v=spf1 mx ip4:192.0.2.10 -all\"\nmail A 192.0.2.10\nwww A 192.0.2.80\n\
@@ -187,7 +189,7 @@ fn own() -> Fleet {
     Fleet::of(12, &zone, &[("other.test", "www A 192.0.2.80\n".to_owned())], &plan)
 }
 
-/// All domains have the exchanges of a host whose zone is the plan's too, with keys for each of them.
+/// All domains have the exchanges of a host whose zone is in the plan too, and keys in that zone.
 fn hosted(host: &str, domains: usize) -> Fleet {
     let zone = format!(
         "@ MX 10 mail.own.test.\n@ TXT \"v=spf1 ip4:192.0.2.10 -all\"\n\
@@ -216,7 +218,7 @@ fn hosted(host: &str, domains: usize) -> Fleet {
     Fleet::of(domains, &zone, &shared, &plan)
 }
 
-/// The new host is outside of the zones, and has an exchange and a key for each domain.
+/// The new host is outside the zones, and has an exchange and a key for each domain.
 fn outside() -> Fleet {
     let mut fleet = hosted("", 12);
     fleet.plan = fleet
@@ -243,7 +245,7 @@ fn outside() -> Fleet {
     fleet
 }
 
-/// A switch by steps, with gates and tasks; and a subdomain that has mail of its own.
+/// A switch by steps, with gates and tasks, and a subdomain with its own mail.
 fn busy() -> Fleet {
     let mut fleet = hosted(", switch: standby", 12);
     for (name, zone) in &mut fleet.zones {
@@ -275,7 +277,7 @@ fn fleets() -> Vec<(&'static str, Fleet)> {
 }
 
 #[test]
-fn what_is_said_of_one_is_said_of_each() {
+fn alike_zones_give_the_same_results() {
     for (name, fleet) in fleets() {
         let (wrong, is_less) = fleet.both();
         assert_eq!(wrong, Vec::<String>::new(), "{name}");
@@ -283,9 +285,9 @@ fn what_is_said_of_one_is_said_of_each() {
     }
 }
 
-/// One zone of many is another: it is looked at for itself, and found to be harmed where it is.
+/// If one zone of many differs, it is compiled separately, and harm there is found.
 #[test]
-fn one_that_differs_is_looked_at() {
+fn a_zone_that_differs_is_compiled_separately() {
     let mut harmed = 0;
     for fleet in [own(), busy()] {
         let zone = &fleet.zones["d05.test"];
@@ -324,23 +326,23 @@ fn with(fleet: Fleet, zone: &str, line: &str) -> (Vec<String>, bool) {
     fleet.both()
 }
 
-/// What leads into a zone in ways that are not seen at first sight; each was once proved, as nobody had
-/// looked at the zone.
+/// Indirect references into a zone. The proof once missed each of them, because it did not look at
+/// the zone.
 #[test]
-fn what_leads_there_in_other_words_is_seen() {
+fn indirect_references_are_found() {
     for line in [
-        // The strings of a TXT are read as one (RFC 7208 §3.3).
+        // The strings of a TXT record are joined (RFC 7208 §3.3).
         "news TXT \"v=spf1 include:d0\" \"5.test -all\"\n",
         "news TXT \"v=spf1 include:d05.%\" \"{d1} -all\"\n",
-        // A DNAME makes names that stand nowhere.
+        // A DNAME creates names that no record contains.
         "y DNAME test.\nzz TXT \"v=spf1 include:d05.y.own.test -all\"\n",
     ] {
         let (wrong, _) = with(busy(), "own.test", line);
         assert!(!wrong.is_empty(), "{line}");
     }
-    // Names above others say whose they are.
+    // Labels may contain a zone's name.
     with(busy(), "own.test", "y DNAME test.\n");
-    // What may lead anywhere leads into all.
+    // A reference that may lead anywhere leads into all zones.
     for terms in ["ptr", "exists:x.example"] {
         with(hosted("", 12), "d05.test", &format!("zz TXT \"v=spf1 {terms} -all\"\n"));
     }
@@ -354,9 +356,9 @@ fn what_leads_there_in_other_words_is_seen() {
     }
 }
 
-/// Some labels say what a name is for, so that two zones are not the same but for their names.
+/// Some labels have a meaning, so two zones that differ in them are not alike.
 #[test]
-fn labels_that_say_what_a_name_is_for_are_no_mere_names() {
+fn labels_with_a_meaning_are_compared() {
     let named = |fleet: Fleet, names: &[(&str, &str)]| {
         let mut fleet = fleet;
         for (from, to) in names {
@@ -388,9 +390,9 @@ fn labels_that_say_what_a_name_is_for_are_no_mere_names() {
     fleet.both();
 }
 
-/// What leads from elsewhere into one of many makes it another one.
+/// A zone of many into which something else leads is compiled separately.
 #[test]
-fn one_that_others_lead_into_is_looked_at() {
+fn a_zone_with_references_into_it_is_compiled_separately() {
     for (zone, line, is_less) in [
         ("own.test", "d03 CNAME mail.d03.test.\n", true),
         ("own.test", "x TXT \"v=spf1 include:_spf.d03.test -all\"\n", true),
@@ -398,18 +400,18 @@ fn one_that_others_lead_into_is_looked_at() {
         ("own.test", "d03.test.x.d04.test TXT \"of both\"\n", true),
         ("d04.test", "x MX 10 mail.d03.test.\n", true),
         ("d04.test", "d03.test.x TXT \"of the other\"\n", true),
-        // What hangs on who asks may lead anywhere.
+        // A reference that depends on the client may lead anywhere.
         ("d04.test", "x TXT \"v=spf1 exists:%{i}.x.test -all\"\n", false),
         ("own.test", "x TXT \"v=spf1 exists:%{o}.x.test -all\"\n", false),
     ] {
         let (wrong, some) = with(hosted("", 12), zone, line);
         assert_eq!((wrong, some), (Vec::new(), is_less), "{zone}: {line}");
-        // None is left of those that are alike where each is led into.
+        // If something leads into each zone, none is alike.
         let each: String = (0..12).map(|n| line.replace("d03", &format!("d{n:02}"))).collect();
         let (_, some) = with(hosted("", 12), zone, &each);
         assert!(!some || line.contains("its own"), "{zone}: {each}");
     }
-    // Mail of other domains goes to the exchange of one of them: each is named.
+    // Mail of other domains goes to the exchange of one zone, and each of them is reported.
     let mut fleet = own();
     let others: Vec<String> = (0..6).map(|number| format!("x{number}")).collect();
     for other in &others {
@@ -422,5 +424,8 @@ fn one_that_others_lead_into_is_looked_at() {
     let others: Vec<String> = others.iter().map(|other| format!("{other}.other.test.")).collect();
     let stays =
         format!("`old` keeps running for {}, whose mail still goes there", others.join(", "));
-    assert!(compiled.assumptions.iter().any(|one| one.to_string() == stays), "{stays}");
+    assert!(
+        compiled.assumptions.iter().any(|assumption| assumption.to_string() == stays),
+        "{stays}"
+    );
 }

@@ -1,5 +1,5 @@
-//! The command line: exit codes one by one, files that are none, agreement, an open run whose plan
-//! has changed, terminals and pipes, secrets, and servers that are away.
+//! The command line: each exit code, files of other kinds, agreement, an open run whose plan has
+//! changed, terminals and pipes, secrets, and servers that are down.
 
 use std::fs;
 use std::io::Write;
@@ -38,14 +38,14 @@ fn exit_codes_of_the_readme() {
         (2, &["plan", "broken.yaml"]),
         (2, &["apply", "broken.yaml"]),
         (2, &["status", "broken.yaml"]),
-        // The world does not answer: nothing is wrong with the plan.
+        // The world does not answer, but the plan is correct.
         (1, &["plan", "away.yaml"]),
         (1, &["apply", "away.yaml", "--auto-approve"]),
         (1, &["plan", "plan.yaml", "-o", "nowhere/plan.json"]),
         (1, &["plan", "plan.yaml", "-o", "none/plan.json"]),
         (6, &["apply", "plan.yaml"]),
         (6, &["apply", "plan.json"]),
-        // Whoever branches on 2 for changes must not take an error for them.
+        // A script that takes 2 for changes must not take an error for changes.
         (0, &["plan", "done.yaml", "--detailed-exitcode"]),
         (2, &["plan", "plan.yaml", "--detailed-exitcode"]),
         (1, &["plan", "done.yaml", "plan.yaml", "--detailed-exitcode"]),
@@ -106,7 +106,7 @@ fn what_is_neither_plan_nor_artifact_is_refused() {
     ] {
         fixture.write(file, octets);
     }
-    // Larger than anything that we write; it takes no room on the disk.
+    // Larger than anything that we write. The file is sparse.
     let huge = fs::File::create(fixture.path("huge")).expect("a file");
     huge.set_len(300 << 20).expect("a sparse file");
     let files = fs::read_dir(fixture.path("")).expect("a directory");
@@ -116,7 +116,7 @@ fn what_is_neither_plan_nor_artifact_is_refused() {
     names.extend(["missing.yaml".to_owned(), "missing/plan.yaml".to_owned()]);
     assert!(names.contains(&"zones".to_owned()), "a directory too");
     for name in &names {
-        // The largest takes a while to read.
+        // Reading the largest takes a while.
         let commands: &[&str] = match name.as_str() {
             "huge" => &["apply"],
             _ => &["apply", "plan", "check", "show", "status", "log"],
@@ -144,7 +144,7 @@ fn what_is_neither_plan_nor_artifact_is_refused() {
 fn an_artifact_does_what_its_text_says_and_nothing_else() {
     let fixture = ZonefileFixture::planned();
     let artifact = fixture.read("plan.json");
-    // Sealed anew by somebody who means harm: the digest holds.
+    // An attacker seals it anew, so that the digest is correct.
     let resealed = |text: String| {
         let digest = text.split('"').find(|word| word.starts_with("sha256:")).expect("a digest");
         let blank = text.replacen(digest, "", 1);
@@ -183,7 +183,7 @@ fn an_artifact_is_written_whole_and_never_over_a_device() {
     assert!(fixture.read("stdout").ends_with(&artifact));
 }
 
-/// The commands of a message: the lines behind the help that are indented.
+/// The commands in a message: the indented lines after the help.
 fn commands(said: &str) -> Vec<String> {
     let help = said.split("help:").nth(1).expect("a help");
     help.lines().filter_map(|line| line.strip_prefix("  ")).map(str::to_owned).collect()
@@ -235,7 +235,7 @@ fn another_artifact_of_a_run_that_is_done_begins_a_new_run() {
     fixture.write("plan.yaml", fixture.read("plan.yaml").replace("203.0.113.80", "203.0.113.81"));
     fixture.ends(0, &["plan", "plan.yaml", "-o", "other.json"]);
     fixture.ends(0, &["apply", "plan.json", "--wait", "--auto-approve"]);
-    // Made for what was live before: it is compared, and overwrites nothing.
+    // It was made for earlier records. They are compared, and nothing is overwritten.
     let zone = fixture.zone();
     let said = fixture.ends(5, &["apply", "other.json", "--wait", "--auto-approve"]);
     assert!(said.contains("live      www.acme.test. 2 A 203.0.113.80"), "{said}");
@@ -305,7 +305,7 @@ fn a_reader_that_goes_away_is_no_error() {
         let (_, said) = fixture.shell(&script);
         assert_eq!(said, "code 0\n", "{command}");
     }
-    // Not even for a run that is under way.
+    // The same for a run that is under way.
     let (_, said) = fixture.shell("cutover apply plan.json --wait 2>&1 | head -1");
     assert_eq!(said.lines().count(), 1, "{said}");
     fixture.ends(0, &["apply", "plan.json", "--wait"]);
@@ -452,7 +452,7 @@ fn a_server_that_is_away_halts_nothing_half_done() {
     let (code, said) = fixture.cutover(&["plan", "plan.yaml"]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("cannot be reached"), "{said}");
-    // It is asked again some times: some ten seconds apart.
+    // Reads are retried some ten seconds apart.
     let (code, said) = fixture.cutover(&["apply", "plan.json", "--auto-approve", "--wait"]);
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("a provider or server does not respond as needed"), "{said}");
@@ -461,14 +461,14 @@ fn a_server_that_is_away_halts_nothing_half_done() {
     assert!(kinds.iter().all(|kind| !kind.contains("begun")), "{kinds:?}");
 }
 
-/// Comments and lines that are not changed survive; the servers are told once for each change.
+/// Comments and unchanged lines survive, and the servers are notified once for each change.
 #[test]
 fn zone_files_end_to_end() {
     let fixture = ZonefileFixture::planned();
     let mut child = fixture.command(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
     child.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = child.spawn().expect("the program can be started");
-    // Nothing is read from whoever started it.
+    // The command gets no input from whoever started `cutover`.
     let _ = child.stdin.take().expect("a pipe").write_all(b"no\n");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     assert_eq!(fixture.zone(), ZONE_DONE);
@@ -476,14 +476,14 @@ fn zone_files_end_to_end() {
     fixture.refuses(0, &["apply", "plan.yaml", "--auto-approve"]);
 }
 
-/// The file is written and the servers do not have it: nothing may go on as if they had.
+/// The file is written, but the servers do not have it. The run must not continue as if they had.
 #[test]
 fn a_reload_that_fails_halts_until_it_succeeds() {
     let fixture = ZonefileFixture::planned();
     let reload = fixture.read("reload.sh");
     for script in [
         format!("{reload}echo 'no such zone' >&2; exit 3\n"),
-        // Killed in the middle, as with a crash of everything.
+        // Killed in the middle, as in a crash of the whole machine.
         format!("{reload}kill -9 $PPID\n"),
     ] {
         fixture.write("reload.sh", &script);
@@ -492,7 +492,7 @@ fn a_reload_that_fails_halts_until_it_succeeds() {
             let (code, said) = fixture.shell("cutover apply plan.json --auto-approve --wait");
             assert!(
                 fixture.reloads() > before,
-                "the servers are told before anything goes on: {said}"
+                "the servers are notified before the run continues: {said}"
             );
             assert!(
                 fixture.zone().contains("www   1 A 192.0.2.80"),

@@ -1,4 +1,4 @@
-//! The wall clock is set while a run waits, and the process is stopped: no wait gets shorter.
+//! The wall clock is set while a run waits, and the process is stopped. No wait gets shorter.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
@@ -20,7 +20,8 @@ fn steady(entry: &Value) -> Steady {
     entry["steady"].as_str().and_then(|text| text.parse().ok()).expect("this machine has a clock")
 }
 
-/// By the machine's own clock every wait has lasted as long as the artifact says. How many there were.
+/// Checks by the machine's monotonic clock that every wait has lasted as long as the artifact says.
+/// Returns the number of waits.
 fn waits_are_whole(fixture: &BindFixture) -> usize {
     let sealed = fixture.dir().join(".cutover/two-domains/0001/artifact.json");
     let artifact = std::fs::read_to_string(sealed).expect("the artifact");
@@ -39,7 +40,7 @@ fn waits_are_whole(fixture: &BindFixture) -> usize {
         let Primitive::Wait(wait) = &step.primitive else { continue };
         let Some(end) = done.get(step.id.as_str()) else { continue };
         let before = step.after.keys().map(|id| done[id.as_str()]);
-        let begin = before.max_by_key(|steady| steady.millis).expect("it waits behind a step");
+        let begin = before.max_by_key(|steady| steady.millis).expect("it waits after a step");
         let lasted = end.since(begin).expect("one boot");
         let tolerance = Duration::from_secs(1);
         assert!(lasted + tolerance >= wait.span, "{} lasted {lasted:?}", step.id);
@@ -78,7 +79,8 @@ fn a_clock_that_is_set_between_two_processes_ends_no_wait() {
         assert!(code == 4 && said.contains("waiting"), "{offset}: {code}: {said}");
         assert_eq!(waits_are_whole(&fixture), 0, "{offset}");
     }
-    // What is signed by a wrong clock is refused (RFC 8945 §5.2.3); until then waits are waited.
+    // The server refuses what is signed by a wrong clock (RFC 8945 §5.2.3). Until then the waits
+    // last their time.
     let (code, said) = apply(STAY);
     assert!(code == 5 && said.contains("BADTIME"), "{code}: {said}");
     assert!(waits_are_whole(&fixture) > 0);
@@ -106,7 +108,7 @@ fn a_clock_that_is_set_under_a_process_ends_no_wait() {
     }
 }
 
-/// As far as a process can tell, a machine that was suspended is a process that was not run.
+/// For a process, a suspended machine looks the same as a stopped process.
 #[test]
 fn a_process_that_was_stopped_goes_on() {
     let (fixture, clock) = (BindFixture::bind(), SetClock::right());

@@ -1,5 +1,5 @@
-//! Who serves a zone, as its parent says: a small hierarchy on port 53, and plans without
-//! `authorities:`.
+//! Which servers serve a zone, according to its parent: a small hierarchy on port 53, and plans
+//! without `authorities:`.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -11,13 +11,13 @@ use tempfile::TempDir;
 use crate::bind_fixture::said;
 use crate::lab::{Bind, Server};
 
-/// The address of the servers above, which is the resolver too.
+/// The address of the parent servers, which is also the resolver.
 const ABOVE: u8 = 4;
-/// The address of the zone's own server, and of a second one.
+/// The addresses of the zone's own server, and of a second server.
 const CHILD: u8 = 5;
 const SECOND: u8 = 6;
 
-/// Both hold port 53 of their addresses.
+/// Held by a test while it uses port 53 of these addresses.
 static PORT_53: Mutex<()> = Mutex::new(());
 
 const ROOT: &str = "\
@@ -80,7 +80,7 @@ records:
         Self { above, child, dir, _ports: ports }
     }
 
-    /// Changes what the parent says.
+    /// Changes the parent zone.
     fn parent(&self, script: &str) {
         self.above.nsupdate(script);
     }
@@ -96,7 +96,7 @@ records:
         self.cutover(&["plan", "plan.yaml"])
     }
 
-    /// The servers that a plan asks, as the artifact has them.
+    /// The servers that a plan queries, from the artifact.
     fn authorities(&self) -> Vec<String> {
         let (code, artifact) = self.cutover(&["plan", "plan.yaml", "--format", "json"]);
         assert_eq!(code, 0, "{artifact}");
@@ -108,7 +108,7 @@ records:
         servers.iter().map(|server| server["address"].as_str().expect("text").to_owned()).collect()
     }
 
-    /// The plan is refused with this code and in these words.
+    /// Asserts that the plan is refused with this code and these texts.
     fn refused(&self, code: i32, words: &[&str]) {
         let (got, said) = self.plan();
         assert_eq!(got, code, "{said}");
@@ -119,7 +119,7 @@ records:
 }
 
 #[test]
-fn the_parents_servers_are_asked_and_the_change_is_made() {
+fn the_parents_servers_are_queried_and_the_change_is_made() {
     let lab = Hierarchy::new("");
     assert_eq!(lab.authorities(), ["127.0.53.5:53"]);
     let (code, said) = lab.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
@@ -239,7 +239,7 @@ fn a_ds_record_for_an_unsigned_zone_stops_the_plan() {
     lab.refused(1, &["error[ds-mismatch]", "127.0.53.5:53 serves no DNSKEY at all", "SERVFAIL"]);
 }
 
-/// The DS record that belongs to these keys, as BIND's tool makes it.
+/// The DS record of these keys, made by BIND's tool.
 fn ds_of(keys: &str) -> String {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("keys");

@@ -1,5 +1,5 @@
-//! The engine in a storm: thousands of runs by seed, each crashed, disturbed and resumed, and what
-//! has to hold of every one of them. A failure prints the seed and the kind of artifact.
+//! The engine in a storm: thousands of seeded runs, each crashed, disturbed and resumed, and the
+//! properties that hold for each of them. A failure prints the seed and the kind of artifact.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -20,11 +20,12 @@ use futures_util::FutureExt;
 use crate::agreement::Dice;
 use crate::storm::{Fate, Faults, Storm, truly};
 
-/// The plans, and how many runs are made of each. Our choice: half a minute of a slow build.
+/// The plans, and the number of runs of each. Our choice: half a minute in a slow build.
 const PLANS: &[(&str, u64)] = &[("quickstart", 150), ("web-move", 500), ("gates", 100)];
-/// Processes that a run may take before the weather gets calm. Our choice.
+/// Processes that a run may take before the faults stop. Our choice.
 const STORMY_PROCESSES: usize = 60;
-/// Processes that a run may take altogether: in calm weather one is enough, but for a heal or two.
+/// Processes that a run may take in total. Without faults one is enough, except for a repair or
+/// two.
 const PROCESSES_MAX: usize = STORMY_PROCESSES + 12;
 
 /// The plans that are compiled, and how their zones are served in the storm.
@@ -56,7 +57,7 @@ pub(crate) fn compiled(plan: &str) -> Artifact {
     Artifact::decode(&text).expect("an artifact")
 }
 
-/// The same steps where so many servers can be asked, and one more is excepted.
+/// The same steps with this many servers that can be queried, and one more that is excepted.
 pub(crate) fn served_by(artifact: &Artifact, servers: u8) -> Artifact {
     let mut artifact = artifact.clone();
     let address = |n: u8| std::net::SocketAddr::from(([192, 0, 2, n], 53));
@@ -70,25 +71,25 @@ pub(crate) fn served_by(artifact: &Artifact, servers: u8) -> Artifact {
     artifact
 }
 
-/// The weather of a seed: some seeds have one kind of fault only, so that a run gets far.
+/// The faults of a seed. Some seeds have only one kind of fault, so that a run gets far.
 fn weather(seed: u64) -> Faults {
     let mut dice = Dice(seed ^ 0x5eed);
     let strength = *dice.one(&[0, 1, 1, 3, 10]);
-    let mut one = |most: usize| if dice.below(3) == 0 { 0 } else { most * strength / 10 };
+    let mut chance = |most: usize| if dice.below(3) == 0 { 0 } else { most * strength / 10 };
     Faults {
-        crash: one(60),
-        append: one(20),
-        read: one(300),
-        perform: one(700),
+        crash: chance(60),
+        append: chance(20),
+        read: chance(300),
+        perform: chance(700),
         fate: None,
         lapses: false,
-        publish: one(400),
-        silence: one(300),
-        fall_back: one(120),
-        lag: one(400),
-        edit: one(8),
-        set_clock: one(20),
-        gate: one(600),
+        publish: chance(400),
+        silence: chance(300),
+        fall_back: chance(120),
+        lag: chance(400),
+        edit: chance(8),
+        set_clock: chance(20),
+        gate: chance(600),
     }
 }
 
@@ -105,7 +106,7 @@ pub(crate) fn resumed(artifact: &Arc<Artifact>, journal: &[Entry]) -> Run {
     }
 }
 
-/// What is read is what was written, and the chain is whole.
+/// What is read equals what was written, and the chain is complete.
 fn check_chain(journal: &[Entry]) {
     let mut head = Digest::of(b"");
     for (seq, entry) in journal.iter().enumerate() {
@@ -129,11 +130,11 @@ fn is_gated(artifact: &Artifact) -> bool {
     artifact.graph.steps().iter().any(|step| matches!(step.primitive, Primitive::Gate(_)))
 }
 
-/// Runs a seed to its end: finished, or halted and left so.
+/// Runs a seed to its end: the run finishes, or halts for good.
 pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
     let mut weather = weather(seed);
-    // A wait is asked for at its ends only: what falls back in between, when a gate asks, is for
-    // the gate to find, and not for the wait.
+    // A wait queries the servers only at its end. A server that falls back in between is for the
+    // gate to find.
     if is_gated(artifact) {
         weather.fall_back = 0;
     }
@@ -147,7 +148,7 @@ pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
         let patience = *world.dice.one(&[Patience::Stay, Patience::Leave]);
         let ended = drive(&mut world, &mut run, patience, &mut |_, _| {}).now_or_never();
         let replayed = resumed(artifact, &world.journal);
-        // What a process that died had kept back, its journal never had.
+        // Events that a dead process had kept back are not in its journal.
         if !matches!(ended, Some(Err(DriveError::Append(_)))) && run.resumed.is_none() {
             assert_eq!(replayed.state, run.state, "the fold is the state");
         }
@@ -176,7 +177,7 @@ pub(crate) fn live(artifact: &Arc<Artifact>, seed: u64) -> Ended {
     panic!("no end in {PROCESSES_MAX} processes: {:?}", world.journal.last());
 }
 
-/// The weather gets calm, and somebody puts everything back to what the run has made.
+/// The faults stop, and somebody restores every record to what the run has made.
 fn heal(world: &mut Storm, artifact: &Artifact, state: &RunState) {
     world.calm();
     for (key, allowed) in allowed(world, artifact, state) {
@@ -187,7 +188,8 @@ fn heal(world: &mut Storm, artifact: &Artifact, state: &RunState) {
     world.revive(later(world.now(), Duration::from_secs(60)));
 }
 
-/// What may be at each RRset: what the journal says was made, and what was begun and is not known.
+/// The possible values of each RRset: what the journal says was made, and what was begun and has an
+/// unknown outcome.
 fn allowed(
     world: &Storm,
     artifact: &Artifact,
@@ -215,7 +217,8 @@ fn allowed(
     allowed
 }
 
-/// Nothing is there but what was there, what the journal says was made, and what others did.
+/// The zone holds only what was there before, what the journal says was made, and what others
+/// wrote.
 fn check_zone(world: &Storm, artifact: &Artifact, state: &RunState) {
     assert_eq!(world.violations, Vec::<String>::new());
     for (key, allowed) in allowed(world, artifact, state) {
@@ -244,11 +247,11 @@ fn check_end(world: &Storm, artifact: &Artifact, finished: bool) {
     }
 }
 
-/// No wait ended before its time, whatever was done to the wall clock, nor before every server had
-/// served what it waits for, all along.
+/// No wait ended early, whatever happened to the wall clock, and every server served during all of
+/// it what the wait waits for.
 fn check_waits(world: &Storm, artifact: &Artifact) {
     let mut begun: BTreeMap<_, Timestamp> = BTreeMap::new();
-    // By the wall clock, and truly.
+    // By the wall clock, and in real time.
     let mut done: BTreeMap<_, (Timestamp, Timestamp)> = BTreeMap::new();
     for entry in &world.journal {
         let (at, now) = (&entry.at, truly(entry));
@@ -256,7 +259,7 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             Event::WaitBegun { step, since, until: _ } => {
                 let wait = artifact.graph.get(step).expect("a step");
                 let ready = wait.after.keys().map(|id| done[id]).max();
-                let (ready, truly) = ready.expect("it waits behind a step");
+                let (ready, truly) = ready.expect("it waits after a step");
                 assert!(ready <= *since, "{step} counts from {since}, and was not ready");
                 begun.insert(step, if since < at { truly } else { now });
             }
@@ -273,7 +276,7 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
                 }
                 done.insert(step, (*at, now));
             }
-            // A gate has come to its end with its last answer.
+            // A gate has ended with its last answer.
             Event::Propagated { step, .. }
             | Event::Reached { step }
             | Event::Did { step, .. }
@@ -312,12 +315,13 @@ fn check_served(
     let zone = &artifact.zones[changes.zone()];
     let excepted = |a: &&Authority| zone.except.iter().any(|e| e.address == a.address);
     for server in zone.authorities.iter().filter(|a| !excepted(a)) {
-        // An edit of a colleague that is put back in between is nobody's to see.
+        // An edit by somebody else that is reverted in between cannot be noticed.
         for change in changes.changes().iter().filter(|c| !world.edited.contains(&c.key)) {
             let turns = world.turns(server.address, &change.key).into_iter();
             for at in turns.filter(|at| (since..ended).contains(at)).chain([since]) {
                 let served = world.serves(server.address, &change.key, at);
-                // What came later in this run is as good: the version that is waited out is gone.
+                // A later version of this run counts too, because the version that is waited out is
+                // gone.
                 let place = artifact.graph.place(over).expect("a step");
                 let later = artifact.graph.steps().iter().skip(place);
                 let mut later = later.filter_map(|step| match &step.primitive {
@@ -328,7 +332,7 @@ fn check_served(
                     | Primitive::Checkpoint(_) => None,
                 });
                 let of_key = |all: &[Change]| {
-                    all.iter().any(|one| one.key == change.key && one.after == served)
+                    all.iter().any(|later| later.key == change.key && later.after == served)
                 };
                 assert!(later.any(of_key), "{} at {at}: {over}: {served:?}", server.address);
             }
@@ -336,7 +340,7 @@ fn check_served(
     }
 }
 
-/// How the runs of one artifact ended, and how many entries of each kind there were.
+/// How the runs of one artifact ended, and the number of entries of each kind.
 #[derive(Default)]
 struct Count {
     finished: usize,
@@ -380,7 +384,7 @@ fn every_run_finishes_or_halts_with_nothing_overwritten() {
     assert_eq!(kinds.len(), 19, "every kind of entry was seen: {kinds:?}");
 }
 
-/// How a run ends in which something goes wrong every time; `None`: it finishes all the same.
+/// How a run ends in which something fails every time; `None` if it finishes nevertheless.
 #[test]
 fn what_can_never_proceed_halts_in_bounded_steps() {
     let always = |fate| Faults { perform: 1_000, fate: Some(fate), ..Faults::default() };

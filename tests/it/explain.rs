@@ -1,4 +1,4 @@
-//! `cutover explain`, and what it takes to break an invariant on purpose.
+//! `cutover explain`, and what is needed to break an invariant on purpose.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,12 +54,13 @@ fn a_broken_invariant_passes_only_where_the_plan_says_why() {
     let trap = Trap::new();
     let (code, text) = trap.cutover(&["plan", "refuted.yaml"]);
     assert_eq!(code, 3, "{text}");
-    // One of two is not enough, and the other is named.
+    // One override of two is not enough, and the message names the other invariant.
     let plan = trap.overridden(&["deliverable"]);
     let (code, text) = trap.cutover(&["plan", &plan]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("error: this plan would do harm: one-mailbox\n"), "{text}");
-    // Both: it may be applied, and the verdict goes on saying what is broken and who said so.
+    // With both, the plan can be applied, and the verdict still says what is broken and for which
+    // reason.
     let plan = trap.overridden(&["deliverable", "one-mailbox"]);
     let (code, text) = trap.cutover(&["plan", &plan, "--output", "plan.json"]);
     assert_eq!(code, 0, "{text}");
@@ -69,7 +70,7 @@ fn a_broken_invariant_passes_only_where_the_plan_says_why() {
     assert!(text.contains("deliverable is broken"), "{text}");
     assert!(text.contains("! deliverable: the host keeps deliverable"), "{text}");
     assert!(text.contains("! one-mailbox: the host keeps one-mailbox"), "{text}");
-    // The reason is sealed with the rest.
+    // The reason is sealed too.
     let sealed = fs::read_to_string(trap.path("plan.json")).expect("the artifact");
     let forged = sealed.replace("the host keeps deliverable", "the host is fine");
     assert_ne!(sealed, forged);
@@ -90,13 +91,13 @@ fn steps_waits_invariants_and_facts_are_explained() {
     assert!(steps.contains("\n  wait/lower/acme.test/@/MX\n"), "{steps}");
     let step = explain(&["repaired.yaml", "switch/acme.test/@/MX"]);
     assert!(step.contains("\n  checkpoint/before-switch\n"), "{step}");
-    // Nobody says that mailboxes would be copied back, so there is no way back from the switch.
+    // No fact says that mailboxes would be copied back, so there is no way back from the switch.
     assert!(step.contains("no way back from checkpoint/before-switch on: what came in"), "{step}");
     let step = explain(&["repaired.yaml", "lower/acme.test/@/MX"]);
     assert!(step.contains("A rollback undoes it with back/lower/acme.test/@/MX"), "{step}");
     let wait = explain(&["repaired.yaml", "wait/lower/acme.test/@/MX"]);
     assert!(wait.contains("mail needs it (reach): otherwise the switch, or a way back,"), "{wait}");
-    // The way back of a plan that may not be applied is not looked for, and nothing else is said.
+    // A refuted plan has no way back, and nothing else is printed.
     let step = explain(&["refuted.yaml", "switch/acme.test/@/MX"]);
     assert!(step.contains("no way back was derived"), "{step}");
     assert!(explain(&["deliverable"]).contains("at every instant"));

@@ -1,11 +1,11 @@
-//! A cutover whose every request to the provider fails in turn: the connection is cut before the
-//! request takes effect, and after; the request arrives, or its answer, when nobody waits any more;
-//! and from that request on nothing arrives any more, or no answer does, until the run gives up.
-//! Whatever happens, the run ends as an undisturbed one does, or halts and says what is true, and
-//! then ends so when it is resumed; and nothing is written twice, or by half.
+//! A cutover in which each request to the provider fails in turn: the connection is cut before or
+//! after the request takes effect, the request or its answer arrives after the client has stopped
+//! waiting, or from that request on no request or no answer arrives until the run gives up. The run
+//! has to end as an undisturbed run does, or to halt with a true statement, and to end so after it
+//! is resumed. Nothing may be written twice, or in part.
 //!
-//! The normal run takes a third of the faults at each request, another third at the next one;
-//! `CUTOVER_SWEEP=all` takes all of them.
+//! The normal test run tries a third of the faults at each request, another third at the next one.
+//! `CUTOVER_SWEEP=all` tries all of them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,10 +28,10 @@ use crate::provider_matrix::{ACCESS_KEY, SECRET_KEY, TOKEN};
 use crate::route53::Route53;
 use crate::sweep::{side_by_side, wish};
 
-/// Longer than any adapter waits for an answer: 10 s, and 60 s of a clock that is ten times as fast.
+/// Longer than any adapter waits for an answer: 10 s, or 60 s of a clock that is ten times as fast.
 const LATE: Duration = Duration::from_secs(12);
 
-/// What happens to a request.
+/// The fault of a request.
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
     Lost,
@@ -60,11 +60,11 @@ impl Trouble {
     }
 }
 
-/// What happens to one request of a run.
+/// The fault of one request of a run.
 #[derive(Clone, Copy, Debug)]
 struct Fault {
     trouble: Trouble,
-    /// Whether every later request has the same, until the run halts.
+    /// Whether every later request has the same fault, until the run halts.
     lasts: bool,
 }
 
@@ -77,10 +77,10 @@ const FAULTS: [Fault; 6] = [
     Fault { trouble: Trouble::AnswerLost, lasts: true },
 ];
 
-/// Cases side by side: they wait more than they do, and more would keep servers from answering in time.
+/// Cases at a time. They mostly wait, but more of them would keep servers from answering in time.
 const AT_ONCE: usize = 24;
 
-/// A domain whose TTLs are low already.
+/// A domain whose TTLs are already low.
 const ZONE: &str = "\
 $TTL 2
 @ SOA ns1.acme.test. hostmaster.acme.test. 1 3600 600 86400 1
@@ -95,31 +95,31 @@ www A 192.0.2.80
 enum Behind {
     Bind(Server),
     Pdns(Pdns),
-    /// A fake, and the TTLs that it takes: half a minute at the least.
+    /// A fake, and its minimum TTL: half a minute.
     Cloudflare(Arc<Cloudflare>),
     Route53(Arc<Route53>),
 }
 
-/// A way to a server on which there is trouble.
+/// The server or fake at which requests fail.
 enum Way {
     Relay(SocketAddr),
     FaultProxy(FaultProxy),
 }
 
-/// The zone with TTLs that Cloudflare takes.
+/// The zone with TTLs that Cloudflare accepts.
 fn slower(text: &str) -> String {
     text.replace("$TTL 2\n", "$TTL 30\n").replace("cutover_ttl: 2s", "cutover_ttl: 30s")
 }
 
-/// What one run came to.
+/// The outcome of a run.
 struct Ended {
-    /// How many requests there were.
+    /// The number of requests.
     requests: usize,
     /// How often the zone was written.
     writes: u32,
-    /// What it holds.
+    /// What the zone holds.
     holds: Vec<String>,
-    /// The run's exit codes, one a start.
+    /// The exit codes of the run, one for each start.
     exits: Vec<i32>,
 }
 
@@ -155,7 +155,7 @@ impl Behind {
         Self::Route53(fake)
     }
 
-    /// What serves the zones of a fake.
+    /// The server of a fake's zones.
     fn published(&self) -> Option<&Server> {
         let published = match self {
             Self::Bind(_) | Self::Pdns(_) => None,
@@ -173,7 +173,7 @@ impl Behind {
         }
     }
 
-    /// A way on which this decides of each request.
+    /// A proxy or relay for which this decides the fate of each request.
     fn way(&self, trouble: impl Fn() -> Option<Trouble> + Send + Sync + 'static) -> Way {
         let fate = |trouble: Option<Trouble>| trouble.map_or(Fate::Pass, Trouble::fate);
         match self {
@@ -245,7 +245,7 @@ impl Behind {
         }
     }
 
-    /// A number that every change counts on.
+    /// A number that increases with every change.
     fn serial(&self, zone: &str) -> u32 {
         let serial = || match self {
             Self::Bind(server) => server.serial(zone),
@@ -253,11 +253,11 @@ impl Behind {
             Self::Cloudflare(fake) => Some(fake.writes(zone)),
             Self::Route53(fake) => Some(fake.writes(zone)),
         };
-        // One that a hundred runs ask at once may take its time.
+        // More patience, because a hundred runs use the server at once.
         (0..20).find_map(|_| serial()).expect("the server serves the zone")
     }
 
-    /// A whole cutover of this zone, with this fate for one request of it.
+    /// A whole cutover of this zone, in which one request has this fault.
     fn run(&self, zone: &str, meddle: Option<(usize, Fault)>) -> Ended {
         let seen = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&seen);
@@ -301,8 +301,8 @@ impl Behind {
         Ended { requests, writes, holds: self.holds(zone), exits }
     }
 
-    /// Without a run nothing is written. What the journal of a halted run claims is so: as many
-    /// changes as it has written, and perhaps one more if it is unsure of one.
+    /// Without a run nothing is written. The journal of a halted run is true: there were as many
+    /// writes as it says, and perhaps one more if it is unsure of one.
     fn tells_the_truth(&self, dir: &Path, zone: &str, begin: u32, (code, said): (i32, &str)) {
         let path = dir.join(".cutover/faults/0001/journal.jsonl");
         let text = fs::read_to_string(path).unwrap_or_default();
@@ -318,7 +318,7 @@ impl Behind {
                 steps.insert(step, kind.clone());
             }
         }
-        // No run was opened, or it stands still and has written down that it does.
+        // No run was opened, or it has halted and recorded that.
         assert!([(1, ""), (5, "halted")].contains(&(code, &last)), "{code}, {last}: {said}");
         let count = |kinds: &[&str]| {
             let found = steps.values().filter(|kind| kinds.contains(&kind.as_str())).count();
@@ -330,7 +330,7 @@ impl Behind {
     }
 }
 
-/// The domain moves from one host to the other.
+/// Moves the domain from one host to the other.
 fn plan_text(zone: &str, provider: &str, authority: SocketAddr) -> String {
     format!(
         "version: 1
@@ -366,9 +366,9 @@ clocks: {{ margin: 1s, use: 0s, queue_life: 1s }}
     )
 }
 
-/// Runs all cases, and says how many there were.
+/// Runs all cases. Returns their number.
 fn sweep(start: impl Fn(&[(&str, &str)]) -> Behind) {
-    // One zone a case; the first shows how many requests a run has.
+    // Each case has its own zone. The first shows how many requests a run makes.
     let trial = start(&[("c0.test", ZONE)]);
     let undisturbed = trial.run("c0.test", None);
     assert_eq!(undisturbed.exits, [0]);
@@ -382,14 +382,15 @@ fn sweep(start: impl Fn(&[(&str, &str)]) -> Behind) {
     let cases: Vec<(usize, Fault)> = (0..undisturbed.requests).flat_map(of_request).collect();
     let names: Vec<String> = (0..cases.len()).map(|n| format!("c{n}.test")).collect();
     let zones: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), ZONE)).collect();
-    let behind = start(&zones);
+    let fixture = start(&zones);
     let (stopped, spared) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let check = |name: &str, request: usize, fault: Fault| {
-        let ended = behind.run(name, Some((request, fault)));
+        let ended = fixture.run(name, Some((request, fault)));
         let holds: Vec<String> =
             ended.holds.iter().map(|line| line.replace(name, "c0.test")).collect();
         let which = format!("request {request}, {fault:?}");
-        // Route 53 is asked again and again whether it is in sync: how often hangs on the machine.
+        // A run polls Route 53 until a change is in sync, so the number of requests depends on the
+        // machine.
         if ended.requests <= request {
             spared.fetch_add(1, Ordering::SeqCst);
         }

@@ -17,7 +17,7 @@ use crate::lab::{Pdns, PdnsZone, now};
 const ZONE: &str =
     "$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.53\n";
 
-/// PowerDNS with so many zones.
+/// PowerDNS with this many zones.
 fn pdns(zones: usize) -> (Pdns, Vec<String>) {
     let names: Vec<String> = (0..zones).map(|number| format!("c{number:03}.test")).collect();
     let zones: Vec<PdnsZone<'_>> = names
@@ -27,7 +27,7 @@ fn pdns(zones: usize) -> (Pdns, Vec<String>) {
     (Pdns::start(&zones, ""), names)
 }
 
-/// A plan that publishes a name in each zone, through this address; and one more of its own.
+/// A plan that publishes a name in each zone, through this address, and another plan of one zone.
 fn plan(pdns: &Pdns, api: SocketAddr, names: &[String]) -> TempDir {
     plan_with(pdns, api, names, &|_| String::new())
 }
@@ -65,7 +65,7 @@ fn cutover(pdns: &Pdns, dir: &TempDir, args: &[&str]) -> (i32, String) {
     said(&command.output().expect("the program can be run"))
 }
 
-/// Line 5: of one provider only so much is asked at once, however many zones it has.
+/// Line 5: queries to a provider are bounded, however many zones it has.
 #[test]
 fn a_provider_of_many_zones_is_not_flooded() {
     const LASTS: Duration = Duration::from_millis(60);
@@ -83,12 +83,12 @@ fn a_provider_of_many_zones_is_not_flooded() {
     let mut begun = begun.lock().expect("no panic").clone();
     begun.sort();
     assert!(begun.len() >= 2 * names.len(), "{} requests", begun.len());
-    // Each takes so long at the least: those that begin sooner one after the other overlap.
+    // Each query takes at least this long, so queries that begin within it overlap.
     let crowds = begun.windows(AT_ONCE + 1).filter(|few| few[AT_ONCE] - few[0] < LASTS);
     assert_eq!(crowds.count(), 0, "more than {AT_ONCE} at once");
 }
 
-/// Reads are tried again before a run is open: nothing waits for them, and nothing was changed.
+/// Reads are retried before a run is open, because nothing waits for them and nothing was changed.
 #[test]
 fn a_read_without_an_answer_is_tried_again() {
     let (pdns, names) = pdns(2);
@@ -103,15 +103,15 @@ fn a_read_without_an_answer_is_tried_again() {
     let dir = plan(&pdns, api, &names);
     let (code, text) = cutover(&pdns, &dir, &["plan", "plan.yaml"]);
     assert_eq!(code, 0, "{text}");
-    // One that never answers is named in the end.
+    // A provider that never answers is named in the end.
     let api = relay::before(pdns.api(), Protocol::Http, |_| Fate::Lose);
     let dir = plan(&pdns, api, &names);
     let (code, text) = cutover(&pdns, &dir, &["plan", "plan.yaml"]);
     assert!(code != 0 && text.contains("cannot be read"), "{code}: {text}");
 }
 
-/// Acceptance of the trials: two hundred zones are planned time after time, and when one of them is edited
-/// in the middle of the run by somebody else, it is reported, and all the others are done.
+/// Acceptance of the trials: two hundred zones are planned, and when somebody else edits one of
+/// them during the run, that is reported, and all the others are done.
 #[test]
 fn of_two_hundred_zones_one_is_edited_by_somebody_else() {
     let (pdns, names) = pdns(200);

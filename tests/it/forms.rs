@@ -1,10 +1,11 @@
-//! Zones full of record forms that others have collected: what BIND loads of them is read, dumped and
-//! compared here without loss, from a zone file, over AXFR, and from PowerDNS's database.
+//! Zones full of record forms that others have collected. What BIND loads of them is read, dumped
+//! and compared without loss, from a zone file, over AXFR, and from PowerDNS's database.
 //!
-//! `target/forms` holds the files, each named after its zone: `tests/run` puts there what dnspython's
-//! sources have as `example`, and what BIND's `genzone.sh` writes; any other file that lies there is
-//! tried as well. What BIND does not load is left out first, and what `dig` does not show for the sake
-//! of host names (check-names). The judge is `dig +unknownformat`, which shows every record in octets.
+//! `target/forms` holds the files, each named after its zone. `tests/run` puts there the file
+//! `example` of dnspython's sources, and the output of BIND's `genzone.sh`; any other file there is
+//! tested too. Lines that BIND does not load are left out first, and so are those that `dig` does
+//! not show because of host names (check-names). The reference is `dig +unknownformat`, which shows
+//! every record in octets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,11 +18,11 @@ use cutover_contract::{
 
 use crate::lab::{Bind, Pdns, PdnsZone, Server};
 
-/// Lines that BIND may refuse of one file. A bound only.
+/// Maximum lines of a file that BIND may refuse.
 const REFUSED_MAX: usize = 200;
 
-/// A record in octets, letters in lower case: names in rdata have no case that counts, and whoever
-/// keeps the case of other octets is seen by the texts.
+/// A record in octets, with letters in lower case, because case does not count for names in rdata.
+/// That other octets keep their case is checked by the texts.
 type Octets = (String, String, Vec<u8>);
 
 fn forms() -> Vec<PathBuf> {
@@ -32,7 +33,7 @@ fn forms() -> Vec<PathBuf> {
     files
 }
 
-/// The text without the lines that BIND refuses, and how many those are.
+/// The text without the lines that BIND refuses, and the number of those.
 fn loadable(zone: &str, text: &str) -> (String, usize) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("zone");
@@ -59,14 +60,14 @@ fn loadable(zone: &str, text: &str) -> (String, usize) {
     panic!("BIND refuses more than {REFUSED_MAX} lines of {zone}");
 }
 
-/// What a server holds, in octets; what a signer makes is left out.
+/// What a server holds, in octets, without what a signer makes.
 fn octets(server: &Server, zone: &str) -> BTreeSet<Octets> {
     let args = [zone, "AXFR", "+noall", "+answer", "+onesoa", "+unknownformat"];
     let key = server.key();
     let secret = format!("{}:{}:{}", key.algorithm, key.name, key.secret);
     let shown = server.dig(&[&["-y", &secret], &args[..]].concat());
     let mut all = BTreeSet::new();
-    // Others say how much it was, and how long it took.
+    // The statistics that follow do not matter.
     let is_record = |line: &&str| line.split_whitespace().nth(2) == Some("CLASS1");
     for line in shown.lines().filter(is_record) {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -84,7 +85,7 @@ fn octets(server: &Server, zone: &str) -> BTreeSet<Octets> {
     all
 }
 
-/// What was read, in octets; of records of which words are all that is known, nothing.
+/// What was read, in octets. Records of which only words are known are left out.
 fn octets_of(zone: &Zone) -> BTreeSet<Octets> {
     let all =
         zone.rrsets.iter().flat_map(|(key, rrset)| rrset.rdata().iter().map(move |r| (key, r)));
@@ -105,7 +106,7 @@ fn text(text: impl Into<String>) -> ConfigValue {
     ConfigValue::Text(text.into())
 }
 
-/// The names by which dig and we call an owner are the same, escapes apart.
+/// dig and `cutover` name the owner in the same way, except for escapes.
 fn plain(all: &BTreeSet<Octets>) -> BTreeSet<Octets> {
     let name = |owner: &str| Name::absolute(owner).map_or(owner.to_owned(), |n| n.to_string());
     all.iter().map(|(owner, rtype, octets)| (name(owner), rtype.clone(), octets.clone())).collect()
@@ -113,15 +114,15 @@ fn plain(all: &BTreeSet<Octets>) -> BTreeSet<Octets> {
 
 fn differences(theirs: &BTreeSet<Octets>, ours: &BTreeSet<Octets>) -> String {
     let mut text = String::new();
-    for (mark, one, other) in [("theirs", theirs, ours), ("ours", ours, theirs)] {
-        for (owner, rtype, octets) in one.difference(other).take(12) {
+    for (mark, own, other) in [("theirs", theirs, ours), ("ours", ours, theirs)] {
+        for (owner, rtype, octets) in own.difference(other).take(12) {
             let _ = writeln!(text, "{mark} only: {owner} {rtype} {octets:02x?}");
         }
     }
     text
 }
 
-/// The program, in a directory.
+/// Runs the program in a directory.
 fn cutover(directory: &Path, args: &[&str], secret: &str) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
         .args(args)
@@ -172,7 +173,7 @@ async fn the_record_forms_of_others_are_read_dumped_and_diffed_without_loss() {
         assert!(ours == theirs, "{label}, AXFR:\n{}", differences(&theirs, &ours));
         assert_eq!(held.rrsets, moved.rrsets, "{label}: TTLs and all");
 
-        // Dumped, and loaded by BIND again; compared by the program.
+        // Dumped, loaded by BIND again, and compared by the program.
         let plan = format!(
             "version: 1\nname: forms\nproviders:\n  files: {{ type: zonefile, directory: ., served: \
              {{ assume_within: 1s }} }}\n  dns: {{ type: rfc2136, server: \"{}\", tsig: {{ key: {}, \
@@ -222,8 +223,8 @@ async fn the_record_forms_of_others_are_read_dumped_and_diffed_without_loss() {
     assert!(total >= 330, "{total} records");
 }
 
-/// Has PowerDNS take every RRset that it takes, and compares them; says how many, and which it does not
-/// take.
+/// Makes PowerDNS store every RRset that it accepts, and compares them. Returns their number, and
+/// the RRsets that it does not accept.
 async fn in_powerdns(server: &Server, label: &str, zone: &Zone) -> (usize, Vec<String>) {
     let soa = RrKey::new(zone.origin.clone(), RrType::SOA);
     let start = format!("@ 300 SOA ns1.{label}. h.{label}. 1 2 3 4 5\n@ 300 NS ns1.{label}.\n");
@@ -265,7 +266,7 @@ async fn in_powerdns(server: &Server, label: &str, zone: &Zone) -> (usize, Vec<S
         let (status, _) = pdns.request("PATCH", &format!("/zones/{label}."), &patch.to_string());
         let name = Name::absolute(owner).expect("a name");
         let key = RrKey::new(name, rtype.parse().expect("a type"));
-        // What it wants in a spelling of its own the adapter writes.
+        // The adapter converts what PowerDNS wants in its own spelling.
         let is_written = status == 204 || {
             let after = zone.get(&key).cloned();
             let change = Change { key: key.clone(), before: None, after };

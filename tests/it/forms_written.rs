@@ -1,9 +1,9 @@
-//! Records of forms that are easy to get wrong: written, seen and taken back at every kind of provider
-//! that can have them, and refused when a plan is made at the others.
+//! Records of forms that are easy to get wrong: written, checked and reverted at every kind of
+//! provider that supports them, and refused at plan time at the others.
 
 use crate::ground::{Ground, KINDS, Kind};
 
-/// Writes one record over another, there and back, where the provider can have it.
+/// Writes a record over another, there and back, if the provider supports it.
 fn check(before: &str, line: &str, after: &str, cannot: &[Kind], because: &str) {
     for kind in KINDS {
         let ground = Ground::new(kind, before);
@@ -23,9 +23,9 @@ fn check(before: &str, line: &str, after: &str, cannot: &[Kind], because: &str) 
     }
 }
 
-/// Line 43: how a TXT is divided into strings counts (RFC 6763 §6).
+/// Line 43: the division of a TXT into strings matters (RFC 6763 §6).
 #[test]
-fn the_strings_of_a_text_count() {
+fn the_strings_of_a_text_matter() {
     check(
         "_ipp._tcp TXT \"txtvers=1qtotal=1\"\n",
         "name: _ipp._tcp, type: TXT, to: [ '\"txtvers=1\" \"qtotal=1\"' ]",
@@ -47,7 +47,8 @@ fn the_longest_ttl_is_written() {
     );
 }
 
-/// Line 35: of what a name has one at the most, two are an error of the plan, whatever the provider.
+/// Line 35: two records are an error of the plan if a name can have only one of the type, whatever
+/// the provider.
 #[test]
 fn two_aliases_are_an_error() {
     for (rtype, to) in [("CNAME", "b.example., e.example."), ("DNAME", "x.example., y.example.")] {
@@ -65,7 +66,7 @@ fn two_aliases_are_an_error() {
     }
 }
 
-/// Line 40: records that are known by their octets alone stay as they are, octet for octet.
+/// Line 40: records of unknown types are kept octet for octet.
 #[test]
 fn records_of_rare_types_are_kept() {
     const RARE: [&str; 11] = [
@@ -82,7 +83,7 @@ fn records_of_rare_types_are_kept() {
         "rp RP admin.h.test. txt.h.test.",
     ];
     for kind in [Kind::Bind, Kind::Knot, Kind::PowerDns, Kind::Files] {
-        // PowerDNS takes these alone in a master file.
+        // PowerDNS accepts only these types in a master file.
         let taken = ["af", "e48", "hi", "kx", "rp"];
         let is_taken = |line: &&&str| {
             kind != Kind::PowerDns || taken.iter().any(|name| line.split(' ').next() == Some(*name))
@@ -96,16 +97,16 @@ fn records_of_rare_types_are_kept() {
         let mut now = ground.held();
         now.retain(|line| !line.starts_with("www "));
         assert_eq!(now, held, "{kind:?}");
-        // And nobody writes them.
+        // And they cannot be written.
         ground.plan("  - { zone: acme.test, name: rp, type: RP, absent: true }\n");
         let (code, text) = ground.cutover(&["plan", "plan.yaml"]);
         assert!(code == 2 && text.contains("never written"), "{kind:?}, {code}: {text}");
     }
 }
 
-/// Lines 45 and 12: what an adapter cannot write is known when a plan is made, before any step.
+/// Lines 45 and 12: records that an adapter cannot write are refused at plan time, before any step.
 #[test]
-fn what_cannot_be_written_is_refused_when_a_plan_is_made() {
+fn what_cannot_be_written_is_refused_at_plan_time() {
     let refused = |ground: &Ground, records: &str, word: &str| {
         ground.plan(records);
         let (code, text) = ground.cutover(&["plan", "plan.yaml"]);
@@ -116,13 +117,13 @@ fn what_cannot_be_written_is_refused_when_a_plan_is_made() {
     };
     let cert = "  - { zone: acme.test, name: new, type: CERT, to: [ \"3 0 0 AAAA\" ] }\n";
     refused(&Ground::new(Kind::PowerDns, ""), cert, "never written");
-    // More than a message of DNS has.
+    // More than fits into a DNS message.
     let text = "x".repeat(200);
     let many: Vec<String> = (0..450).map(|number| format!("'\"{number}{text}\"'")).collect();
     let large =
         format!("  - {{ zone: acme.test, name: new, type: TXT, to: [ {} ] }}\n", many.join(", "));
     refused(&Ground::new(Kind::Bind, ""), &large, "octets, but a message has 65535");
-    // What stands in an included file is not written.
+    // A record in an included file is not written.
     let ground = Ground::new(Kind::Files, "$INCLUDE more.zone\n");
     let more = ground.path().with_file_name("zones/more.zone");
     std::fs::write(more, "www 30 A 192.0.2.1\n").expect("a file");

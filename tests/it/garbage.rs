@@ -1,8 +1,8 @@
-//! Megabytes of garbage: a clear error, no panic, and memory that stays within a bound.
+//! Megabytes of garbage have to give a clear error, no panic, and bounded memory.
 //!
-//! Each kind runs in a process of its own, so that the peak of its memory is its own: the parent
-//! starts this test binary anew, with the name of the kind in the environment. What the kernel says
-//! of that memory is read as Linux writes it.
+//! Each kind runs in its own process, so that its peak memory can be measured: the parent starts
+//! this test binary again, with the name of the kind in the environment. The memory is read from
+//! the kernel in Linux's format.
 
 #![cfg(target_os = "linux")]
 
@@ -18,15 +18,15 @@ use crate::language::{assert_well_formed, findings};
 const LARGE: usize = 10 * 1024 * 1024;
 /// How far the peak of resident memory may rise. Our choice: seventy times the largest plan.
 const GROWTH_KIB_MAX: u64 = 300 * 1024;
-/// This program, even where a build has replaced its file meanwhile (proc(5)).
+/// This program, even if a build has replaced its file meanwhile (proc(5)).
 const PROGRAM: &str = "/proc/self/exe";
-/// The environment variable that tells the child what to make.
+/// The environment variable that names the kind for the child.
 const KIND: &str = "CUTOVER_TEST_GARBAGE";
 
 const HEAD: &str = "version: 1\nname: n\nproviders: { dns: { type: zonefile, directory: d } }\n\
                     zones: { acme.test: { provider: dns } }\n";
 
-/// The kinds that are one text over and over.
+/// The kinds that repeat one text.
 const REPEATED: &[(&str, &str)] = &[
     ("lists", "["),
     ("lists-apart", "[ "),
@@ -51,7 +51,7 @@ const REPEATED: &[(&str, &str)] = &[
     ("wide", "𝒳: é\n"),
 ];
 
-/// The kinds that are made otherwise.
+/// The kinds that are generated otherwise.
 const MADE: &[&str] = &[
     "random",
     "anchors",
@@ -73,7 +73,7 @@ fn repeated(unit: &str, octets: usize) -> String {
     unit.repeat(octets / unit.len())
 }
 
-/// As many lines as there is room for.
+/// As many lines as fit.
 fn lines(front: &str, octets: usize, line: impl Fn(usize) -> String) -> String {
     let mut text = front.to_owned();
     for line in (0..).map(line) {
@@ -85,8 +85,8 @@ fn lines(front: &str, octets: usize, line: impl Fn(usize) -> String) -> String {
     text
 }
 
-/// Where a bound on the text or on the number of values would strike first, there is less of it, so
-/// that the other bounds are tried too.
+/// Less garbage where a limit on the text or on the number of values would come first, so that the
+/// other limits are tested too.
 fn made(kind: &str, octets: usize) -> String {
     let record = |extra: &str, number: usize| {
         format!("- {{ zone: acme.test, name: a{number}, type: A, to: [ 192.0.2.1 ]{extra} }}\n")
@@ -110,7 +110,7 @@ fn made(kind: &str, octets: usize) -> String {
         }),
         "steps" => lines("", octets.min(400_000), |n| format!("{}a:\n", " ".repeat(n))),
         "long-key" => format!("{}: 1\n", repeated("x", octets)),
-        // A shorter one would be a plan.
+        // A shorter text would be a valid plan.
         "plan" => lines(&records, octets.max(3_000_000), |n| record("", n)),
         "wrong-records" => lines(&records, octets.min(750_000), |_| "- x\n".to_owned()),
         "unknown-keys" => lines(HEAD, octets.min(1_100_000), |n| format!("key{n}: 1\n")),
@@ -138,7 +138,7 @@ fn made(kind: &str, octets: usize) -> String {
     }
 }
 
-/// Starts itself anew for each kind; a process that is told a kind takes that one.
+/// Starts itself for each kind; a process that gets a kind runs only that.
 #[test]
 fn is_refused_in_bounded_memory() {
     #[expect(clippy::disallowed_methods, reason = "the parent says what to make")]
@@ -171,7 +171,7 @@ fn status_kib(name: &str) -> u64 {
     line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
 }
 
-/// The child: makes each size of a kind, reads it, and says how far its memory rose.
+/// The child: generates each size of a kind, reads it, and prints how far its memory rose.
 fn one_kind(order: &str) {
     let mut words = order.split(' ');
     let kind = words.next().expect("the kind");
@@ -179,7 +179,7 @@ fn one_kind(order: &str) {
     for octets in words.map(|size| size.parse().expect("a size")) {
         let unit = REPEATED.iter().find(|(name, _)| *name == kind).map(|(_, unit)| *unit);
         let text = unit.map_or_else(|| made(kind, octets), |unit| repeated(unit, octets));
-        // A kind with a bound of its own has no larger text.
+        // A kind with its own bound has no larger text.
         if std::mem::replace(&mut length, text.len()) == text.len() {
             continue;
         }

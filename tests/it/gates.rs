@@ -1,5 +1,5 @@
-//! Gates on real servers: BIND holds the zones, unbound resolves, and a run goes on, halts, or goes
-//! back by itself.
+//! Gates on real servers: BIND holds the zones, unbound resolves, and a run continues, halts, or
+//! goes back by itself.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,10 +19,10 @@ use crate::provider_matrix::python;
 const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
 const SEEN: &str = "gate/after-switch/seen";
 
-/// A bed whose plan has gates.
+/// A fixture whose plan has gates.
 struct Gated {
     fixture: BindFixture,
-    /// The authority that is trusted; `None`: the system's.
+    /// The authority that is trusted; `None` for the system's.
     trusted: Option<PathBuf>,
 }
 
@@ -31,7 +31,7 @@ impl Gated {
         Self { fixture, trusted: None }
     }
 
-    /// Puts these gates into the plan, as flow mappings.
+    /// Adds these gates to the plan, as flow mappings.
     fn with(self, before_switch: &[&str], after_switch: &[&str]) -> Self {
         let list = |key: &str, gates: &[&str]| {
             let lines: String = gates.iter().map(|gate| format!("    - {gate}\n")).collect();
@@ -64,7 +64,7 @@ impl Gated {
         self.served().contains("acme.test. 2 IN MX 10 mx.acme.test.")
     }
 
-    /// What a gate has found, in order, by the journal of the first run.
+    /// The findings of a gate, in order, from the journal of the first run.
     fn found(&self, gate: &str) -> Vec<String> {
         let events = self.fixture.journal().into_iter();
         let probed = events.filter_map(|entry| Some(entry["event"].get("probed")?.clone()));
@@ -74,12 +74,12 @@ impl Gated {
 }
 
 fn seen(resolvers: &[String], more: &str) -> String {
-    let resolvers: Vec<String> = resolvers.iter().map(|one| format!("\"{one}\"")).collect();
+    let resolvers: Vec<String> = resolvers.iter().map(|address| format!("\"{address}\"")).collect();
     format!("{{ probe: seen, resolvers: [ {} ], every: 1s, {more} }}", resolvers.join(", "))
 }
 
 #[test]
-fn resolvers_are_asked_over_every_transport() {
+fn resolvers_are_queried_over_every_transport() {
     let fixture = BindFixture::bind();
     let unbound = Unbound::before(&fixture.primary, "");
     let (gate, count) =
@@ -96,7 +96,7 @@ fn resolvers_are_asked_over_every_transport() {
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_no_answer() {
+fn an_untrusted_certificate_is_no_answer() {
     let fixture = BindFixture::bind();
     let unbound = Unbound::before(&fixture.primary, "");
     let gate = seen(&unbound.addresses()[2..], "unanswered_limit: 0");
@@ -108,8 +108,8 @@ fn a_certificate_that_nobody_vouches_for_is_no_answer() {
     assert!(gated.is_switched(), "nothing is taken back since nobody has said no");
 }
 
-/// A resolver that keeps records longer than it may, and one that is down: the run goes back because
-/// of the first, and says so.
+/// One resolver keeps records longer than it may, and another is down. The run goes back because of
+/// the first, and says so.
 #[test]
 fn a_gate_that_fails_takes_the_run_back() {
     let fixture = BindFixture::bind();
@@ -133,7 +133,7 @@ fn a_gate_that_fails_takes_the_run_back() {
         said.contains("still has the old records, ") && said.contains(": acme.test. MX"),
         "{said}"
     );
-    // Within the second of `overrun` it may be asked once.
+    // Within the second of `overrun` it may be queried once.
     let found = gated.found(SEEN);
     assert!(found.ends_with(&["fail", "fail"].map(str::to_owned)), "{found:?}");
     let turned =
@@ -142,11 +142,11 @@ fn a_gate_that_fails_takes_the_run_back() {
     assert_eq!((&turned["to"], &turned["because"]), (&"before-switch".into(), &SEEN.into()));
     assert_eq!(gated.served(), before_switch, "as it was at the rollback point");
 
-    // A pipeline that applies whatever it has does not go there and back for ever.
+    // A pipeline that applies the plan again and again must not go back and forth for ever.
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 5 && said.contains("--again"), "{code}: {said}");
     assert_eq!(gated.served(), before_switch);
-    // From there a person takes it back to the start: the TTLs are as they were.
+    // From there a person rolls it back to the start, and the TTLs are as they were.
     let (code, said) = gated.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
     assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
     let to_start = ["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];
@@ -160,14 +160,14 @@ fn a_gate_that_fails_takes_the_run_back() {
     let (code, said) = gated.cutover(&to_start);
     assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
 
-    // It is run anew because somebody says so, and comes back again.
+    // It runs again because a person says so, and comes back again.
     let (code, said) =
         gated.cutover(&["apply", "plan.yaml", "--wait", "--auto-approve", "--again"]);
     assert!(code == 5 && said.contains("rolled back"), "{code}: {said}");
     assert_eq!(gated.served(), before_switch);
 }
 
-/// Entries of all runs, the oldest first.
+/// The entries of all runs, oldest first.
 pub(crate) fn journals(fixture: &BindFixture) -> Vec<Vec<Value>> {
     let folder = fixture.dir().join(".cutover/two-domains");
     let texts = (1..)
@@ -179,8 +179,8 @@ pub(crate) fn journals(fixture: &BindFixture) -> Vec<Vec<Value>> {
     texts.map(read).collect()
 }
 
-/// Killed in the middle of its way back, and a colleague edits: the run is taken up by `apply`, halts,
-/// and comes back when the zone is as it was.
+/// The process is killed in the middle of the way back, and somebody else edits the zone. `apply`
+/// continues the run, which halts, and goes back when the zone is as it was.
 #[test]
 fn an_automatic_way_back_is_taken_up_and_stops_at_drift() {
     let gate = "{ probe: command, run: [ \"false\" ], every: 1s, on_fail: rollback }";
@@ -218,7 +218,7 @@ fn an_automatic_way_back_is_taken_up_and_stops_at_drift() {
     assert_eq!(journals(&gated.fixture).len(), 2, "the way back is one run");
 }
 
-/// What is still in a cache, as it may be, is neither yes nor no.
+/// A cached answer that may still be there is neither a pass nor a failure.
 #[test]
 fn an_old_answer_within_its_time_is_inconclusive() {
     let fixture = BindFixture::bind();
@@ -232,7 +232,7 @@ fn an_old_answer_within_its_time_is_inconclusive() {
     assert!(said.contains("got no clear result"), "{said}");
     let (code, said) = gated.cutover(&["status", "plan.yaml"]);
     assert!(code == 0 && said.contains("[?] gate/after-switch/seen"), "{said}");
-    // It begins anew, and by now the answer is too old to be excused.
+    // The gate starts again, and by now the answer is too old to be excused.
     sleep(Duration::from_secs(3));
     let (code, said) = gated.cutover(APPLY);
     assert!(code == 5 && said.contains("the gate has failed"), "{code}: {said}");
@@ -240,7 +240,7 @@ fn an_old_answer_within_its_time_is_inconclusive() {
 }
 
 #[test]
-fn a_resolver_that_is_down_is_not_taken_for_no() {
+fn a_resolver_that_is_down_is_not_a_failure() {
     let down = std::net::SocketAddr::new(loopback(1), free_port(loopback(1), None)).to_string();
     let gate = seen(&[down], "unanswered_limit: 1, on_fail: rollback");
     let gated = Gated::new(BindFixture::bind()).with(&[], &[&gate]);
@@ -250,7 +250,7 @@ fn a_resolver_that_is_down_is_not_taken_for_no() {
     assert!(gated.is_switched() && said.contains("got no clear result"), "{said}");
 }
 
-/// What was left to a person waits for one.
+/// A failure that is left to a person waits for one.
 #[test]
 fn a_person_lets_a_gate_pass() {
     let fixture = BindFixture::bind();
@@ -280,10 +280,10 @@ fn a_person_lets_a_gate_pass() {
     assert!(log.contains("allowed to pass by a person: seen with my own eyes"), "{log}");
 }
 
-/// Failures that are put up with, a command that hangs with all that it has started, and a secret that
-/// it prints.
+/// Failures that are tolerated, a command that hangs together with its child processes, and a
+/// secret that it prints.
 #[test]
-fn commands_are_bounded_and_tell_no_secrets() {
+fn commands_are_bounded_and_print_no_secrets() {
     let script = r#"#!/bin/sh
 echo "$$ $FIXTURE_TSIG" >>"$0.log"
 runs=$(wc -l <"$0.log")
@@ -312,9 +312,9 @@ esac
     assert!(log.contains("the secret is [secret]") && !log.contains(secret.as_str()), "{log}");
 }
 
-/// A web server's word, by its status and by what it says.
+/// A web server is judged by the status and the text of its answer.
 #[test]
-fn web_servers_are_asked() {
+fn web_servers_are_queried() {
     let served = gated_page(200, "all is well");
     assert_eq!(served.0, 0, "{}", served.1);
     let long = format!("all is well{}", "x".repeat(1 << 20)).leak();
@@ -334,10 +334,10 @@ fn gated_page(status: u16, body: &'static str) -> (i32, String) {
     Gated::new(BindFixture::bind()).with(&[&gate], &[]).cutover(APPLY)
 }
 
-/// Everybody is told of the switch, of the way back and why, and of its end, once each; and a secret that
-/// leads to them stands nowhere.
+/// Every recipient is notified once of the switch, of the rollback and its reason, and of its end.
+/// The secret of the address is in no file.
 #[test]
-fn people_are_told_once_and_why() {
+fn notices_are_sent_once_with_the_reason() {
     let chat = FaultProxy::open(Arc::new(Page { status: 204, body: "" }));
     let deaf = FaultProxy::open(Arc::new(Page { status: 500, body: "" }));
     let gate = "{ probe: command, run: [ sh, -c, \"echo '<!channel> @all'; exit 1\" ], on_fail: rollback }";
@@ -361,23 +361,24 @@ fn people_are_told_once_and_why() {
     command.env("DEAF", format!("{}/{token}", deaf.url()));
     let (code, said) = crate::bind_fixture::said(&command.output().expect("it can be run"));
     assert_eq!(code, 5, "{said}");
-    let told: Vec<Value> = chat
+    let notices: Vec<Value> = chat
         .exchanges()
         .iter()
         .map(|exchange| serde_json::from_slice(&exchange.request.body).expect("JSON"))
         .collect();
-    let whys: Vec<&str> = told.iter().map(|one| one["why"].as_str().expect("why")).collect();
-    assert_eq!(told.len(), 3, "{whys:?}");
+    let whys: Vec<&str> =
+        notices.iter().map(|notice| notice["why"].as_str().expect("why")).collect();
+    assert_eq!(notices.len(), 3, "{whys:?}");
     assert_eq!(whys[0], "the switch begins");
     assert!(
         whys[1].contains("goes back to before-switch, since the gate has failed: "),
         "{whys:?}"
     );
     assert_eq!(whys[2], "the run has come back");
-    let text = told[1]["text"].as_str().expect("a text");
+    let text = notices[1]["text"].as_str().expect("a text");
     assert!(text.contains("&lt;!channel&gt;") && !text.contains("@all"), "{text}");
     assert!(chat.exchanges().iter().all(|exchange| exchange.request.target.ends_with(token)));
-    // Who does not listen is asked twice, and holds nothing up.
+    // A recipient that does not answer is tried twice, and does not hold up the run.
     assert_eq!(deaf.exchanges().len(), 4);
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("could not notify of `rollback`") && log.contains("status 500"), "{log}");
@@ -385,9 +386,9 @@ fn people_are_told_once_and_why() {
     assert!(!said.contains(token) && !log.contains(token));
 }
 
-/// Mail to people, by a submission server that wants TLS and a password.
+/// Mail, sent by a submission server that requires TLS and a password.
 #[test]
-fn people_are_told_by_mail() {
+fn notices_are_sent_by_mail() {
     let gated = Gated::new(BindFixture::bind());
     let dir = gated.fixture.dir().to_path_buf();
     certificate(&dir, "localhost");
@@ -432,13 +433,13 @@ fn people_are_told_by_mail() {
         assert!(text.contains(&format!("Subject: cutover two-domains: {word}\r\n")), "{text}");
         assert!(text.contains("Auto-Submitted: auto-generated\r\n"), "{text}");
     }
-    // Who does not say who they are is not served, and the run is done all the same.
+    // The server refuses clients without a password, and the run continues nevertheless.
     let (_, log) = gated.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("could not notify of `done`") && !log.contains(password), "{log}");
     is_nowhere(password, &gated.fixture.dir().join(".cutover"));
 }
 
-/// A web server with one page.
+/// A web server with a single page.
 struct Page {
     status: u16,
     body: &'static str,

@@ -1,4 +1,5 @@
-//! Changes that need no order come together into steps of many RRsets, and no others do.
+//! Changes that may happen in any order are gathered into steps of many RRsets, and other changes
+//! are not.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,7 +25,7 @@ enum Does {
     Removes,
 }
 
-/// The zone that a plan finds.
+/// The zone before the plan.
 fn zone(does: Does, names: usize) -> String {
     let mut zone = ZONE.to_owned();
     if !matches!(does, Does::Creates) {
@@ -35,7 +36,7 @@ fn zone(does: Does, names: usize) -> String {
     zone
 }
 
-/// A plan that does this with so many addresses, and moves `mail`, which receives mail.
+/// A plan that does this with this many addresses, and also changes `mail`, which receives mail.
 fn plan(does: Does, names: usize) -> String {
     let mut plan = "\
 version: 1
@@ -59,8 +60,8 @@ records:
     plan
 }
 
-/// How many RRsets each change step has that touches none of `mail`, largest first; and how many
-/// steps touch `mail`.
+/// The number of RRsets of each change step without `mail`, largest first, and the number of steps
+/// with `mail`.
 fn sizes(capabilities: &Capabilities, creations: usize) -> (Vec<usize>, usize) {
     sizes_of(Does::Creates, capabilities, creations)
 }
@@ -81,20 +82,20 @@ fn sizes_of(does: Does, capabilities: &Capabilities, names: usize) -> (Vec<usize
             }
         }
     }
-    sizes.sort_unstable_by(|one, other| other.cmp(one));
+    sizes.sort_unstable_by(|left, right| right.cmp(left));
     (sizes, mail)
 }
 
 #[test]
-fn changes_in_no_order_become_one_step() {
+fn changes_in_any_order_become_one_step() {
     let (sizes, mail) = sizes(&CAPABILITIES, 17);
     assert_eq!(sizes, [17]);
     assert!(mail > 0);
 }
 
-/// Line 46: what replaces or removes comes together as what creates does.
+/// Line 46: replacements and removals are gathered in the same way as additions.
 #[test]
-fn replacing_and_removing_come_together_too() {
+fn replacements_and_removals_are_gathered_too() {
     for does in [Does::Replaces, Does::Removes] {
         let (sizes, mail) = sizes_of(does, &CAPABILITIES, 17);
         assert!(sizes == [17] && mail > 0, "{does:?}: {sizes:?}, {mail}");
@@ -107,18 +108,18 @@ fn replacing_and_removing_come_together_too() {
     }
 }
 
-/// Each step of the way back has to fit too: what goes takes little, and much when it comes back.
+/// Each step of the way back has to fit too. A removal is small, but its undo is large.
 #[test]
-fn what_is_taken_back_fits_as_well() {
+fn the_way_back_fits_too() {
     let size_of = |_: &Name, change: &Change| if change.after.is_some() { 100 } else { 1 };
     let gathered = Gathered::Request { size_max: 1_000, unit: "octets", size_of };
     let capabilities = Capabilities { gathered, ..CAPABILITIES };
     assert_eq!(sizes_of(Does::Removes, &capabilities, 100).0, [10; 10]);
 }
 
-/// The versions of each name come one after the other, with the wait that each has by itself.
+/// The versions of each name follow one another, with the same waits as for a single name.
 #[test]
-fn names_that_go_several_steps_go_them_together() {
+fn names_with_several_steps_share_them() {
     let mut text = plan(Does::Creates, 0);
     let (mut short, mut long) = (String::new(), String::new());
     for number in 0..20 {
@@ -141,7 +142,7 @@ fn names_that_go_several_steps_go_them_together() {
     });
     let mut many: Vec<usize> = many.collect();
     many.sort_unstable();
-    // Lowered, replaced and restored, each for itself; nobody waits for somebody else's TTL.
+    // Each is lowered, replaced and restored separately, and waits only for its own TTL.
     assert_eq!(many, [20, 20, 20, 20, 20, 20, 60, 60, 1_000, 2_000]);
 }
 
@@ -151,19 +152,19 @@ fn few_changes_stay_apart() {
 }
 
 #[test]
-fn changes_stay_apart_where_a_change_set_is_seen_bit_by_bit() {
+fn changes_stay_apart_if_a_change_set_is_not_atomic() {
     let capabilities = Capabilities { atomicity: Atomicity::RrSet, ..CAPABILITIES };
     assert_eq!(sizes(&capabilities, 100).0, [1; 100]);
 }
 
 #[test]
-fn changes_stay_apart_where_the_provider_wants_them_so() {
+fn changes_stay_apart_if_the_provider_wants_that() {
     let capabilities = Capabilities { gathered: Gathered::One, ..CAPABILITIES };
     assert_eq!(sizes(&capabilities, 100).0, [1; 100]);
 }
 
 #[test]
-fn a_step_takes_what_fits() {
+fn a_step_has_as_many_changes_as_fit() {
     for (size_max, each) in [(1, 1), (75, 1), (76, 2), (380, 10), (3_800, 100)] {
         let gathered = Gathered::Request { size_max, unit: "octets", size_of: |_, _| 38 };
         let capabilities = Capabilities { gathered, ..CAPABILITIES };
@@ -178,7 +179,7 @@ struct Many {
 }
 
 impl Many {
-    /// The records' text; of so many no more than some hundreds come into a message.
+    /// The records' text, so long that only some hundreds of them fit into a message.
     const TEXT: [u8; 240] = [b'x'; 240];
     const RECORDS: usize = 2_000;
 
@@ -220,7 +221,7 @@ records:
         said(&command.output().expect("the program can be run"))
     }
 
-    /// How many of the records are served.
+    /// The number of the records that are served.
     fn there(&self) -> usize {
         let there = records(&self.server.transfer("acme.test"));
         there.iter().filter(|record| record.contains(Self::text())).count()
@@ -241,7 +242,7 @@ fn what_is_gathered_fits_into_an_update() {
     assert!(code == 0 && text.contains("nothing to change"), "{code}: {text}");
 }
 
-/// The zone is read once for a step of many; what somebody has done in between is seen all the same.
+/// The zone is read once for a step with many records, and yet a concurrent edit is noticed.
 #[test]
 fn a_colleagues_edit_among_thousands_halts_the_run() {
     let many = Many::new();
@@ -258,8 +259,8 @@ fn a_colleagues_edit_among_thousands_halts_the_run() {
     assert_eq!(many.there(), Many::RECORDS);
 }
 
-/// Line 46: 1,200 RRsets are replaced, and removed, at the fakes within three requests that change
-/// something, and the rest reads the zone.
+/// Line 46: at the fakes, 1,200 RRsets are replaced and removed with at most three requests that
+/// change something. All others read the zone.
 #[test]
 fn a_thousand_changes_are_few_requests() {
     const NAMES: usize = 1_200;

@@ -1,4 +1,4 @@
-//! One small zone at every kind of provider, and plans of `records:` that change it.
+//! A small zone at every kind of provider, and plans of `records:` that change it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::route53::Route53;
 /// The zone's name.
 pub(crate) const ZONE: &str = "acme.test";
 
-/// What every zone begins with. Cloudflare takes no shorter TTL.
+/// The first lines of every zone. Cloudflare allows no shorter TTL.
 const HEAD: &str =
     "$TTL 30\n@ SOA ns1 hostmaster 1 3600 600 86400 30\n@ NS ns1\nns1 A 192.0.2.53\n";
 
@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     Files,
     /// A fake, whose zone a BIND serves.
     Cloudflare,
-    /// Another one.
+    /// A fake of Route 53, served in the same way.
     Route53,
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum Kind {
 pub(crate) const KINDS: [Kind; 6] =
     [Kind::Bind, Kind::Knot, Kind::PowerDns, Kind::Files, Kind::Cloudflare, Kind::Route53];
 
-enum Behind {
+enum Backend {
     Server(Server),
     Pdns(Pdns),
     Files,
@@ -48,23 +48,23 @@ enum Behind {
     Route53(Arc<Route53>, FaultProxy),
 }
 
-/// A provider with the zone in it, and a directory for plans.
+/// A provider with the zone, and a directory for plans.
 pub(crate) struct Ground {
-    behind: Behind,
+    backend: Backend,
     provider: String,
-    /// Caches are waited out ten times faster.
+    /// Waits for caches pass ten times as fast.
     clock: FastClock,
     dir: TempDir,
 }
 
 impl Ground {
-    /// A provider whose zone has these lines behind its head.
+    /// A provider whose zone has these lines after its head.
     pub(crate) fn new(kind: Kind, lines: &str) -> Self {
         let zone = format!("{HEAD}{lines}");
         let zones = [(ZONE, &*zone)];
         let published = || PublishedDns::start(&zones, Duration::ZERO);
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let (behind, provider) = match kind {
+        let (backend, provider) = match kind {
             Kind::Bind => of_server(Bind::primary(&zones)),
             Kind::Knot => of_server(Knot::primary(&zones)),
             Kind::PowerDns => {
@@ -73,7 +73,7 @@ impl Ground {
                 let url = pdns.url();
                 let provider =
                     format!("{{ type: powerdns, url: \"{url}\", api_key: {{ env: SECRET }} }}");
-                (Behind::Pdns(pdns), provider)
+                (Backend::Pdns(pdns), provider)
             }
             Kind::Files => {
                 fs::create_dir(dir.path().join("zones")).expect("a directory");
@@ -81,13 +81,13 @@ impl Ground {
                 fs::write(path, &zone).expect("a zone file");
                 let provider =
                     "{ type: zonefile, directory: zones, served: { assume_within: 1s } }";
-                (Behind::Files, provider.to_owned())
+                (Backend::Files, provider.to_owned())
             }
             Kind::Cloudflare => {
                 let fake = Cloudflare::with_published_dns(TOKEN, published());
                 let transfer = fake.published().expect("it has one").server().transfer(ZONE);
                 let mut lines = records(&transfer);
-                // Cloudflare's own.
+                // Cloudflare makes SOA and NS itself.
                 lines.retain(|line| !line.starts_with(&format!("{ZONE}. 30 IN NS ")));
                 fake.zone(ZONE, "enterprise", &lines);
                 let proxy = FaultProxy::open(fake.clone());
@@ -96,7 +96,7 @@ impl Ground {
                      plan: enterprise, anycast_margin: 0s }}",
                     proxy.url()
                 );
-                (Behind::Cloudflare(fake, proxy), provider)
+                (Backend::Cloudflare(fake, proxy), provider)
             }
             Kind::Route53 => {
                 let fake = Route53::with_published_dns(ACCESS_KEY, published());
@@ -110,39 +110,39 @@ impl Ground {
                      secret_access_key: {{ env: SECRET }}, anycast_margin: 0s }}",
                     proxy.url()
                 );
-                (Behind::Route53(fake, proxy), provider)
+                (Backend::Route53(fake, proxy), provider)
             }
         };
-        Self { behind, provider, clock: FastClock::start(), dir }
+        Self { backend, provider, clock: FastClock::start(), dir }
     }
 
     fn secret(&self) -> &str {
-        match &self.behind {
-            Behind::Server(server) => &server.key().secret,
-            Behind::Pdns(pdns) => pdns.api_key(),
-            Behind::Files => "none",
-            Behind::Cloudflare(..) => TOKEN,
-            Behind::Route53(..) => SECRET_KEY,
+        match &self.backend {
+            Backend::Server(server) => &server.key().secret,
+            Backend::Pdns(pdns) => pdns.api_key(),
+            Backend::Files => "none",
+            Backend::Cloudflare(..) => TOKEN,
+            Backend::Route53(..) => SECRET_KEY,
         }
     }
 
     /// The server that serves the zone, if there is one.
     fn authorities(&self) -> String {
-        let addr = match &self.behind {
-            Behind::Server(server) => server.addr(),
-            Behind::Pdns(pdns) => pdns.addr(),
-            Behind::Files => return String::new(),
-            Behind::Cloudflare(fake, _) => fake.published().expect("it has one").server().addr(),
-            Behind::Route53(fake, _) => fake.published().expect("it has one").server().addr(),
+        let addr = match &self.backend {
+            Backend::Server(server) => server.addr(),
+            Backend::Pdns(pdns) => pdns.addr(),
+            Backend::Files => return String::new(),
+            Backend::Cloudflare(fake, _) => fake.published().expect("it has one").server().addr(),
+            Backend::Route53(fake, _) => fake.published().expect("it has one").server().addr(),
         };
         format!(", authorities: [ \"{addr}\" ]")
     }
 
-    /// The requests that went to a fake, those that change something apart.
+    /// The number of requests to a fake: all, and those that change something.
     pub(crate) fn requests(&self) -> Option<(usize, usize)> {
-        match &self.behind {
-            Behind::Server(_) | Behind::Pdns(_) | Behind::Files => None,
-            Behind::Cloudflare(_, proxy) | Behind::Route53(_, proxy) => {
+        match &self.backend {
+            Backend::Server(_) | Backend::Pdns(_) | Backend::Files => None,
+            Backend::Cloudflare(_, proxy) | Backend::Route53(_, proxy) => {
                 let writes = proxy.count(|request| request.method != "GET");
                 Some((proxy.count(|request| request.method == "GET"), writes))
             }
@@ -181,14 +181,14 @@ impl Ground {
         text
     }
 
-    /// Takes the plan back.
+    /// Rolls the plan back.
     pub(crate) fn goes_back(&self) -> String {
         let (code, text) = self.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
         assert_eq!(code, 0, "{text}");
         text
     }
 
-    /// What the zone holds, as lines without its head.
+    /// The zone's lines without its head.
     pub(crate) fn held(&self) -> Vec<String> {
         let (code, text) = self.cutover(&["zone", "dump", "plan.yaml", ZONE]);
         assert_eq!(code, 0, "{text}");
@@ -204,11 +204,11 @@ impl Ground {
     }
 }
 
-fn of_server(server: Server) -> (Behind, String) {
+fn of_server(server: Server) -> (Backend, String) {
     let (addr, key) = (server.addr(), server.key());
     let provider = format!(
         "{{ type: rfc2136, server: \"{addr}\", tsig: {{ key: {}, algorithm: {}, secret: {{ env: SECRET }} }} }}",
         key.name, key.algorithm
     );
-    (Behind::Server(server), provider)
+    (Backend::Server(server), provider)
 }

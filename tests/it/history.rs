@@ -1,5 +1,5 @@
-//! What was there before a plan, and caches may still hold: known from the journals of earlier
-//! runs, or taken for granted and said.
+//! Earlier versions that caches may still hold: known from the journals of earlier runs, or assumed
+//! and stated in the verdict.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,7 +74,7 @@ impl Workspace {
         Artifact::decode(&text).expect("an artifact")
     }
 
-    /// A run that has lowered the TTL of the MX records, and was given up then.
+    /// A run that has lowered the TTL of the MX records, and was then abandoned.
     fn given_up(&self) {
         let (code, text) = self.cutover(&["apply", "plan.yaml", "--auto-approve"]);
         assert_eq!(code, 4, "{text}");
@@ -98,22 +98,23 @@ fn span(artifact: &Artifact, id: &str) -> Option<Duration> {
 }
 
 #[test]
-fn what_a_run_that_was_given_up_has_replaced_is_waited_out() {
+fn what_an_abandoned_run_has_replaced_is_waited_out() {
     let workspace = Workspace::new();
     let first = workspace.planned();
     assert_eq!(span(&first, BEGINNING), None);
     workspace.given_up();
     let second = workspace.planned();
-    // The day that the old MX records live, and a margin; nothing has to be lowered any more.
+    // The day that the old MX records may be cached, and a margin. Nothing needs to be lowered any
+    // more.
     assert_eq!(span(&second, BEGINNING), Some(Duration::from_secs(86_460)));
     assert!(second.graph.get(&StepId::new("lower/acme.test/@/MX")).is_none());
-    // Without it the switch would take a day, and not five minutes.
+    // Otherwise the switch would take a day instead of five minutes.
     let (_, why) = workspace.cutover(&["explain", "plan.yaml", BEGINNING]);
     assert!(
         why.contains("mail needs it (reach): otherwise the switch, or a way back, takes up to 1d"),
         "{why}"
     );
-    // What is restored in the end is the TTL from before the first run.
+    // In the end the TTL from before the first run is restored.
     let restored = second.graph.get(&StepId::new("restore/acme.test/@/MX")).expect("a step");
     let Primitive::Change(changes) = &restored.primitive else { panic!("a change") };
     let after = changes.changes()[0].after.as_ref().expect("records");
@@ -135,33 +136,32 @@ fn what_has_expired_since_is_forgotten() {
         let remembered = add_history(&store, plan, &mut case.snapshot, at.into());
         at_once(remembered).expect("journals that can be read");
         let known = case.snapshot.earlier.get(&mx).cloned().unwrap_or_default();
-        known.iter().map(|one| one.is_late).collect::<Vec<bool>>()
+        known.iter().map(|earlier| earlier.is_late).collect::<Vec<bool>>()
     };
     let begun = now();
     let at = |secs| earlier(later(begun, Duration::from_secs(secs)));
     assert_eq!(at(86_440), [false], "a day old, and a part of the margin");
     assert_eq!(at(86_475), [true], "some keep it for longer, and some are still using it");
-    // A day for resolvers that keep records, half an hour of use, and five days in queues.
+    // A day for resolvers that keep records too long, half an hour of use, and five days in queues.
     let gone = 86_475 + 86_400 + 1_800 + 5 * 86_400;
     assert_eq!(at(gone - 60), [true], "what came by it may still lie in a queue");
     assert_eq!(at(gone), [] as [bool; 0], "nothing of it is left");
 }
 
-/// What somebody changed by hand before the plan nobody can see: the plan says what it takes for
-/// granted.
+/// A manual edit before the plan cannot be known. The plan states what it assumes.
 #[test]
-fn what_was_changed_by_hand_is_taken_for_granted_and_said() {
+fn the_assumption_about_manual_edits_is_stated() {
     let workspace = Workspace::new();
     fs::write(workspace.path("acme.test.zone"), ZONE.replace("@ MX", "@ 300 MX"))
         .expect("the zone");
     let artifact = workspace.planned();
     let sentence = "caches hold nothing older than what was live when the plan was made: shortly before, nobody added or changed a record that the plan relies on, or lowered its TTL";
-    assert!(artifact.verdict.assumptions.iter().any(|one| one == sentence));
+    assert!(artifact.verdict.assumptions.iter().any(|assumption| assumption == sentence));
     assert_eq!(span(&artifact, BEGINNING), None);
 }
 
 #[test]
-fn a_journal_that_was_touched_is_refused() {
+fn a_journal_that_was_changed_is_refused() {
     let workspace = Workspace::new();
     workspace.given_up();
     let journal = workspace.path(".cutover/move/0001.given-up/journal.jsonl");

@@ -1,5 +1,5 @@
-//! Clients that we did not write judge the fake of Cloudflare, and the published text of its API
-//! judges the fake and us.
+//! Independent clients test the fake of Cloudflare, and the published OpenAPI text of its API tests
+//! the fake and the adapter.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -14,14 +14,14 @@ use crate::lab::fault_proxy::FaultProxy;
 use crate::lab::sleep;
 use crate::provider_matrix::{ProviderFixture, TOKEN, python};
 
-/// How long a judge may take to listen: a few hundred times of what it takes. Our choice.
+/// How long a program may take to listen: a few hundred times as long as it needs. Our choice.
 const READY_POLLS: usize = 600;
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/cloudflare/judges").join(name)
 }
 
-/// What `tests/run` installs from npm.
+/// The packages that `tests/run` installs from npm.
 fn modules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/judges/node_modules")
 }
@@ -36,7 +36,8 @@ impl Drop for Running {
     }
 }
 
-/// Prism between a client and a server: what does not fit the OpenAPI text is an error of its own.
+/// Starts Prism between a client and a server. It answers with an error if a request or an answer
+/// does not fit the OpenAPI text.
 fn prism(upstream: &str) -> (Running, String) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let address = listener.local_addr().expect("an address");
@@ -58,16 +59,16 @@ fn prism(upstream: &str) -> (Running, String) {
 
 #[test]
 fn every_request_and_response_of_a_cutover_fits_the_published_text() {
-    let mut judge = None;
+    let mut running_prism = None;
     let fixture = ProviderFixture::cloudflare_at(|proxy| {
         let (running, url) = prism(&format!("{}/client/v4", proxy.url()));
-        judge = Some(running);
+        running_prism = Some(running);
         url
     });
     fixture.there();
 }
 
-/// A zone below a suffix that the public list has: lexicon goes by that.
+/// A zone below a public suffix, which lexicon requires.
 const ZONE: &str = "example.com";
 
 fn small() -> Arc<Cloudflare> {

@@ -1,4 +1,4 @@
-//! What a user reads about a broken plan, and that whole plans are read.
+//! The diagnostics of broken plans, and that correct plans are accepted.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,10 +23,10 @@ pub(crate) fn plan(relative: &str) -> Source {
     Source::new(relative, text)
 }
 
-/// The plans below a directory of the workspace, in the order of their names.
+/// The plans in a directory of the workspace, sorted by name.
 pub(crate) fn plans(directory: &str) -> Vec<Source> {
     let mut found = Vec::new();
-    // A directory that is not there has no plans: git keeps no empty ones.
+    // A missing directory has no plans, because git keeps no empty directories.
     let entries = fs::read_dir(path(directory)).into_iter().flatten();
     let names = entries.map(|entry| entry.expect("an entry").file_name());
     let names: BTreeSet<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
@@ -41,7 +41,7 @@ pub(crate) fn plans(directory: &str) -> Vec<Source> {
     found
 }
 
-/// What is wrong with a plan, as far as it can be known without a network.
+/// The findings about a plan that need no network.
 pub(crate) fn findings(source: &Source) -> Vec<Diagnostic> {
     let mut reading = Reading::of(source.clone());
     let plan = path(&source.name);
@@ -86,7 +86,7 @@ fn each_snapshot_has_its_plan() {
     }
 }
 
-/// What every diagnostic keeps to, whatever the plan holds.
+/// The rules for every diagnostic, whatever the plan holds.
 pub(crate) fn assert_well_formed(diagnostic: &Diagnostic, source: &Source) {
     let Diagnostic { title, span, help, label, also, .. } = diagnostic;
     let context = format!("{}: {diagnostic:?}", source.name);
@@ -149,7 +149,7 @@ fn the_example_of_the_target_gives_only_not_built_yet() {
     }
 }
 
-/// A plan with one text in one place is read, or refused with this title.
+/// A plan with this text inserted is accepted, or refused with this title.
 fn check(front: &str, text: &str, back: &str, expected: Option<&str>) {
     let source = Source::new("plan.yaml", format!("{front}{text}{back}"));
     let found = findings(&source);
@@ -161,7 +161,7 @@ const HEAD: &str = "version: 1\nname: n\nproviders: { dns: { type: zonefile, dir
                     zones: { acme.test: { provider: dns } }\n";
 
 #[test]
-fn records_are_what_is_meant_by_them() {
+fn records_are_checked_by_their_meaning() {
     let front = format!("{HEAD}records: [ {{ zone: acme.test, name: ");
     for (name, rtype, to, expected) in [
         ("www", "A", "192.0.2.1", None),

@@ -1,5 +1,5 @@
-//! Entries that are lost at the end of a journal, which nothing in it can show: what is live is
-//! looked at, nothing is made twice, and no wait gets shorter.
+//! Entries that are lost at the end of a journal, which nothing in it can show. The run compares
+//! what is live, makes no change twice, and shortens no wait.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn waits(artifact: &Artifact, journal: &[Entry]) -> BTreeMap<String, (Timestamp,
             let begin = step.after.keys().filter_map(|id| done.get(id.as_str())).max();
             waits.insert(step.id.to_string(), (*begin.expect("what it waits for"), truly(entry)));
         }
-        // A gate has come to its end with its last answer.
+        // A gate has ended with its last answer.
         let is_done = matches!(
             entry.event,
             Event::Propagated { .. }
@@ -43,7 +43,7 @@ fn waits(artifact: &Artifact, journal: &[Entry]) -> BTreeMap<String, (Timestamp,
 }
 
 #[test]
-fn entries_that_are_lost_at_the_end_are_caught_by_looking() {
+fn lost_entries_at_the_end_are_noticed() {
     let artifact = Arc::new(served_by(&compiled("quickstart"), 2));
     let all = died(&artifact, usize::MAX).journal.len();
     let (mut finished, mut drifted) = (0, 0);
@@ -61,8 +61,8 @@ fn entries_that_are_lost_at_the_end_are_caught_by_looking() {
             if ended == DriveOutcome::Finished {
                 finished += 1;
             } else {
-                // What is live is further than the journal knows, at the provider, or at servers
-                // that never serve what the run waits to see: nothing is touched.
+                // The zone is further than the journal knows, at the provider or at servers that
+                // never serve what the run waits for. Nothing is changed.
                 let is_seen = |reason: &HaltReason| {
                     matches!(reason, HaltReason::Drift | HaltReason::Unanswered)
                 };

@@ -1,8 +1,9 @@
-//! Moves as they are met in practice: each is proved, with as little stated as is honest.
+//! Moves as they occur in practice. Each is proved, with as few stated facts as is honest.
 //!
-//! Soundness must not cost the user typing. Each folder of `tests/fixtures/moves` has a plan and the zones
-//! beside it, as large as real ones. Every plan is proved, no step of it waits for nothing, and no line of
-//! its `assume:` can be spared; the snapshots show how long a move takes and what is taken for granted.
+//! Soundness must not cost the user typing. Each folder of `tests/fixtures/moves` has a plan and
+//! its zones, as large as real ones. Every plan is proved, none of its steps waits without need,
+//! and each line of its `assume:` is necessary. The snapshots show how long a move takes and what
+//! it assumes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,11 +15,11 @@ use cutover::calendar::show_span;
 use crate::bind_fixture::said;
 use crate::proof::Case;
 
-/// How many moves there are at the least.
+/// Minimum number of moves.
 const MOVES_MIN: usize = 12;
-/// How many records a zone of a domain that moves has at the least: real zones are not smaller.
+/// Minimum records of a zone of a domain that moves. Real zones are not smaller.
 const RECORDS_MIN: usize = 15;
-/// How a line of `assume:` begins.
+/// The start of a line of `assume:`.
 const STATED: &str = "  - { fact: ";
 
 fn fixtures() -> PathBuf {
@@ -35,13 +36,13 @@ fn moves() -> Vec<String> {
     names
 }
 
-fn read(one: &str, file: &str) -> String {
-    fs::read_to_string(fixtures().join(one).join(file))
-        .unwrap_or_else(|error| panic!("{one}/{file}: {error}"))
+fn read(name: &str, file: &str) -> String {
+    fs::read_to_string(fixtures().join(name).join(file))
+        .unwrap_or_else(|error| panic!("{name}/{file}: {error}"))
 }
 
-fn case(one: &str, plan: &str) -> Option<Case> {
-    Case::try_of(plan, &|zone| read(one, &format!("{zone}.zone")))
+fn case(name: &str, plan: &str) -> Option<Case> {
+    Case::try_of(plan, &|zone| read(name, &format!("{zone}.zone")))
 }
 
 fn stated(plan: &str) -> Vec<&str> {
@@ -50,24 +51,24 @@ fn stated(plan: &str) -> Vec<&str> {
 
 #[test]
 fn every_move_is_proved_and_has_nothing_that_is_not_needed() {
-    for one in moves() {
-        let case = case(&one, &read(&one, "plan.yaml"));
-        case.unwrap_or_else(|| panic!("{one} can be compiled")).proved_and_lean(&one);
+    for name in moves() {
+        let case = case(&name, &read(&name, "plan.yaml"));
+        case.unwrap_or_else(|| panic!("{name} can be compiled")).proved_and_lean(&name);
     }
 }
 
-/// Without any of its lines a plan is refuted, or it has a way back less.
+/// Without any of these lines the plan is refuted, or has fewer ways back.
 #[test]
-fn no_stated_fact_can_be_spared() {
-    for one in moves() {
-        let plan = read(&one, "plan.yaml");
-        let whole = case(&one, &plan).unwrap_or_else(|| panic!("{one} can be compiled"));
+fn every_stated_fact_is_needed() {
+    for name in moves() {
+        let plan = read(&name, "plan.yaml");
+        let whole = case(&name, &plan).unwrap_or_else(|| panic!("{name} can be compiled"));
         let lines = stated(&plan);
-        assert_eq!(whole.intent.assume.len(), lines.len(), "{one}: each fact is one line");
+        assert_eq!(whole.intent.assume.len(), lines.len(), "{name}: each fact is name line");
         for line in lines {
             let less = plan.replacen(&format!("{line}\n"), "", 1);
-            assert_ne!(less, plan, "{one}");
-            let Some(case) = case(&one, &less) else { continue };
+            assert_ne!(less, plan, "{name}");
+            let Some(case) = case(&name, &less) else { continue };
             let is_proved = case.findings(&case.graph).refuted.is_empty();
             let ways_back = |case: &Case| {
                 case.ways_back
@@ -75,20 +76,20 @@ fn no_stated_fact_can_be_spared() {
                     .map(|way| (way.name(), way.no_return.len()))
                     .collect::<Vec<_>>()
             };
-            assert!(!is_proved || ways_back(&case) != ways_back(&whole), "{one} can spare {line}");
+            assert!(!is_proved || ways_back(&case) != ways_back(&whole), "{name} can spare {line}");
         }
     }
 }
 
 #[test]
 fn the_zones_are_as_large_as_real_ones() {
-    for one in moves() {
-        let case = case(&one, &read(&one, "plan.yaml"));
-        let case = case.unwrap_or_else(|| panic!("{one} can be compiled"));
+    for name in moves() {
+        let case = case(&name, &read(&name, "plan.yaml"));
+        let case = case.unwrap_or_else(|| panic!("{name} can be compiled"));
         for moved in &case.intent.moves {
             let zone = &case.snapshot.zones[&moved.zone].zone;
             let records: usize = zone.rrsets.values().map(|rrset| rrset.rdata().len()).sum();
-            assert!(records >= RECORDS_MIN, "{one}: {} has {records} records", moved.zone);
+            assert!(records >= RECORDS_MIN, "{name}: {} has {records} records", moved.zone);
         }
     }
 }
@@ -100,16 +101,16 @@ fn the_timeline_of_a_move_and_what_it_takes_for_granted() {
     settings.set_snapshot_path("snapshots/moves");
     settings.set_omit_expression(true);
     let _bound = settings.bind_to_scope();
-    for one in moves() {
+    for name in moves() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
-        command.args(["plan", "plan.yaml", "--format", "json"]).current_dir(fixtures().join(&one));
+        command.args(["plan", "plan.yaml", "--format", "json"]).current_dir(fixtures().join(&name));
         let output = command.output().expect("the program can be run");
-        assert_eq!(said(&output).0, 0, "{one}: {}", said(&output).1);
+        assert_eq!(said(&output).0, 0, "{name}: {}", said(&output).1);
         let text = String::from_utf8(output.stdout).expect("UTF-8");
         let artifact = Artifact::decode(&text).expect("an artifact");
         insta::assert_snapshot!(
-            one.clone(),
-            shown(&artifact, stated(&read(&one, "plan.yaml")).len())
+            name.clone(),
+            shown(&artifact, stated(&read(&name, "plan.yaml")).len())
         );
     }
     let names =
@@ -119,10 +120,10 @@ fn the_timeline_of_a_move_and_what_it_takes_for_granted() {
 
 fn shown(artifact: &Artifact, stated: usize) -> String {
     let mut text = format!("{} steps, {stated} facts stated\n\n", artifact.graph.steps().len());
-    for one in &artifact.forecast {
-        text += &format!("T+{}  {}\n", show_span(one.begin), one.step);
+    for name in &artifact.forecast {
+        text += &format!("T+{}  {}\n", show_span(name.begin), name.step);
     }
     text += "\ntaken for granted:\n";
-    artifact.verdict.assumptions.iter().for_each(|one| text += &format!("* {one}\n"));
+    artifact.verdict.assumptions.iter().for_each(|name| text += &format!("* {name}\n"));
     text
 }

@@ -1,4 +1,4 @@
-//! The plans that users copy: each is checked, planned, sealed, and planned again to the same bytes.
+//! The shipped plans: each is checked, planned, sealed, and planned again with the same bytes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn every_plan_is_planned_the_same_way_twice() {
 }
 
 #[test]
-fn an_artifact_that_was_touched_is_refused() {
+fn an_artifact_that_was_changed_is_refused() {
     let (_, text) = cutover(&["plan", "plans/quickstart.yaml", "--format", "json"]);
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("plan.json");

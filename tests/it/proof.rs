@@ -1,5 +1,5 @@
-//! The proof at its boundary: plans that would do harm are refused with a story, their repaired
-//! twins are not, and every wait that keeps harm away is missed when it is gone.
+//! The proof at its boundary. Plans that would do harm are refused with a story, but their repaired
+//! twins are not. Every wait that prevents harm is missed if it is removed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +24,8 @@ use crate::bind_fixture::said;
 use crate::recipes::STATED;
 use crate::registry::language;
 
-/// What the zones' provider can do, where nothing else is said: one that hides nothing.
+/// The capabilities of the zones' provider unless a test says otherwise: atomic, and without
+/// restrictions.
 pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     granularity: Granularity::RrSet,
     atomicity: Atomicity::ChangeSet,
@@ -38,7 +39,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     served_within: None,
 };
 
-/// A plan with all that it is compiled from.
+/// A plan with everything from which it is compiled.
 pub(crate) struct Case {
     pub(crate) intent: Intent,
     pub(crate) snapshot: Snapshot,
@@ -55,12 +56,12 @@ impl Case {
         Self::try_of(plan, zone_file).expect("a plan that can be compiled")
     }
 
-    /// The same; `None` for a plan that cannot be compiled.
+    /// As [`Case::of`]; `None` for a plan that cannot be compiled.
     pub(crate) fn try_of(plan: &str, zone_file: &dyn Fn(&str) -> String) -> Option<Self> {
         Self::try_at(&CAPABILITIES, plan, zone_file)
     }
 
-    /// The same, at a provider of these capabilities.
+    /// As [`Case::try_of`], at a provider with these capabilities.
     pub(crate) fn try_at(
         capabilities: &Capabilities,
         plan: &str,
@@ -70,7 +71,7 @@ impl Case {
         Self::weakened(intent, snapshot, &ModelOptions::default()).map(|(case, _)| case)
     }
 
-    /// The same, by a proof that may be weakened; and what that proof says.
+    /// As [`Case::try_of`], with a proof that may be weakened. Also returns what that proof finds.
     pub(crate) fn weakened(
         intent: Intent,
         snapshot: Snapshot,
@@ -91,7 +92,7 @@ impl Case {
         Self::shipped_at(&CAPABILITIES, name)
     }
 
-    /// The same, at a provider of these capabilities.
+    /// A plan of `plans/`, at a provider with these capabilities.
     fn shipped_at(capabilities: &Capabilities, name: &str) -> Self {
         let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
         let plan = fs::read_to_string(plans.join(format!("{name}.yaml"))).expect("the plan");
@@ -107,7 +108,7 @@ impl Case {
     }
 
     /// Asserts that the plan is proved, and that it needs each wait and each edge that comes from a
-    /// pattern. How many those are, and what else holds its steps back.
+    /// pattern. Returns their number, and what else constrains its steps.
     pub(crate) fn proved_and_lean(&self, name: &str) -> (usize, BTreeSet<String>) {
         let findings = self.findings(&self.graph);
         assert_eq!(findings.refuted, [], "{name}");
@@ -123,14 +124,14 @@ impl Case {
         (&self.intent, &self.snapshot, &self.tracks)
     }
 
-    /// The invariants that are broken when this step's wait takes another time.
+    /// The invariants that are broken if the wait of this step has another length.
     fn with_wait(&self, id: &str, span: Duration) -> BTreeSet<&'static str> {
         let graph = with_wait(&self.graph, id, span);
-        self.findings(&graph).refuted.iter().map(|one| one.invariant).collect()
+        self.findings(&graph).refuted.iter().map(|refuted| refuted.invariant).collect()
     }
 }
 
-/// What a plan is compiled from, with its zones as master files; `None` where the plan is refused.
+/// The inputs of a plan, with its zones as master files; `None` if the plan is refused.
 pub(crate) fn inputs(
     capabilities: &Capabilities,
     plan: &str,
@@ -151,7 +152,7 @@ pub(crate) fn inputs(
     Some((intent, snapshot))
 }
 
-/// The graph with another span for one wait.
+/// The graph with another length of one wait.
 fn with_wait(graph: &StepGraph, id: &str, span: Duration) -> StepGraph {
     let steps = graph.steps().iter().map(|step| match &step.primitive {
         Primitive::Wait(wait) if step.id.as_str() == id => {
@@ -178,8 +179,8 @@ fn without_edge(graph: &StepGraph, from: &StepId, to: &StepId) -> StepGraph {
     StepGraph::new(steps.collect()).expect("a graph")
 }
 
-/// Every graph that has a little less than this one: a wait that is a second shorter, or an edge
-/// gone; and what was taken, for those that come from patterns. The others are named.
+/// Every graph that has a little less than this one, a wait that is a second shorter or an edge
+/// less, and what was removed, for waits and edges that come from patterns. The others are listed.
 fn lessened(graph: &StepGraph) -> (Vec<(String, StepGraph)>, BTreeSet<String>) {
     let mut less = Vec::new();
     let mut others = BTreeSet::new();
@@ -223,27 +224,27 @@ pub(crate) fn shipped() -> Vec<String> {
 }
 
 #[test]
-fn every_shipped_plan_is_proved_and_has_nothing_that_is_not_needed() {
+fn every_shipped_plan_is_proved_and_minimal() {
     let mut report = String::new();
     for name in shipped() {
         let (needed, others) = Case::shipped(&name).proved_and_lean(&name);
         report += &format!("{name}: {needed} waits and edges from patterns; others:\n");
-        others.iter().for_each(|other| report += &format!("  {other}\n"));
+        others.iter().for_each(|line| report += &format!("  {line}\n"));
     }
     insta::assert_snapshot!("proof-origins", report);
 }
 
 #[test]
-fn every_way_back_of_every_shipped_plan_is_proved_from_every_state_and_waits_for_nothing_else() {
+fn every_way_back_of_every_shipped_plan_is_proved_from_every_state_and_minimal() {
     let mut report = String::new();
     for name in shipped() {
         let case = Case::shipped(&name);
-        for one in &case.ways_back {
-            let refuted = |graph: &StepGraph| is_refuted(case.parts(), &case.graph, one, graph);
-            assert!(!refuted(&one.graph), "{name}: to {}", one.name());
-            let (less, _) = lessened(&one.graph);
+        for way in &case.ways_back {
+            let refuted = |graph: &StepGraph| is_refuted(case.parts(), &case.graph, way, graph);
+            assert!(!refuted(&way.graph), "{name}: to {}", way.name());
+            let (less, _) = lessened(&way.graph);
             for (what, graph) in &less {
-                assert!(refuted(graph), "{name}: to {}: it does not need {what}", one.name());
+                assert!(refuted(graph), "{name}: to {}: it does not need {what}", way.name());
             }
             let CompiledWayBack {
                 to: _,
@@ -254,8 +255,8 @@ fn every_way_back_of_every_shipped_plan_is_proved_from_every_state_and_waits_for
                 kept,
                 no_return,
                 patterns: _,
-            } = one;
-            let point = one.name();
+            } = way;
+            let point = way.name();
             report += &format!("{name}: to {point}");
             report += &at.as_ref().map(|at| format!(" (from {at} on)")).unwrap_or_default();
             report += &format!(
@@ -290,7 +291,7 @@ fn records_may_become_one_another_and_may_not_be_absent() {
 #[test]
 fn one_second_less_than_the_hold_is_too_short() {
     let case = Case::shipped("spf-budget");
-    // TTL 1 h and a margin of a minute.
+    // A TTL of 1 h and a margin of a minute.
     let id = "wait/widen/shop.test/@/TXT";
     assert!(case.with_wait(id, Duration::from_secs(3_660)).is_empty());
     assert_eq!(case.with_wait(id, Duration::from_secs(3_659)), BTreeSet::from(["authenticated"]));
@@ -353,7 +354,7 @@ hosts:
 migrate: { domains: [ acme.test ], from: old, to: new }
 ";
 
-fn told(body: &str) -> String {
+fn story(body: &str) -> String {
     let stated = if body.contains("migrate:") { STATED } else { "" };
     let plan = format!("{HEAD}{body}{stated}");
     let zone = ZONE.to_owned();
@@ -368,11 +369,11 @@ fn an_address_that_goes_while_mx_records_name_it_refutes() {
     let harmful = format!(
         "{MOVE}records: [ {{ zone: acme.test, name: mail, type: A, absent: true, with: switch }} ]\n"
     );
-    insta::assert_snapshot!("trap-address-goes-first", told(&harmful));
+    insta::assert_snapshot!("trap-address-goes-first", story(&harmful));
     let repaired = format!(
         "{MOVE}records: [ {{ zone: acme.test, name: mail, type: A, absent: true, after: contract }} ]\n"
     );
-    assert_eq!(told(&repaired), "");
+    assert_eq!(story(&repaired), "");
 }
 
 #[test]
@@ -380,31 +381,31 @@ fn an_include_that_goes_before_the_record_that_names_it_refutes() {
     let harmful = format!(
         "{MOVE}records: [ {{ zone: acme.test, name: _spf, type: TXT, absent: true, with: contract }} ]\n"
     );
-    insta::assert_snapshot!("trap-include-goes-first", told(&harmful));
+    insta::assert_snapshot!("trap-include-goes-first", story(&harmful));
     let repaired = format!(
         "{MOVE}records: [ {{ zone: acme.test, name: _spf, type: TXT, absent: true, after: contract }} ]\n"
     );
-    assert_eq!(told(&repaired), "");
+    assert_eq!(story(&repaired), "");
 }
 
 #[test]
 fn a_change_of_other_records_can_harm_a_domain_that_does_not_move() {
     let harmful = "records: [ { zone: acme.test, name: mail, type: A, absent: true } ]\n";
-    insta::assert_snapshot!("trap-other-records", told(harmful));
-    // Whoever is behind the other address has to take the mail, and somebody has to say so.
+    insta::assert_snapshot!("trap-other-records", story(harmful));
+    // The server at the other address has to accept the mail, and that has to be stated.
     let moved = "records: [ { zone: acme.test, name: mail, type: A, to: [ 192.0.2.99 ] } ]\n";
-    assert!(told(moved).contains("nobody says that this host accepts mail for acme.test."));
+    assert!(story(moved).contains("nobody says that this takes mail for acme.test."));
     let said =
         "assume: [ { fact: accepts, address: 192.0.2.99, reason: it is the same server } ]\n";
-    assert_eq!(told(&format!("{moved}{said}")), "");
+    assert_eq!(story(&format!("{moved}{said}")), "");
     let null = "records: [ { zone: acme.test, name: \"@\", type: MX, to: [ \"0 .\" ] } ]\n";
-    insta::assert_snapshot!("trap-null-mx", told(null));
+    insta::assert_snapshot!("trap-null-mx", story(null));
 }
 
-/// For each kind of fact a plan that relies on it: stated, it is proved; not stated, it is refuted,
-/// and the line that would state it is shown.
+/// For each kind of fact, a plan that relies on it. If the fact is stated, the plan is proved.
+/// Otherwise it is refuted, and shows the line that would state the fact.
 #[test]
-fn a_fact_that_nobody_states_refutes() {
+fn a_fact_that_is_not_stated_refutes() {
     let sts = "_mta-sts TXT \"v=STSv1; id=20260101\"\n";
     let tlsa = format!("_25._tcp.mx TLSA 3 1 1 {}\n", "ab".repeat(32));
     let cases = [
@@ -429,8 +430,8 @@ fn a_fact_that_nobody_states_refutes() {
         let case = Case::of(&format!("{HEAD}{MOVE}{stated}"), &|_| zone.clone());
         assert_eq!(case.findings(&case.graph).refuted, [], "{fact}");
         let sentences = &case.assumptions;
-        let listed = sentences.iter().filter(|one| {
-            one.starts_with(&format!("`{host}` ")) && one.contains(&format!("(`{fact}`)"))
+        let listed = sentences.iter().filter(|sentence| {
+            sentence.starts_with(&format!("`{host}` ")) && sentence.contains(&format!("(`{fact}`)"))
         });
         assert_eq!(listed.count(), 1, "{fact} stands in the verdict: {sentences:?}");
         let lines = stated.split_inclusive('\n');
@@ -438,7 +439,8 @@ fn a_fact_that_nobody_states_refutes() {
             lines.filter(|l| !l.contains(&format!("fact: {fact}, host: {host},"))).collect();
         let case = Case::of(&format!("{HEAD}{MOVE}{kept}"), &|_| zone.clone());
         let findings = case.findings(&case.graph);
-        let broken: BTreeSet<&str> = findings.refuted.iter().map(|one| one.invariant).collect();
+        let broken: BTreeSet<&str> =
+            findings.refuted.iter().map(|refuted| refuted.invariant).collect();
         assert!(broken.contains(invariant), "{fact}: {broken:?}");
         let unstated: Vec<_> = findings.unstated.into_keys().collect();
         assert_eq!(unstated, [(fact, Subject::Host(host.to_owned()))], "{fact}");
@@ -447,7 +449,7 @@ fn a_fact_that_nobody_states_refutes() {
     }
 }
 
-/// What the old host does with mail is said by the plan; what is stated otherwise is judged.
+/// The plan says what the old host does with mail, and contradicting statements are judged.
 #[test]
 fn what_the_old_host_does_with_mail_is_judged() {
     let zone = ZONE.to_owned();
@@ -461,16 +463,16 @@ fn what_the_old_host_does_with_mail_is_judged() {
     };
     assert_eq!(broken("value: relay, from: switch"), "");
     assert_eq!(broken("value: reject, from: contract"), "");
-    // It happens when it is said to, and the old MX records have not expired by then.
+    // It happens when the plan says so, and the old MX records have not expired by then.
     assert_eq!(broken("value: reject, from: switch"), "deliverable");
     assert_eq!(broken("value: off, from: switch"), "deliverable deliverable one-mailbox clients");
-    // Broken before the first step: not the plan's doing, and told all the same.
+    // It was broken before the first step, so the plan is not the cause, but it is reported.
     assert_eq!(broken("value: reject"), "(deliverable)");
     assert_eq!(broken("value: off"), "(clients) (deliverable) (deliverable) (one-mailbox)");
 }
 
 #[test]
-fn a_refuted_plan_is_shown_and_neither_sealed_nor_run() {
+fn a_refuted_plan_is_shown_but_neither_sealed_nor_run() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/refuted");
     let dir = tempfile::tempdir().expect("a temporary directory");
     fs::create_dir(dir.path().join("zones")).expect("a directory");
@@ -490,8 +492,9 @@ fn a_refuted_plan_is_shown_and_neither_sealed_nor_run() {
     ] {
         let (code, said) = cutover(&plan, args);
         assert_eq!(code, 3, "{args:?}: {said}");
-        for told in ["this plan would do harm: deliverable, clients\n", "deliverable is broken\n"] {
-            assert!(said.contains(told), "{said}");
+        for story in ["this plan would do harm: deliverable, clients\n", "deliverable is broken\n"]
+        {
+            assert!(said.contains(story), "{said}");
         }
         assert_eq!(files(), 2, "nothing but plan and zones: {args:?}");
     }

@@ -1,5 +1,5 @@
-//! The documents for users: each block of output that says where it comes from is compared with a run,
-//! and the commands of the README's ten minutes are run.
+//! The documents for users. Each block of output that names its command is compared with a run, and
+//! the commands of the README's first ten minutes are run.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::zonefile_fixture::ZonefileFixture;
 
-/// A marker in front of a block: `` <!-- `cutover ARGS`, lines A to B --> ``.
+/// The marker before a block: `` <!-- `cutover ARGS`, lines A to B --> ``.
 struct Block {
     args: Vec<String>,
     from: usize,
@@ -33,12 +33,12 @@ fn blocks(readme: &str) -> Vec<Block> {
         .collect()
 }
 
-/// The lines of the README at the most, and the columns of each.
+/// The maximum number of lines of the README, and of columns.
 const LINES_MAX: usize = 250;
 const COLUMNS_MAX: usize = 120;
 
 #[test]
-fn every_output_in_the_documents_is_what_the_program_says() {
+fn every_output_in_the_documents_is_real() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = 0;
     for document in ["README.md", "plans/README.md"] {
@@ -60,7 +60,7 @@ fn every_output_in_the_documents_is_what_the_program_says() {
 }
 
 #[test]
-fn the_readme_is_read_in_a_few_minutes() {
+fn the_readme_is_short() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join("README.md")).expect("the README");
     assert!(text.lines().count() <= LINES_MAX, "{} lines", text.lines().count());
@@ -69,9 +69,9 @@ fn the_readme_is_read_in_a_few_minutes() {
     }
 }
 
-/// The commands of the chapter that a new user follows, each with the exit code that its comment names.
+/// The commands that the README gives to a new user, each with the exit code in its comment.
 #[test]
-fn the_first_ten_minutes_go_as_the_readme_says() {
+fn the_first_ten_minutes_work_as_the_readme_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join("README.md")).expect("the README");
     let mark = "<!-- run in a copy of plans/quickstart* -->\n\n```sh\n";

@@ -1,15 +1,15 @@
-//! What the recipes make of zones and a plan: the steps for people to read, and what has to be true
-//! of every plan whatever it asks for.
+//! What the recipes make of zones and a plan: the steps as people read them, and properties of
+//! every plan.
 //!
-//! [`plan`] runs the program on zone files and gives its changes as text, or what it refuses. Each
-//! plan that is accepted is also made, change by change, on zones in memory:
+//! [`plan`] runs the program on zone files and returns its changes as text, or what it refuses. The
+//! changes of each accepted plan are also made, one by one, on zones in memory:
 //!
-//! * each change finds what it was made for;
-//! * no name ever has a CNAME beside other records, no domain loses its MX records, and TXT records
-//!   that are no SPF stay as they are, to the octet;
-//! * planned again when all is done, there is nothing to change;
-//! * planned again after any of the changes, the rest leads to the same records, but for TTLs whose
-//!   first value nobody knows any more.
+//! * each change finds the records that it expects;
+//! * no name ever has a CNAME and other records, no domain loses its MX records, and TXT records
+//!   other than SPF stay as they are, to the octet;
+//! * planned again when everything is done, there is nothing to change;
+//! * planned again after any of the changes, the rest leads to the same records, except for TTLs
+//!   whose first value is no longer known.
 
 mod addresses;
 mod discovery;
@@ -34,7 +34,7 @@ use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Zon
 /// Zones by name, as they are before the plan.
 type Zones = BTreeMap<Name, Zone>;
 
-/// The zone `acme.test` of most cases, with a server of its own; `more` is put at its end.
+/// The zone `acme.test` of most cases, with its own server. `more` is appended.
 fn acme(more: &str) -> String {
     format!(
         "$TTL 1d
@@ -46,7 +46,7 @@ mail 1h A 192.0.2.10
     )
 }
 
-/// The zone of a host elsewhere that the plan looks at and never changes.
+/// The zone of another host, which the plan reads but never changes.
 const HOST: &str = "\
 $TTL 1h
 @ SOA ns1 hostmaster 1 3600 600 86400 3600
@@ -62,7 +62,7 @@ s1 TXT \"v=DKIM1; p=AAAA\"
 new.acme.test.dkim TXT \"v=DKIM1; p=AAAA\"
 ";
 
-/// Two hosts and a move of `acme.test` between them; `old` and `new` are the senders' SPF terms.
+/// Two hosts and a move of `acme.test` between them. `old` and `new` are the senders' SPF terms.
 fn moves(old: &str, new: &str) -> String {
     format!(
         "hosts:
@@ -75,7 +75,7 @@ migrate: {{ domains: [ acme.test ], from: old, to: new }}
     )
 }
 
-/// What has to be stated of the two hosts, and no zone says.
+/// The facts about the two hosts that have to be stated, because no zone shows them.
 pub(crate) const STATED: &str = "\
 assume:
   - { fact: accepts, host: new, reason: every address was created }
@@ -93,7 +93,7 @@ fn spf_key(terms: &str) -> String {
     if terms.is_empty() { String::new() } else { format!(", spf: \"{terms}\"") }
 }
 
-/// The changes that a plan makes on these zones, or what stands against it.
+/// The changes that a plan makes on these zones, or why it is refused.
 fn plan(zones: &[(&str, &str)], body: &str) -> String {
     let zones: Zones = zones.iter().map(|(origin, text)| read(origin, text)).collect();
     let plan = match planned(&zones, body) {
@@ -115,8 +115,8 @@ fn plan(zones: &[(&str, &str)], body: &str) -> String {
     steps(&plan)
 }
 
-/// As [`plan`], for plans that depend on an address which nobody knows any more when it is replaced:
-/// planned again then, it stays in the SPF record.
+/// As [`plan`], for plans that depend on an address which is no longer known after it is replaced.
+/// Planned again at that point, it stays in the SPF record.
 fn planned_only(zones: &[(&str, &str)], body: &str) -> String {
     let zones: Zones = zones.iter().map(|(origin, text)| read(origin, text)).collect();
     match planned(&zones, body) {
@@ -133,7 +133,7 @@ fn read(origin: &str, text: &str) -> (Name, Zone) {
     (name, reading.expect("a master file").zone)
 }
 
-/// Runs `cutover plan`: an artifact, or the titles and helps of what it refuses.
+/// Runs `cutover plan`. Returns an artifact, or the titles and helps of the refusals.
 fn planned(zones: &Zones, body: &str) -> Result<Artifact, String> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut header = "version: 1\nname: case\nresolver: none\nproviders: { files: { type: zonefile, directory: ., served: { assume_within: 5m } } }\nzones:\n".to_owned();
@@ -158,7 +158,7 @@ fn planned(zones: &Zones, body: &str) -> Result<Artifact, String> {
         assume += "  - { fact: sends, host: new, reason: it only takes mail }\n";
     }
     let mut accepted = String::new();
-    // What the verdict asks for is pasted, as a user would: the rest is what is tested here.
+    // Pastes what the verdict asks for, as a user would. The tests are about the rest.
     for _ in 0..3 {
         let text = format!("{header}{body}{assume}{accepted}");
         fs::write(dir.path().join("plan.yaml"), text).expect("the plan's file");
@@ -191,7 +191,7 @@ fn planned(zones: &Zones, body: &str) -> Result<Artifact, String> {
     Err("what the verdict asks for does not do".to_owned())
 }
 
-/// What was refused: titles and helps alone, without the plan's text.
+/// The titles and helps of the refusals, without the plan's text.
 fn refusal(stderr: &str) -> String {
     let is_said = |line: &&str| {
         line.starts_with("error") || line.starts_with("warning") || line.contains("= help: ")
@@ -272,13 +272,14 @@ fn has_spf(rrset: &RrSet) -> bool {
     rrset.rdata().iter().any(|rdata| SpfRecord::of_rdata(rdata).is_some())
 }
 
-/// The octets of the records that are no SPF.
+/// The octets of TXT records other than SPF.
 fn verbatim(rrset: &RrSet) -> BTreeSet<&[u8]> {
     let others = rrset.rdata().iter().filter(|rdata| SpfRecord::of_rdata(rdata).is_none());
     others.map(Rdata::wire).collect()
 }
 
-/// All records without their TTLs, and of SPF records what the terms mean, without their order.
+/// All records without their TTLs. SPF records are given by the meaning of their terms, in any
+/// order.
 fn data(zones: &Zones) -> BTreeMap<RrKey, Vec<String>> {
     let said = |key: &RrKey, rdata: &Rdata| match SpfRecord::of_rdata(rdata) {
         None => rdata.to_string(),

@@ -1,4 +1,4 @@
-//! What the plan language knows of in the tests: all that the command line does.
+//! The registry that the tests give to the plan language: the same as the command line's.
 
 use cutover::spec::Registry;
 

@@ -1,5 +1,5 @@
-//! What a proof relies on and no step changes: an edit of it stops the run, and a plan that is made
-//! anew knows what was there before.
+//! Records on which a proof relies and which no step changes. An edit of them stops the run, and a
+//! new plan knows the earlier records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +98,7 @@ fn an_artifact_names_what_its_proof_relies_on() {
     assert_eq!(is_there("www.acme.test", RrType::A), None, "no mail depends on it");
 }
 
-/// The address that mail is to be led to is edited between the review and the run.
+/// The address of the future exchange is edited between the review and the run.
 #[test]
 fn an_edit_after_the_review_stops_the_run_before_it_begins() {
     for (from, to) in [
@@ -119,10 +119,10 @@ fn an_edit_after_the_review_stops_the_run_before_it_begins() {
     fixture.ends(WAITING, APPLY);
 }
 
-/// The same in the middle of a run, before mail is led; put back, the run waits for as long as the
-/// edit may be cached, and goes on.
+/// The same in the middle of a run, before mail goes to the new host. After the edit is reverted,
+/// the run waits as long as it may be cached, and continues.
 #[test]
-fn an_edit_in_the_middle_stops_the_run_before_mail_is_led() {
+fn an_edit_in_the_middle_stops_the_run_before_the_switch() {
     let fixture = fixture();
     fixture.ends(WAITING, APPLY);
     edit(&fixture, "mx A 203.0.113.25", "mx 3 A 198.51.100.9");
@@ -134,7 +134,11 @@ fn an_edit_in_the_middle_stops_the_run_before_mail_is_led() {
     });
     let said = said.expect("it halts");
     assert!(said.contains("+ mx.acme.test. 3 A 198.51.100.9"), "{said}");
-    assert!(fixture.zone().contains("MX 10 mail"), "mail is not led: {}", fixture.zone());
+    assert!(
+        fixture.zone().contains("MX 10 mail"),
+        "mail still goes to the old host: {}",
+        fixture.zone()
+    );
     edit(&fixture, "mx 3 A 198.51.100.9", "mx A 203.0.113.25");
     let said = fixture.ends(WAITING, APPLY);
     assert!(said.contains("apply again at"), "{said}");
@@ -143,10 +147,10 @@ fn an_edit_in_the_middle_stops_the_run_before_mail_is_led() {
     assert!(!fixture.zone().contains("MX 10 mail"), "it has gone on: {}", fixture.zone());
 }
 
-/// What nobody but the run knows: the MX record that somebody has switched by hand, and the address
-/// that somebody has taken away.
+/// Only the run knows these: the MX record that somebody switched manually, and the address that
+/// somebody removed.
 #[test]
-fn a_plan_made_anew_knows_what_was_edited_by_hand() {
+fn a_new_plan_knows_what_was_edited_manually() {
     let fixture = fixture();
     fixture.ends(WAITING, APPLY);
     let begun = now();
@@ -162,22 +166,22 @@ fn a_plan_made_anew_knows_what_was_edited_by_hand() {
         let known = case.snapshot.earlier.get(key).cloned().unwrap_or_default();
         known
             .into_iter()
-            .filter(|one| !one.is_late)
-            .map(|one| one.records.map(|r| r.ttl().secs()))
+            .filter(|earlier| !earlier.is_late)
+            .map(|earlier| earlier.records.map(|r| r.ttl().secs()))
             .collect::<Vec<_>>()
     };
     let (mx, old) = (key("acme.test", RrType::MX), key("mail.acme.test", RrType::AAAA));
     assert_eq!(earlier(0, &mx), [Some(2), Some(1)], "lowered by the run, and switched by hand");
     assert_eq!(earlier(0, &old), [Some(2)]);
     assert_eq!(earlier(0, &key("mx.acme.test", RrType::AAAA)), [], "nobody has edited it");
-    // By then each would have expired, had it been edited just after the run had last seen it.
+    // By then each would have expired if it had been edited just after the run last saw it.
     assert_eq!(earlier(3, &mx), []);
     assert_eq!(earlier(3, &old), []);
 }
 
-/// Mail from senders with IPv6 alone still goes to the old host, by records that they have cached.
+/// Mail from senders with only IPv6 still goes to the old host, because of cached records.
 #[test]
-fn an_address_that_is_taken_away_while_the_old_records_are_cached_is_seen() {
+fn an_address_that_is_removed_while_the_old_records_are_cached_is_seen() {
     let fixture = ZonefileFixture::new();
     fixture.write("plan.yaml", PLAN.replace("cutover_ttl: 1s", "cutover_ttl: 60s"));
     fixture.write(
@@ -198,7 +202,7 @@ fn an_address_that_is_taken_away_while_the_old_records_are_cached_is_seen() {
     assert!(said.contains("IPv6"), "{said}");
 }
 
-/// Another plan does not get in the way of an open run, whose proof takes an address as it is.
+/// Another plan must not change an address on which the proof of an open run relies.
 #[test]
 fn a_plan_that_changes_what_an_open_run_relies_on_is_not_applied() {
     let fixture = fixture();

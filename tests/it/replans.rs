@@ -1,5 +1,5 @@
-//! A plan that is made anew after each entry of its run's journal: it waits for no less than the
-//! run would have, and ends where the run would have ended.
+//! A run is planned again after each entry of its journal. The new plan waits at least as long as
+//! the run would have, and ends where the run would have ended.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,13 +25,13 @@ use crate::engine::{compiled, resumed};
 use crate::proof::{CAPABILITIES, inputs};
 use crate::storm::{Faults, Storm, at_once};
 
-/// Processes that a run may take: each person's word is one, and each window.
+/// Processes that a run may take: one for each confirmation of a person, and one for each window.
 const PROCESSES_MAX: usize = 200;
-/// Entries of the longest run after each of which a plan is made anew; of longer ones, so many
+/// Number of entries after which the longest run is planned again. Longer runs use this many,
 /// evenly spread. Our choice: some seconds.
 const REPLANS_MAX: usize = 60;
 
-/// When a version was begun to be made, and when it was served everywhere.
+/// When the making of a version began, and when it was served everywhere.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Made {
     begun: BTreeMap<Version, Timestamp>,
@@ -64,8 +64,8 @@ impl Made {
     }
 }
 
-/// Goes on with a run, in a world in which nothing goes wrong; whether it came to its end, and not
-/// to a journal that is full.
+/// Continues a run in a world without faults. Returns whether it finished, instead of filling the
+/// journal.
 fn goes_on(world: &mut Storm, artifact: &Arc<Artifact>) -> bool {
     for _ in 0..PROCESSES_MAX {
         let mut run = resumed(artifact, &world.journal);
@@ -80,8 +80,8 @@ fn goes_on(world: &mut Storm, artifact: &Arc<Artifact>) -> bool {
                 let is_task = |place: &usize| {
                     matches!(artifact.graph.steps()[*place].primitive, Primitive::Task(_))
                 };
-                let asked = run.state.ready().find(is_task).expect("a task");
-                let step = artifact.graph.steps()[asked].id.clone();
+                let place = run.state.ready().find(is_task).expect("a task");
+                let step = artifact.graph.steps()[place].id.clone();
                 let watch = &mut |_: &RunState, _: Progress<'_>| {};
                 if at_once(run.pass_gate(world, step, "done".to_owned(), watch)).is_err() {
                     return false;
@@ -121,7 +121,8 @@ impl Plan {
         Self { name: name.to_owned(), intent, snapshot, first }
     }
 
-    /// Stops the run after so many entries, plans anew from what is live, and goes on with that.
+    /// Stops the run after this many entries, plans again from what is live, and continues with the
+    /// new plan.
     fn replanned_after(&self, entries: usize, end: &BTreeMap<RrKey, Option<RrSet>>) {
         let name = format!("{} after {entries} entries", self.name);
         let mut world = Storm::of(&self.first, 1, Faults::default());
@@ -154,7 +155,7 @@ impl Plan {
         assert_eq!(anew.findings.refuted, [], "{name}");
         let mut made = Made::default();
         if anew.graph.steps().is_empty() {
-            // Nothing takes the run's place: it goes on.
+            // Nothing supersedes the run, so it continues.
             finish(&mut world, &self.first);
             made.read(&self.first.graph, &world.journal);
         } else {
@@ -189,7 +190,7 @@ impl Plan {
     }
 }
 
-/// Between any two changes there is as much time as the first plan has put between them.
+/// Between any two changes there is at least as much time as in the first plan.
 pub(crate) fn waits_hold(graph: &StepGraph, name: &str, made: &Made) {
     let paths = paths_of(graph);
     let changes: Vec<usize> = (0..graph.steps().len())
@@ -215,7 +216,7 @@ pub(crate) fn waits_hold(graph: &StepGraph, name: &str, made: &Made) {
     }
 }
 
-/// An artifact with these steps, and no way back.
+/// An artifact with these steps, and without ways back.
 fn of_graph(sealed: &Artifact, graph: StepGraph) -> Arc<Artifact> {
     Arc::new(Artifact {
         graph,
@@ -226,7 +227,7 @@ fn of_graph(sealed: &Artifact, graph: StepGraph) -> Arc<Artifact> {
     })
 }
 
-/// Line 33: replanning knows what the run has replaced, and waits it out.
+/// Line 33: replanning knows what the run has replaced, and waits for it.
 #[test]
 fn replanning_keeps_what_the_run_began() {
     for name in ["quickstart", "web-move", "gates", "spf-budget", "standby", "two-domains"] {
@@ -234,7 +235,7 @@ fn replanning_keeps_what_the_run_began() {
     }
 }
 
-/// The same of what a plan asks for itself: `lower_ttl`, `after`, `wait`.
+/// The same for waits that a plan asks for: `lower_ttl`, `after`, `wait`.
 #[test]
 fn replanning_keeps_what_the_plan_asks_to_be_waited_for() {
     let text = "version: 1
@@ -252,7 +253,7 @@ records:
     let zone = "$TTL 3600\n@ SOA ns1 h 1 30 10 3600 10\n@ NS ns1\nns1 A 192.0.2.53\n\
         www A 192.0.2.1\nold A 192.0.2.8\nx CNAME old\n";
     let mut sealed = compiled("web-move");
-    let one = sealed.zones.pop_first().expect("a zone").1;
-    sealed.zones.insert(Name::from_user("a.test").expect("a name"), one);
+    let sealed_zone = sealed.zones.pop_first().expect("a zone").1;
+    sealed.zones.insert(Name::from_user("a.test").expect("a name"), sealed_zone);
     Plan::of("own", text, sealed, &|_| zone.to_owned()).sweep();
 }

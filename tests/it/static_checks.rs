@@ -310,7 +310,7 @@ fn idn_in_records() {
       write preference and exchange, the name with its trailing dot: `10 mx1.example.com.`
     ");
     assert_snapshot!(record("MX", "'10 xn--\u{fc}.host.test.'"), @"
-    bad-name: `xn--ü.host.test.` is not a domain name: the name is no valid internationalised name
+    bad-name: `xn--ü.host.test.` is not a domain name: the name is not a valid internationalised name
       write it in its ASCII form, `xn--…`, if you know it
     ");
     assert_snapshot!(record("NAPTR", "'1 1 \"s\" \"x\" \"\" mäil.host.test.'"), @"

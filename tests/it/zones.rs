@@ -222,7 +222,7 @@ fn files_from_elsewhere_are_not_included_and_not_quoted() {
         let (code, _, said) = run_in(&dir, args);
         assert_ne!(code, 0);
         assert!(said.contains("acme.test.zone:5:10"), "{said}");
-        assert!(said.contains("outside of the provider's directory"), "{said}");
+        assert!(said.contains("outside the provider's directory"), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
 }

@@ -46,14 +46,14 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "account_id",
             FieldKind::Text,
-            "The account, where the token sees zones of one name in several.",
+            "The account. Needed if the token can see zones of the same name in several accounts.",
         ),
         ConfigField::optional(
             "plan",
             FieldKind::Choice(&["free", "pro", "business", "enterprise"]),
-            "What the zones' plan at Cloudflare is; default free. It decides how much \
-                  comes into one batch (200 or 3,500 operations), and what the smallest TTL is (60 s, \
-                  and 30 s with enterprise).",
+            "The zones' plan at Cloudflare; default free. It determines the maximum size of a \
+                  batch (200 or 3,500 operations) and the smallest TTL (60 s, and 30 s with \
+                  enterprise).",
         ),
         ConfigField::optional(
             "anycast_margin",
@@ -65,7 +65,7 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "url",
             FieldKind::Text,
-            "Where the API is; default https://api.cloudflare.com/client/v4.",
+            "The address of the API; default https://api.cloudflare.com/client/v4.",
         ),
     ],
     findings: include_str!("../findings.json"),

@@ -53,7 +53,7 @@ pub enum NameError {
     #[error("an escape is neither `\\DDD` (000 to 255) nor `\\` and one character")]
     BadEscape,
     /// A name that is not ASCII, and that IDNA (UTS 46) refuses.
-    #[error("the name is no valid internationalised name")]
+    #[error("the name is not a valid internationalised name")]
     BadIdna,
     /// The trailing dot of an absolute name is missing.
     #[error("the name has no trailing dot, so it is not absolute")]

@@ -54,13 +54,13 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "python",
             FieldKind::Text,
-            "The Python that octoDNS is installed for, such as .venv/bin/python; python3 if \
-                  nothing is said.",
+            "The Python in which octoDNS is installed, such as .venv/bin/python; default \
+                  python3.",
         ),
         ConfigField::optional(
             "ttl_min",
             FieldKind::Duration,
-            "The smallest TTL that the provider takes, which octoDNS does not say.",
+            "The smallest TTL that the provider accepts, which octoDNS does not report.",
         ),
         ConfigField::optional(
             "anycast_margin",

@@ -39,7 +39,7 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::required(
             "url",
             FieldKind::Text,
-            "Where the API listens, such as http://127.0.0.1:8081; without /api/v1.",
+            "The address of the API without /api/v1, such as http://127.0.0.1:8081.",
         ),
         ConfigField::required("api_key", FieldKind::Secret, "The server's api-key."),
         ConfigField::optional(

@@ -40,12 +40,12 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::required(
             "server",
             FieldKind::SocketAddr,
-            "Address and port of the zone's primary server, by TCP.",
+            "The address and port of the zone's primary server. TCP is used.",
         ),
         ConfigField::optional(
             "tsig",
             FieldKind::Object(TSIG_FIELDS),
-            "The key that the server knows us by, for queries, transfers and updates.",
+            "The TSIG key that signs queries, transfers and updates.",
         ),
     ],
     findings: include_str!("../findings.json"),
@@ -55,7 +55,7 @@ pub const ADAPTER: Adapter = Adapter {
 const ALGORITHMS: &[&str] = &["hmac-sha256", "hmac-sha384", "hmac-sha512"];
 
 const TSIG_FIELDS: &[ConfigField] = &[
-    ConfigField::required("key", FieldKind::Name, "The key's name, as the server has it."),
+    ConfigField::required("key", FieldKind::Name, "The key's name, as configured at the server."),
     ConfigField::optional(
         "algorithm",
         FieldKind::Choice(ALGORITHMS),

@@ -38,18 +38,18 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "access_key_id",
             FieldKind::Text,
-            "An access key. Without one, credentials come as Amazon's other tools have them: from \
-                  the environment, the profile, single sign-on, or the machine's own role.",
+            "The id of an access key. Without it, credentials are found as by Amazon's other \
+                  tools: in the environment, the profile, single sign-on, or the machine's own role.",
         ),
         ConfigField::optional(
             "secret_access_key",
             FieldKind::Secret,
-            "What belongs to the access key.",
+            "The secret of the access key.",
         ),
         ConfigField::optional(
             "session_token",
             FieldKind::Secret,
-            "What belongs to the access key, where that is a temporary one.",
+            "The session token of a temporary access key.",
         ),
         ConfigField::optional(
             "profile",
@@ -59,13 +59,13 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "region",
             FieldKind::Text,
-            "The region whose endpoint is asked; default us-east-1, where all public \
-                  zones are.",
+            "The region of the endpoint; default us-east-1, where all public zones are.",
         ),
         ConfigField::optional(
             "hosted_zone_id",
             FieldKind::Text,
-            "The hosted zone, where several have one name. The provider has one zone then.",
+            "The id of the hosted zone. Needed if several have the same name. The provider then has only \
+                  this zone.",
         ),
         ConfigField::optional(
             "anycast_margin",
@@ -77,7 +77,7 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::optional(
             "endpoint_url",
             FieldKind::Text,
-            "Where the API is, if elsewhere; AWS_ENDPOINT_URL is obeyed too.",
+            "The address of the API, if it is not Amazon's; AWS_ENDPOINT_URL works too.",
         ),
     ],
     findings: include_str!("../findings.json"),

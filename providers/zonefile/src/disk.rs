@@ -43,7 +43,7 @@ pub fn load_below(root: &Path, path: &Path) -> io::Result<Vec<u8>> {
     let outside = || {
         io::Error::new(
             io::ErrorKind::PermissionDenied,
-            "it is outside of the provider's directory, and files from there are not included",
+            "it is outside the provider's directory, and files from there are not included",
         )
     };
     let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };

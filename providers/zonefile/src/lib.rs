@@ -87,16 +87,16 @@ pub const ADAPTER: Adapter = Adapter {
             "reload",
             FieldKind::Argv,
             "The command that makes the servers load the file, such as `[rndc, reload]`; it \
-                  is run without a shell in the plan's directory, for 30 s at the most.",
+                  runs without a shell in the plan's directory, for at most 30 s.",
         ),
         ConfigField::optional(
             "served",
             FieldKind::Object(&[ConfigField::required(
                 "assume_within",
                 FieldKind::Duration,
-                "How long after the write it is served everywhere.",
+                "How long after a write every server is assumed to serve it.",
             )]),
-            "What to assume where the zone has no `authorities` that could be asked.",
+            "What to assume if the zone has no `authorities` to query.",
         ),
     ],
     findings: include_str!("../findings.json"),

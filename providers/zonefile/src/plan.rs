@@ -36,7 +36,7 @@ impl EditError {
 pub enum Refusal {
     /// The record is in an included file.
     #[error(
-        "it stands in an included file, at {0}; move it into the zone's own file, \
+        "it is in an included file, at {0}; move it into the zone's own file, \
         or change it there by hand"
     )]
     Included(Place),

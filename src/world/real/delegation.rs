@@ -12,8 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 use futures_util::future::join_all;
 
-use super::dns::{self, Referral, Resolver};
-use super::snapshot::{DNS_PORT, addresses};
+use super::dns::{self, DNS_PORT, Referral, Resolver};
 use crate::diag::{Code, Diagnostic};
 use crate::observe::{Outside, Served};
 use crate::spec::{Authority, ZoneSpec};
@@ -85,7 +84,7 @@ pub(crate) async fn delegation(
         Outside::Unknown(why) => return Err(unknown(format!("{key}: {why}"))),
     };
     let names: BTreeSet<Name> = servers.iter().filter_map(Rdata::target).collect();
-    let found = join_all(names.iter().map(|name| addresses(name, None, resolver)));
+    let found = join_all(names.iter().map(|name| resolver.addresses(name, None)));
     let servers: BTreeSet<IpAddr> = found.await.into_iter().flatten().collect();
     let queries = servers.iter().map(|ip| ask(SocketAddr::new(*ip, DNS_PORT), zone));
     let mut answers = Vec::new();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 use hickory_proto::dnssec::rdata::DNSKEY;
 use hickory_proto::dnssec::{Algorithm, DigestType, PublicKeyBuf};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question, ResponseCode};
@@ -23,6 +23,8 @@ use tokio::time::timeout;
 use crate::observe::{Outside, Served};
 use crate::spec::{ResolverAddress, ResolverSpec, Transport};
 
+/// The port of authoritative servers (RFC 1035 §4.2).
+pub(super) const DNS_PORT: u16 = 53;
 /// How long to wait for an answer. Our choice: an authoritative server that is slower is broken.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// How often a query is sent before it counts as unanswered. Our choice: datagrams get lost.
@@ -354,6 +356,23 @@ impl Resolver {
     /// Whether the plan says `resolver: none`.
     pub(crate) fn is_none(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// The addresses of a server, from the zone or else from a resolver.
+    pub(super) async fn addresses(&self, server: &Name, zone: Option<&Zone>) -> BTreeSet<IpAddr> {
+        let mut addresses = BTreeSet::new();
+        for rtype in [RrType::A, RrType::AAAA] {
+            let key = RrKey::new(server.clone(), rtype);
+            let records = match zone.and_then(|zone| zone.get(&key)) {
+                Some(held) => held.shared_rdata(),
+                None => match self.outside(&key).await {
+                    Outside::Records(records) => records,
+                    Outside::Absent | Outside::Unknown(_) => [].into(),
+                },
+            };
+            addresses.extend(records.iter().filter_map(Rdata::ip));
+        }
+        addresses
     }
 
     /// Looks up one RRset, following aliases.

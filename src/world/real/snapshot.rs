@@ -1,7 +1,7 @@
 //! Makes the snapshot of live DNS that a plan needs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use cutover_contract::{
@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
 use super::delegation::{Delegation, delegation};
-use super::dns::{self, Resolver};
+use super::dns::{self, DNS_PORT, Resolver};
 use super::pause;
 use crate::diag::{Code, Diagnostic, Severity, Span};
 use crate::intent::Intent;
@@ -52,8 +52,6 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 /// Maximum remarks that are shown for one zone. Our choice: more would not tell the reader anything
 /// new.
 const REMARKS_MAX: usize = 12;
-/// The port of authoritative servers (RFC 1035 §4.2).
-pub(super) const DNS_PORT: u16 = 53;
 
 /// Reads the plan's zones, and queries the names outside them.
 ///
@@ -365,7 +363,7 @@ async fn delegated(
         .collect();
     let mut authorities = BTreeSet::new();
     for name in names {
-        let mut at = addresses(&name, Some(zone), resolver).await;
+        let mut at = resolver.addresses(&name, Some(zone)).await;
         at.extend(glue.and_then(|glue| glue.get(&name)).into_iter().flatten());
         authorities.extend(at.into_iter().map(|ip| Authority {
             name: Some(name.to_string()),
@@ -379,27 +377,6 @@ async fn delegated(
 fn servers_of(zone: &Zone) -> BTreeSet<Name> {
     let ns = zone.get(&RrKey::new(zone.origin.clone(), RrType::NS));
     ns.iter().flat_map(|rrset| rrset.rdata()).filter_map(Rdata::target).collect()
-}
-
-/// The addresses of a server, from the zone or else from a resolver.
-pub(super) async fn addresses(
-    server: &Name,
-    zone: Option<&Zone>,
-    resolver: &Resolver,
-) -> BTreeSet<IpAddr> {
-    let mut addresses = BTreeSet::new();
-    for rtype in [RrType::A, RrType::AAAA] {
-        let key = RrKey::new(server.clone(), rtype);
-        let records = match zone.and_then(|zone| zone.get(&key)) {
-            Some(held) => held.shared_rdata(),
-            None => match resolver.outside(&key).await {
-                Outside::Records(records) => records,
-                Outside::Absent | Outside::Unknown(_) => [].into(),
-            },
-        };
-        addresses.extend(records.iter().filter_map(Rdata::ip));
-    }
-    addresses
 }
 
 /// The authoritative servers that the NS records of a zone and its parent name.

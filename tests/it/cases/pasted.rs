@@ -1,21 +1,21 @@
-//! Cases of what is printed to be pasted, and of what is waited for.
+//! Cases of lines that are printed to be pasted, and of waits.
 
 use super::{PROVED, case};
 
-/// A backup exchange of a third party stays, with the facts that are demanded of it.
+/// A backup exchange of a third party stays, with the facts that it needs.
 #[test]
 fn backup_mx() {
     case("backup-mx").planned().breaks("deliverable").pasted("assume").proves();
 }
 
-/// What is demanded of an exchange outside can be stated as it was printed.
+/// The facts that an exchange outside needs can be stated as they are printed.
 #[test]
 fn records_mx_outside_pasted() {
     case("records-mx-outside").planned().breaks("deliverable").pasted("assume").proves();
 }
 
-/// The exchange's address of today is nobody's: it is waited out, and that nobody relies on it is
-/// listed.
+/// The exchange's present address is unknown. It is waited out, and the assumption that nothing
+/// relies on it is listed.
 #[test]
 fn newmx_a_changed_1d() {
     let said = case("newmx-a-changed-1d").planned();
@@ -23,13 +23,13 @@ fn newmx_a_changed_1d() {
     said.proves().in_order(&steps).says("the addresses that mx.acme.test. has today");
 }
 
-/// Mail is led back when the caches have let go of the switched records, which takes a day.
+/// Mail goes back when the caches have dropped the switched records, which takes a day.
 #[test]
 fn ttl_cutover_long() {
     case("ttl-cutover-long").planned().proves().says("the last sender returns within 1h 1m");
 }
 
-/// What an earlier run replaced seconds ago is waited for behind the next change too.
+/// What an earlier run replaced seconds ago is waited for after the next change too.
 #[test]
 fn history_for_after() {
     let case = case("history-for-after");

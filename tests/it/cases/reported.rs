@@ -1,4 +1,4 @@
-//! Cases from public reports of other tools, made anew, and from trials of new users and of an attacker.
+//! Cases from public reports about other tools, and from trials by new users and by an attacker.
 
 use std::fs;
 use std::time::Duration;
@@ -6,32 +6,32 @@ use std::time::Duration;
 use super::{PROVED, REFUSED, REFUTED, case};
 use crate::lab::now;
 
-/// Quotes and blanks between the parts of a pasted key are no part of it (RFC 6376 §3.6.1).
+/// Quotes and blanks between the parts of a pasted key do not belong to it (RFC 6376 §3.6.1).
 #[test]
 fn dkim_text_pasted() {
     case("dkim-text-pasted").planned().proves().says("JQzkeev60j3952nc2tQtM5U").never_says("\\\"");
 }
 
-/// An empty `p=` is a key that was revoked.
+/// An empty `p=` means that the key was revoked.
 #[test]
 fn dkim_text_revoked() {
     case("dkim-text-revoked").exits(REFUSED).says("error[bad-dkim-key]: the DKIM key is revoked");
 }
 
-/// The alias leads to a name that a zone of the plan does not have.
+/// The alias leads to a name that does not exist in a zone of the plan.
 #[test]
 fn dkim_alias_to_nothing() {
     case("dkim-alias-to-nothing").exits(REFUSED).says("error[dkim-missing]");
 }
 
-/// A record in an included file cannot be written, which is known before anything is.
+/// A record in an included file cannot be written, which is found out before the first step.
 #[test]
 fn included_file_found_in_mid_switch() {
     let said = case("included-file-found-in-mid-switch").exits(REFUSED);
-    said.says("error[not-writable]").says("it stands in an included file, at ./srv.inc:1:1");
+    said.says("error[not-writable]").says("it is in an included file, at ./srv.inc:1:1");
 }
 
-/// A CNAME goes only if the plan says so.
+/// A CNAME is only removed if the plan says so.
 #[test]
 fn alias_removed_for_txt() {
     let clash = "error[cname-clash]: the TXT records of www.acme.test.";
@@ -42,7 +42,7 @@ fn alias_removed_for_txt() {
     case("alias-removed-for-txt").with("records: [ ", gone).planned().proves();
 }
 
-/// What mail clients look up, and nothing in the plan changes, is demanded by name.
+/// A name that mail clients look up and that the plan does not change is listed by name.
 #[test]
 fn srv_left_at_old_host() {
     let mut said = case("srv-left-at-old-host").planned().breaks("clients");
@@ -52,7 +52,7 @@ fn srv_left_at_old_host() {
     said.pasted("assume").proves();
 }
 
-/// The same term in other words is narrowed away too.
+/// The same term in another spelling is removed too.
 #[test]
 fn spf_same_term_other_words() {
     let last = "+ acme.test. 3600 TXT \"v=spf1 include:_spf.host.test -all\"";
@@ -78,13 +78,13 @@ fn rrset_with_two_ttls() {
     }
 }
 
-/// The term that is an error is named.
+/// The message names the erroneous term.
 #[test]
 fn spf_glued() {
     case("spf-glued").exits(REFUSED).says("error[spf-syntax]: `ip4:192.0.2.10~all`");
 }
 
-/// Names of `records:` may be written as people write them.
+/// Names in `records:` may be written as people write them.
 #[test]
 fn idn_in_records() {
     let unknown = "error[unusable-exchange]: the exchange xn--mil-qla.host.test.";
@@ -94,7 +94,7 @@ fn idn_in_records() {
     known.proves().says("+ xn--bcher-kva.acme.test. 3600 MX 10 mx1.host.test.");
 }
 
-/// Types that the plan has nothing to do with are kept.
+/// Record types that the plan does not handle are kept.
 #[test]
 fn types_of_real_zones() {
     let case = case("types-of-real-zones");
@@ -106,7 +106,7 @@ fn types_of_real_zones() {
     case.planned().proves();
 }
 
-/// A wildcard matters to the names that it covers alone, and costs nothing.
+/// A wildcard affects only the names that it covers, and costs little.
 #[test]
 fn wildcard_blow_up() {
     for plan in ["plan.yaml", "nine-txt.yaml"] {
@@ -116,7 +116,7 @@ fn wildcard_blow_up() {
     }
 }
 
-/// Names that have nothing to do with a harm do not hide it.
+/// Unrelated names do not hide a harm.
 #[test]
 fn wildcard_and_removed_exchange() {
     for plan in ["plan.yaml", "nine-more.yaml"] {
@@ -125,7 +125,7 @@ fn wildcard_and_removed_exchange() {
     }
 }
 
-/// An invariant that does not hold at the beginning is named with its domains, and needs a reason.
+/// An invariant that is broken at the start is reported with its domains, and needs a reason.
 #[test]
 fn broken_invariant_hidden() {
     let said = case("broken-invariant-hidden").exits(REFUTED).pasted("assume").exits(REFUTED);
@@ -133,7 +133,7 @@ fn broken_invariant_hidden() {
     said.says(verdict).pasted("override").exits(PROVED).says(verdict);
 }
 
-/// So is one key of the old host that is not where the plan says, by a slip of the pen.
+/// The same for a key of the old host that is missing because of a typo.
 #[test]
 fn broken_invariant_by_a_typo() {
     let said = case("clocks-at-zero").with("dkim: [ s2019 ]", "dkim: [ s2091 ]").exits(REFUTED);
@@ -142,7 +142,7 @@ fn broken_invariant_by_a_typo() {
     said.says("PROVED EXCEPT `authenticated` (acme.test).");
 }
 
-/// What a term looks up may change as little as what it includes.
+/// A name that a term looks up must not change either, just like an included name.
 #[test]
 fn spf_a_address_changes() {
     for plan in ["move-relay.yaml", "remove-relay.yaml"] {
@@ -155,7 +155,7 @@ fn spf_a_address_changes() {
     removed.exits(REFUSED).says("error[spf-include]");
 }
 
-/// What is no key that receivers accept is refused.
+/// A key that receivers would not accept is refused.
 #[test]
 fn dkim_contents() {
     for (plan, why) in [
@@ -167,13 +167,13 @@ fn dkim_contents() {
     }
 }
 
-/// A wildcard elsewhere in the zone is not a reason to refute the removal of a record.
+/// A wildcard elsewhere in the zone does not refute the removal of a record.
 #[test]
 fn srv_with_switch() {
     case("srv-with-switch").planned().breaks("clients").pasted("assume").proves();
 }
 
-/// There is always a name under which clients find where to submit mail.
+/// At any time there is a name by which clients find the submission server.
 #[test]
 fn submission_gap() {
     let after = "remove/firm.test/_submission._tcp/SRV\n       why: `google` does not offer this\n       \
@@ -183,7 +183,7 @@ fn submission_gap() {
     later.exits(REFUTED).pasted("assume").proves().says(after);
 }
 
-/// Clocks of nothing are listed like those that are too low.
+/// Clocks of zero are listed like those that are too low.
 #[test]
 fn clocks_at_zero() {
     let mut said = case("clocks-at-zero").planned().breaks("clients").pasted("assume").proves();
@@ -192,7 +192,8 @@ fn clocks_at_zero() {
     }
 }
 
-/// Dots are no reason; the block to paste has the facts of the way back, and says what they buy.
+/// Dots are not a reason. The block to paste has the facts for the way back, and says what they
+/// enable.
 #[test]
 fn reason_dots() {
     case("reason-dots").exits(REFUSED).says("error[no-reason]: `...` is not a reason");

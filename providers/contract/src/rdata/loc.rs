@@ -11,8 +11,7 @@ use std::fmt::Write as _;
 
 use super::read::number;
 use super::show;
-use super::table::Complaint;
-use super::words::Words;
+use super::words::{Complaint, Words};
 
 /// Octets of the rdata (RFC 1876 §2).
 const OCTETS: usize = 16;

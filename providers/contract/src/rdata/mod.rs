@@ -18,6 +18,7 @@
 //! This module follows no compression pointers (the caller resolves those of a message first),
 //! keeps no comments, and does not judge whether a record makes sense for mail.
 
+mod fields;
 mod loc;
 mod odd;
 mod read;
@@ -122,7 +123,7 @@ impl Rdata {
             return Err(RdataError::new("the rdata have more than 65535 octets"));
         }
         let wire = match table::fields_of(rtype) {
-            Some(fields) => wire::checked(fields, wire)?,
+            Some(fields) => fields::check(fields, wire)?,
             None => wire.to_vec(),
         };
         Ok(Self { rtype, wire: wire.into_boxed_slice(), form: Form::Fields })
@@ -172,7 +173,7 @@ impl Rdata {
     pub fn parse(rtype: RrType, text: &str, origin: Option<&Name>) -> Result<Self, RdataError> {
         // The wire form is checked as if it came from elsewhere, so one place decides what is
         // well-formed.
-        Self::from_wire(rtype, &read::record(table::fields_of(rtype), text, origin)?)
+        Self::from_wire(rtype, &fields::read(table::fields_of(rtype), text, origin)?)
     }
 
     /// Whether the two read the same after the strings of a TXT are joined, as SPF and DKIM do.
@@ -212,7 +213,7 @@ impl fmt::Display for Rdata {
             (Form::Words(_), _) => String::from_utf8_lossy(&self.wire).into_owned(),
             // Empty rdata have no other form.
             (Form::Fields, Some(fields)) if !self.wire.is_empty() => {
-                show::record(fields, &self.wire)
+                fields::show(fields, &self.wire)
             }
             (Form::Octets | Form::Fields, _) => show::opaque(&self.wire),
         })

@@ -8,35 +8,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::read::{self, number, push_hex, push_number, push_string};
 use super::show;
-use super::table::Complaint;
+use super::table::OddForm as Form;
 use super::wire;
-use super::words::Words;
+use super::words::{Complaint, Words};
 use crate::{Name, RrType};
-
-/// A form that only one type has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// Address prefixes.
-    Apl,
-    /// An address, a protocol, and a bitmap of ports.
-    Wks,
-    /// An address in hexadecimal after `0x`.
-    Nsap,
-    /// An address in hexadecimal, or a number after `+`.
-    Atma,
-    /// A part of an IPv6 address, and the name that holds the rest.
-    A6,
-    /// A precedence, a gateway and a key.
-    IpSecKey,
-    /// A precedence and a relay.
-    AmtRelay,
-    /// A host identity, and the names of rendezvous servers.
-    Hip,
-    /// A list of types.
-    Types,
-    /// A digital object.
-    Doa,
-}
 
 /// Address families (IANA "Address Family Numbers").
 const IPV4_FAMILY: u32 = 1;

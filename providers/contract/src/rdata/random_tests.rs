@@ -1,8 +1,7 @@
 //! Random octets and texts from a fixed seed: nothing panics, and whatever is well-formed is shown
 //! in a form that reads back to the same octets.
 
-use super::odd::Form as Odd;
-use super::table::{KEPT, Kind, TABLE};
+use super::table::{KEPT, Kind, OddForm as Odd, TABLE};
 use super::*;
 
 /// Change it by hand to try other cases; a failure prints it.

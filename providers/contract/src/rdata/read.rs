@@ -7,10 +7,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::table::{Complaint, Field, Kind};
-use super::words::Words;
-use super::{RdataError, loc, odd, svcb};
-use crate::{Name, RrType};
+use super::RdataError;
+use super::words::{Complaint, Words};
+use crate::Name;
 
 /// The mnemonics of DNSSEC algorithms, which a text may use instead of the number (RFC 4034 §A.1).
 /// Source: IANA "DNS Security Algorithm Numbers", those for zone signing and those of RFC 4034.
@@ -34,7 +33,7 @@ const ALGORITHMS: &[(&str, u8)] = &[
 ];
 
 /// The mnemonics of certificate types (RFC 4398 §2.1).
-const CERT_TYPES: &[(&str, u32)] = &[
+pub(super) const CERT_TYPES: &[(&str, u32)] = &[
     ("PKIX", 1),
     ("SPKI", 2),
     ("PGP", 3),
@@ -46,32 +45,6 @@ const CERT_TYPES: &[(&str, u32)] = &[
     ("URI", 253),
     ("OID", 254),
 ];
-
-/// Reads a text into wire form; `fields` is `None` for an opaque type.
-pub(super) fn record(
-    fields: Option<&[Field]>,
-    text: &str,
-    origin: Option<&Name>,
-) -> Result<Vec<u8>, RdataError> {
-    let mut words = Words::of(text)?;
-    let mut wire = Vec::with_capacity(text.len());
-    match fields {
-        _ if words.opaque_mark() => opaque(&mut words, &mut wire)?,
-        Some(fields) => {
-            for Field { name, kind } in fields {
-                named(name, field(*kind, &mut words, origin, &mut wire))?;
-            }
-        }
-        None => {
-            let problem = "rdata of an unknown type are written `\\# length hex`";
-            return Err(RdataError::new(problem));
-        }
-    }
-    match words.is_empty() {
-        true => Ok(wire),
-        false => Err(RdataError::new("the text goes on behind the last field")),
-    }
-}
 
 /// The octets of a text in the form for unknown types.
 pub(super) fn opaque_octets(text: &str) -> Option<Vec<u8>> {
@@ -102,7 +75,7 @@ pub(super) fn plain_words(text: &str) -> Result<String, RdataError> {
 }
 
 /// What follows the mark `\#` (RFC 3597 §5).
-fn opaque(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), RdataError> {
+pub(super) fn opaque(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), RdataError> {
     let length = named("length", words.plain().and_then(|word| number(word, 65_535)))?;
     if length > 0 {
         named("opaque rdata", joined(words).and_then(|text| push_hex(&text, wire)))?;
@@ -113,59 +86,15 @@ fn opaque(words: &mut Words<'_>, wire: &mut Vec<u8>) -> Result<(), RdataError> {
     }
 }
 
-fn named<T>(name: &str, result: Result<T, Complaint>) -> Result<T, RdataError> {
+pub(super) fn named<T>(name: &str, result: Result<T, Complaint>) -> Result<T, RdataError> {
     result.map_err(|complaint| RdataError::new(format!("the {name} {complaint}")))
-}
-
-fn field(
-    kind: Kind,
-    words: &mut Words<'_>,
-    origin: Option<&Name>,
-    wire: &mut Vec<u8>,
-) -> Result<(), Complaint> {
-    match kind {
-        Kind::Name => wire.extend_from_slice(name(words.plain()?, origin)?.wire()),
-        Kind::U8 => push_number(1, number(words.plain()?, 255)?, wire),
-        Kind::U16 => push_number(2, number(words.plain()?, 65_535)?, wire),
-        Kind::U32 => push_number(4, number(words.plain()?, u32::MAX)?, wire),
-        Kind::Period => push_number(4, period(words.plain()?)?, wire),
-        Kind::Algorithm => push_number(1, algorithm(words.plain()?)?, wire),
-        Kind::Ipv4 => wire.extend(ipv4(words.plain()?)?.octets()),
-        Kind::Ipv6 => wire.extend(ipv6(words.plain()?)?.octets()),
-        Kind::CharString => push_string(&words.string()?, wire)?,
-        Kind::Tag => push_string(words.plain()?.as_bytes(), wire)?,
-        Kind::CharStrings => {
-            push_string(&words.string()?, wire)?;
-            while !words.is_empty() {
-                push_string(&words.string()?, wire)?;
-            }
-        }
-        Kind::Text => wire.extend(words.string()?),
-        Kind::Hex { .. } => push_hex(&joined(words)?, wire)?,
-        Kind::Base64 => wire.extend(base64(&joined(words)?)?),
-        Kind::Base64OrNothing if words.is_empty() => {}
-        Kind::Base64OrNothing => wire.extend(base64(&joined(words)?)?),
-        Kind::CertType => push_number(2, named_number(words.plain()?, CERT_TYPES, 65_535)?, wire),
-        Kind::TypeName => {
-            let rtype: RrType =
-                words.plain()?.parse().map_err(|error| format!("is unknown: {error}"))?;
-            push_number(2, u32::from(rtype.number()), wire);
-        }
-        Kind::Scheme => push_number(1, named_number(words.plain()?, &[("NOTIFY", 1)], 255)?, wire),
-        Kind::Dashed(octets) => odd::read_dashed(words.plain()?, octets, wire)?,
-        Kind::Groups => odd::read_groups(words.plain()?, wire)?,
-        Kind::Odd(form) => odd::read(form, words, origin, wire)?,
-        Kind::Location => loc::read(words, wire)?,
-        Kind::SvcParams => svcb::read(words, wire)?,
-    }
-    Ok(())
 }
 
 /// A decimal number without a sign; leading zeros are allowed.
 pub(super) fn number(word: &str, max: u32) -> Result<u32, Complaint> {
     let digits = !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit());
     let number = word.parse().ok().filter(|number| digits && *number <= max);
-    number.ok_or_else(|| format!("is no number from 0 to {max}"))
+    number.ok_or_else(|| format!("is not a number from 0 to {max}"))
 }
 
 /// An IPv4 address in four decimal numbers.
@@ -216,7 +145,7 @@ pub(super) fn algorithm(word: &str) -> Result<u32, Complaint> {
 }
 
 /// A number, or a mnemonic for it.
-fn named_number(word: &str, names: &[(&str, u32)], max: u32) -> Result<u32, Complaint> {
+pub(super) fn named_number(word: &str, names: &[(&str, u32)], max: u32) -> Result<u32, Complaint> {
     match names.iter().find(|(mnemonic, _)| mnemonic.eq_ignore_ascii_case(word)) {
         Some((_, number)) => Ok(*number),
         None => number(word, max),
@@ -224,12 +153,13 @@ fn named_number(word: &str, names: &[(&str, u32)], max: u32) -> Result<u32, Comp
 }
 
 /// Seconds, or BIND's `1w2d3h4m5s`.
-fn period(word: &str) -> Result<u32, Complaint> {
+pub(super) fn period(word: &str) -> Result<u32, Complaint> {
     if word.bytes().all(|octet| octet.is_ascii_digit()) {
         return number(word, u32::MAX);
     }
-    with_units(word)
-        .ok_or_else(|| format!("is no time from 0 to {} seconds (units: w, d, h, m, s)", u32::MAX))
+    with_units(word).ok_or_else(|| {
+        format!("is not a time from 0 to {} seconds (units: w, d, h, m, s)", u32::MAX)
+    })
 }
 
 fn with_units(word: &str) -> Option<u32> {

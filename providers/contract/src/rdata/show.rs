@@ -1,4 +1,4 @@
-//! Showing presentation form, field by field.
+//! Showing presentation form.
 //!
 //! Everything here relies on wire form that was checked before.
 
@@ -8,27 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::table::{Field, Kind};
-use super::{loc, odd, svcb, wire};
-use crate::{Name, RrType};
-
-/// The presentation form of well-formed octets.
-pub(super) fn record(fields: &[Field], wire: &[u8]) -> String {
-    let mut text = String::with_capacity(wire.len() * 2);
-    let mut rest = wire;
-    for Field { kind, .. } in fields {
-        let octets = wire::extent(*kind, rest).expect("checked when the rdata was made");
-        let (front, after) = rest.split_at(octets);
-        // An empty parameter list is shown as nothing; an empty CAA value is still shown as `""`.
-        let shows = !front.is_empty() || matches!(kind, Kind::Text);
-        if shows && !text.is_empty() {
-            text.push(' ');
-        }
-        field(*kind, front, &mut text);
-        rest = after;
-    }
-    text
-}
+use crate::Name;
 
 /// Octets of any type (RFC 3597 §5).
 pub(super) fn opaque(wire: &[u8]) -> String {
@@ -38,40 +18,6 @@ pub(super) fn opaque(wire: &[u8]) -> String {
         push_hex(wire, &mut text);
     }
     text
-}
-
-fn field(kind: Kind, front: &[u8], text: &mut String) {
-    match kind {
-        Kind::Name => text.push_str(&name(front).to_string()),
-        Kind::U8 | Kind::U16 | Kind::U32 | Kind::Period | Kind::Algorithm => {
-            text.push_str(&number(front).to_string());
-        }
-        Kind::Ipv4 => text.push_str(&ipv4(front)),
-        Kind::Ipv6 => text.push_str(&ipv6(front)),
-        Kind::CharString => push_quoted(&front[1..], text),
-        Kind::CharStrings => {
-            for (n, string) in strings(front).enumerate() {
-                if n > 0 {
-                    text.push(' ');
-                }
-                push_quoted(string, text);
-            }
-        }
-        Kind::Tag => text.extend(front[1..].iter().copied().map(char::from)),
-        Kind::Text => push_quoted(front, text),
-        Kind::Hex { .. } => push_hex(front, text),
-        Kind::Base64 | Kind::Base64OrNothing => text.push_str(&base64(front)),
-        Kind::TypeName => {
-            let number = u16::try_from(number(front)).expect("two octets are below 65536");
-            text.push_str(&RrType::new(number).to_string());
-        }
-        Kind::Scheme | Kind::CertType => text.push_str(&number(front).to_string()),
-        Kind::Dashed(_) => odd::show_dashed(front, text),
-        Kind::Groups => odd::show_groups(front, text),
-        Kind::Odd(form) => odd::show(form, front, text),
-        Kind::Location => loc::show(front, text),
-        Kind::SvcParams => svcb::show(front, text),
-    }
 }
 
 /// The strings of octets that consist only of strings with length octets.
@@ -129,4 +75,9 @@ pub(super) fn push_hex(octets: &[u8], text: &mut String) {
     for octet in octets {
         write!(text, "{octet:02x}").expect("writing to a String does not fail");
     }
+}
+
+/// The number in two octets.
+pub(super) fn number16(octets: &[u8]) -> u16 {
+    u16::try_from(number(octets)).expect("two octets are below 65536")
 }

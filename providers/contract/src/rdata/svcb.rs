@@ -9,11 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use super::show::number;
+use super::show::number16;
 use super::svcb_keys::{ALPN, MANDATORY, NO_DEFAULT_ALPN, check_value, show_value, value_of};
 use super::svcb_keys::{key_name, key_of};
-use super::table::Complaint;
-use super::words::{Word, Words};
+use super::words::{Complaint, Word, Words};
 
 /// Checks that the octets are parameters, each well-formed, and consistent with each other.
 pub(super) fn check(wire: &[u8]) -> Result<(), Complaint> {
@@ -115,9 +114,4 @@ fn split(wire: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let (head, rest) = wire.split_at_checked(4)?;
     let (value, after) = rest.split_at_checked(usize::from(number16(&head[2..])))?;
     Some((number16(&head[..2]), value, after))
-}
-
-/// The number in two octets.
-pub(super) fn number16(octets: &[u8]) -> u16 {
-    u16::try_from(number(octets)).expect("two octets are below 65536")
 }

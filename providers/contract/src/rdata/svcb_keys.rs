@@ -4,10 +4,8 @@
 //! has its value in wire form (RFC 9460 §2.1), and that value is checked like any other.
 
 use super::read::{base64, ipv4, ipv6, number, push_string};
-use super::show;
-use super::svcb::number16;
-use super::table::Complaint;
-use super::words::octets_of;
+use super::show::{self, number16};
+use super::words::{Complaint, octets_of};
 
 /// The form of a value.
 #[derive(Clone, Copy)]

@@ -139,8 +139,8 @@ fn other_keys() {
 fn texts_that_are_refused() {
     let unknown = "which is not a known key; unknown keys are written key12345";
     for (params, problem) in [
-        ("port=65536", "has `port`, which is no number from 0 to 65535".to_owned()),
-        ("port=\" 1\"", "has `port`, which is no number from 0 to 65535".to_owned()),
+        ("port=65536", "has `port`, which is not a number from 0 to 65535".to_owned()),
+        ("port=\" 1\"", "has `port`, which is not a number from 0 to 65535".to_owned()),
         ("port= 1", "has `port=` without a value after it".to_owned()),
         ("port= \"1\"", "has `port=` without a value after it".to_owned()),
         ("\"port=1\"", "has quotes around a whole parameter instead of its value".to_owned()),

@@ -8,11 +8,7 @@
 
 use Kind::*;
 
-use super::odd::Form;
 use crate::RrType;
-
-/// What is wrong with a field, as a predicate for "the preference": `is no number from 0 to 65535`.
-pub(super) type Complaint = String;
 
 /// A field: its name in the RFC, and its form.
 #[derive(Clone, Copy)]
@@ -71,7 +67,7 @@ pub(super) enum Kind {
     /// Eight octets as four groups of hexadecimal digits, separated by colons (RFC 6742 §2.1).
     Groups,
     /// A form that only one type has.
-    Odd(Form),
+    Odd(OddForm),
     /// The whole of LOC.
     Location,
     /// The rest: the parameters of SVCB and HTTPS.
@@ -182,23 +178,23 @@ const RANKED_NAME: &[Field] = &[f("preference", U16), f("name", Name)];
 
 /// The types that are kept, by number.
 pub(super) const KEPT: &[(RrType, &[Field])] = &[
-    (RrType::new(3), ONE_NAME),                                  // MD
-    (RrType::new(4), ONE_NAME),                                  // MF
-    (RrType::new(7), ONE_NAME),                                  // MB
-    (RrType::new(8), ONE_NAME),                                  // MG
-    (RrType::new(9), ONE_NAME),                                  // MR
-    (RrType::new(11), &[f("list of services", Odd(Form::Wks))]), // WKS, RFC 1035 §3.4.2
+    (RrType::new(3), ONE_NAME),                                     // MD
+    (RrType::new(4), ONE_NAME),                                     // MF
+    (RrType::new(7), ONE_NAME),                                     // MB
+    (RrType::new(8), ONE_NAME),                                     // MG
+    (RrType::new(9), ONE_NAME),                                     // MR
+    (RrType::new(11), &[f("list of services", Odd(OddForm::Wks))]), // WKS, RFC 1035 §3.4.2
     // HINFO, RFC 1035 §3.3.2
     (RrType::new(13), &[f("machine", CharString), f("system", CharString)]),
-    (RrType::new(14), TWO_NAMES),                        // MINFO
-    (RrType::new(17), TWO_NAMES),                        // RP
-    (RrType::new(18), RANKED_NAME),                      // AFSDB
-    (RrType::new(19), &[f("address", CharString)]),      // X25, RFC 1183 §3.1
-    (RrType::new(20), &[f("address", CharStrings)]),     // ISDN, RFC 1183 §3.2
-    (RrType::new(21), RANKED_NAME),                      // RT
-    (RrType::new(22), &[f("address", Odd(Form::Nsap))]), // NSAP, RFC 1706 §5
-    (RrType::new(23), ONE_NAME),                         // NSAP-PTR
-    (RrType::new(25), KEY),                              // KEY
+    (RrType::new(14), TWO_NAMES),                           // MINFO
+    (RrType::new(17), TWO_NAMES),                           // RP
+    (RrType::new(18), RANKED_NAME),                         // AFSDB
+    (RrType::new(19), &[f("address", CharString)]),         // X25, RFC 1183 §3.1
+    (RrType::new(20), &[f("address", CharStrings)]),        // ISDN, RFC 1183 §3.2
+    (RrType::new(21), RANKED_NAME),                         // RT
+    (RrType::new(22), &[f("address", Odd(OddForm::Nsap))]), // NSAP, RFC 1706 §5
+    (RrType::new(23), ONE_NAME),                            // NSAP-PTR
+    (RrType::new(25), KEY),                                 // KEY
     // PX, RFC 2163 §4
     (RrType::new(26), &[f("preference", U16), f("domain", Name), f("mapping", Name)]),
     // GPOS, RFC 1712 §3
@@ -208,7 +204,7 @@ pub(super) const KEPT: &[(RrType, &[Field])] = &[
     ),
     (RrType::new(31), &[f("identifier", Hex { octets_min: 1 })]), // EID
     (RrType::new(32), &[f("locator", Hex { octets_min: 1 })]),    // NIMLOC
-    (RrType::new(34), &[f("address", Odd(Form::Atma))]),          // ATMA
+    (RrType::new(34), &[f("address", Odd(OddForm::Atma))]),       // ATMA
     (RrType::new(36), RANKED_NAME),                               // KX
     // CERT, RFC 4398 §2
     (
@@ -220,23 +216,23 @@ pub(super) const KEPT: &[(RrType, &[Field])] = &[
             f("certificate", Base64),
         ],
     ),
-    (RrType::new(38), &[f("address", Odd(Form::A6))]), // A6, RFC 2874 §3.1
+    (RrType::new(38), &[f("address", Odd(OddForm::A6))]), // A6, RFC 2874 §3.1
     // SINK, draft-eastlake-kitchen-sink
     (
         RrType::new(40),
         &[f("meaning", U8), f("coding", U8), f("subcoding", U8), f("data", Base64OrNothing)],
     ),
-    (RrType::new(42), &[f("list of prefixes", Odd(Form::Apl))]), // APL, RFC 3123 §4
-    (RrType::new(45), &[f("gateway and key", Odd(Form::IpSecKey))]), // IPSECKEY, RFC 4025 §2
-    (RrType::new(49), &[f("digest", Base64)]),                   // DHCID, RFC 4701 §3.1
-    (RrType::new(55), &[f("identity", Odd(Form::Hip))]),         // HIP, RFC 8005 §5
-    (RrType::new(56), &[f("text", CharStrings)]),                // NINFO
-    (RrType::new(57), KEY),                                      // RKEY
-    (RrType::new(58), TWO_NAMES),                                // TALINK
+    (RrType::new(42), &[f("list of prefixes", Odd(OddForm::Apl))]), // APL, RFC 3123 §4
+    (RrType::new(45), &[f("gateway and key", Odd(OddForm::IpSecKey))]), // IPSECKEY, RFC 4025 §2
+    (RrType::new(49), &[f("digest", Base64)]),                      // DHCID, RFC 4701 §3.1
+    (RrType::new(55), &[f("identity", Odd(OddForm::Hip))]),         // HIP, RFC 8005 §5
+    (RrType::new(56), &[f("text", CharStrings)]),                   // NINFO
+    (RrType::new(57), KEY),                                         // RKEY
+    (RrType::new(58), TWO_NAMES),                                   // TALINK
     // CSYNC, RFC 7477 §2.1
     (
         RrType::new(62),
-        &[f("serial", U32), f("flags field", U16), f("list of types", Odd(Form::Types))],
+        &[f("serial", U32), f("flags field", U16), f("list of types", Odd(OddForm::Types))],
     ),
     // DSYNC, RFC 9859 §2.1
     (
@@ -252,10 +248,35 @@ pub(super) const KEPT: &[(RrType, &[Field])] = &[
     (RrType::new(108), &[f("address", Dashed(6))]), // EUI48, RFC 7043 §3
     (RrType::new(109), &[f("address", Dashed(8))]), // EUI64, RFC 7043 §4
     (RrType::new(258), &[f("text", CharStrings)]), // AVC
-    (RrType::new(259), &[f("object", Odd(Form::Doa))]), // DOA, draft-durand-doa-over-dns
-    (RrType::new(260), &[f("relay", Odd(Form::AmtRelay))]), // AMTRELAY, RFC 8777 §4
+    (RrType::new(259), &[f("object", Odd(OddForm::Doa))]), // DOA, draft-durand-doa-over-dns
+    (RrType::new(260), &[f("relay", Odd(OddForm::AmtRelay))]), // AMTRELAY, RFC 8777 §4
     (RrType::new(261), &[f("text", CharStrings)]), // RESINFO, RFC 9606 §5
     (RrType::new(262), &[f("text", CharStrings)]), // WALLET
     (RrType::new(32768), DS),                    // TA
     (RrType::new(32769), DS),                    // DLV, RFC 4431 §2
 ];
+
+/// A form that only one type has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OddForm {
+    /// Address prefixes.
+    Apl,
+    /// An address, a protocol, and a bitmap of ports.
+    Wks,
+    /// An address in hexadecimal after `0x`.
+    Nsap,
+    /// An address in hexadecimal, or a number after `+`.
+    Atma,
+    /// A part of an IPv6 address, and the name that holds the rest.
+    A6,
+    /// A precedence, a gateway and a key.
+    IpSecKey,
+    /// A precedence and a relay.
+    AmtRelay,
+    /// A host identity, and the names of rendezvous servers.
+    Hip,
+    /// A list of types.
+    Types,
+    /// A digital object.
+    Doa,
+}

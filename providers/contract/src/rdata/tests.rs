@@ -105,14 +105,14 @@ fn soa_takes_times_with_units_and_shows_seconds() {
     ] {
         check_shown(RrType::SOA, text, shown);
     }
-    let unit = "is no time from 0 to 4294967295 seconds (units: w, d, h, m, s)";
+    let unit = "is not a time from 0 to 4294967295 seconds (units: w, d, h, m, s)";
     for (times, problem) in [
-        ("1h 2 3 4 5", "the serial is no number from 0 to 4294967295".to_owned()),
+        ("1h 2 3 4 5", "the serial is not a number from 0 to 4294967295".to_owned()),
         ("1 h 3 4 5", format!("the refresh {unit}")),
         ("1 1h30 3 4 5", format!("the refresh {unit}")),
         ("1 2 7102w 4 5", format!("the retry {unit}")),
         ("1 2 3 -1 5", format!("the expire {unit}")),
-        ("1 2 3 4294967296 5", "the expire is no number from 0 to 4294967295".to_owned()),
+        ("1 2 3 4294967296 5", "the expire is not a number from 0 to 4294967295".to_owned()),
         ("1 2 3 4", "the minimum is missing".to_owned()),
     ] {
         check_refused(RrType::SOA, &format!(". . {times}"), &problem);
@@ -177,10 +177,10 @@ fn caa_values_are_quoted_and_unbounded_by_a_length_octet() {
     }
     check_wire(RrType::CAA, "0 issue \";\"", b"\x00\x05issue;");
     for (text, problem) in [
-        ("256 issue x", "the flags field is no number from 0 to 255"),
+        ("256 issue x", "the flags field is not a number from 0 to 255"),
         ("0 is-sue x", "the tag is not made of letters and digits"),
         ("0 issue", "the value is missing"),
-        ("0 issue ca.example x", "the text goes on behind the last field"),
+        ("0 issue ca.example x", "there is text after the last field"),
     ] {
         check_refused(RrType::CAA, text, problem);
     }
@@ -223,12 +223,12 @@ fn loc_optional_fields_and_hemispheres() {
 #[test]
 fn loc_refusals() {
     for (text, problem) in [
-        ("91 N 0 E 0", "has a latitude whose degree is no number from 0 to 90"),
+        ("91 N 0 E 0", "has a latitude whose degree is not a number from 0 to 90"),
         ("90 0 0.001 N 0 E 0", "has a latitude beyond 90 degrees"),
-        ("0 60 N 0 E 0", "has a latitude whose minute is no number from 0 to 59"),
+        ("0 60 N 0 E 0", "has a latitude whose minute is not a number from 0 to 59"),
         ("0 0 60 N 0 E 0", "has a latitude whose second is not a number from 0 to 59.999"),
         ("0 0 0.0001 N 0 E 0", "has a latitude whose second is not a number from 0 to 59.999"),
-        ("0 N 181 E 0", "has a longitude whose degree is no number from 0 to 180"),
+        ("0 N 181 E 0", "has a longitude whose degree is not a number from 0 to 180"),
         ("0 E 0 E 0", "has a latitude without `N` or `S`"),
         ("0 N 0 E", "is missing"),
         ("0 N 0 E 1.", "has an altitude that is not in metres from -100000.00 to 42849672.95"),
@@ -271,11 +271,11 @@ fn refusals_name_the_field() {
     for (rtype, text, problem) in [
         (RrType::A, "", "the address is missing"),
         (RrType::A, "192.0.2.256", "the address is no IPv4 address"),
-        (RrType::A, "192.0.2.1 x", "the text goes on behind the last field"),
+        (RrType::A, "192.0.2.1 x", "there is text after the last field"),
         (RrType::A, "\"192.0.2.1\"", "the address is in quotes, which only strings may have"),
         (RrType::AAAA, "192.0.2.1", "the address is no IPv6 address"),
-        (RrType::MX, "+1 a.", "the preference is no number from 0 to 65535"),
-        (RrType::MX, "65536 a.", "the preference is no number from 0 to 65535"),
+        (RrType::MX, "+1 a.", "the preference is not a number from 0 to 65535"),
+        (RrType::MX, "65536 a.", "the preference is not a number from 0 to 65535"),
         (RrType::MX, "10", "the exchange is missing"),
         (
             RrType::MX,
@@ -287,7 +287,7 @@ fn refusals_name_the_field() {
             "@",
             "the target cannot be read: the name has no trailing dot, so it is not absolute",
         ),
-        (RrType::DS, "1 NONE 1 00", "the algorithm is no number from 0 to 255"),
+        (RrType::DS, "1 NONE 1 00", "the algorithm is not a number from 0 to 255"),
         (RrType::DS, "1 8 1 0", "the digest is not made of pairs of hexadecimal digits"),
         (RrType::DS, "1 8 1", "the digest is missing"),
         (RrType::DNSKEY, "257 3 13 A", "the key is not base64"),
@@ -296,7 +296,7 @@ fn refusals_name_the_field() {
         (RrType::A, "\\# 3 0a0000", "the address ends early"),
         (RrType::A, "\\#", "the length is missing"),
         (RrType::A, "\\# 5 0a000001", "the length differs from the number of octets after it"),
-        (RrType::new(1000), "\\# 0 00", "the text goes on behind the last field"),
+        (RrType::new(1000), "\\# 0 00", "there is text after the last field"),
         (RrType::new(1000), "\\# 1", "the opaque rdata is missing"),
     ] {
         check_refused(rtype, text, problem);

@@ -5,8 +5,10 @@
 //! escaped dot is not a dot.
 
 use super::RdataError;
-use super::table::Complaint;
 use crate::name::unescape;
+
+/// What is wrong with a field, as a predicate for "the preference": `is not a number from 0 to 65535`.
+pub(super) type Complaint = String;
 
 /// A word as it was written.
 #[derive(Clone, Copy)]

@@ -165,7 +165,7 @@ fn an_unwritable_change_names_the_place_and_the_way_out() {
     assert_eq!(
         *why,
         format!(
-            "it stands in an included file, at {place}:2:1; move it into the zone's own file, or \
+            "it is in an included file, at {place}:2:1; move it into the zone's own file, or \
             change it there by hand"
         )
     );

@@ -175,7 +175,7 @@ fn includes_and_generated_records_stay_and_are_not_edited() {
         &text(1, ""),
         &included,
         &["w.sub A"],
-        "w.sub.example.test. A: it stands in an included file, at zones/hosts.inc:2:1; move it \
+        "w.sub.example.test. A: it is in an included file, at zones/hosts.inc:2:1; move it \
          into the zone's own file, or change it there by hand",
     );
     check_refused(
@@ -189,7 +189,7 @@ fn includes_and_generated_records_stay_and_are_not_edited() {
         "$INCLUDE soa.inc\n",
         &[("soa.inc", "$TTL 60\n@ SOA ns root 1 2 3 4 5\n")],
         &["h2 A 30 192.0.2.9"],
-        "example.test. SOA: it stands in an included file, at zones/soa.inc:2:1; move it into the \
+        "example.test. SOA: it is in an included file, at zones/soa.inc:2:1; move it into the \
          zone's own file, or change it there by hand",
     );
     // What a record in an included file inherits cannot be written out there.

@@ -1,22 +1,23 @@
-//! Cases of what hangs on the zones without being declared, and of what nobody has seen.
+//! Cases of records that depend on the zones without being declared, and of records that were not
+//! seen.
 
 use super::{REFUTED, case};
 
-/// Mail for an alias goes along; a key says that there is some.
+/// Mail for an alias moves too; a key shows that there is some.
 #[test]
 fn alias_with_a_key() {
     let said = case("alias-with-a-key").planned().breaks("deliverable");
     said.says("nobody says that this host accepts mail for lists.b.test.");
 }
 
-/// Below a DNAME nothing can say so: it is listed.
+/// Below a DNAME nothing can show that, so it is listed.
 #[test]
 fn alias_by_dname() {
     let said = case("alias-by-dname").planned().proves();
     said.says("nobody has mail at lists.b.test.: they are aliases of domains that move");
 }
 
-/// A client may have either family alone.
+/// A client may have only one of the address families.
 #[test]
 fn discovery_loses_ipv4() {
     let said = case("discovery-loses-ipv4").planned().breaks("clients");
@@ -29,7 +30,7 @@ fn discovery_loses_ipv6() {
     said.says("{ fact: ipv6_only, host: new").pasted("assume").proves();
 }
 
-/// Whose mail passes by a record below an `exists` of the client, nobody can tell.
+/// It cannot be known whose mail passes because of a name below an `exists` of the client.
 #[test]
 fn exists_of_the_client() {
     let said = case("exists-of-the-client").planned().breaks("authenticated");
@@ -55,7 +56,7 @@ fn autodiscover_by_wildcard_records() {
     said.says("{ fact: clients, name: \"autodiscover.b.test.\"").pasted("assume").proves();
 }
 
-/// Resolvers may have been told that a name outside is not there, and keep that for a day.
+/// Resolvers may have cached for a day that a name outside does not exist.
 #[test]
 fn published_outside_late() {
     let said = case("published-outside-late").planned().proves();
@@ -63,7 +64,7 @@ fn published_outside_late() {
         .in_order(&["(`published`)  (T+0s)", "switch the MX records of acme.test.  (T+1d)"]);
 }
 
-/// What lies below a delegation that nobody asks may lead clients to the old host.
+/// Records below a delegation that was not queried may lead clients to the old host.
 #[test]
 fn discovery_delegated() {
     let said = case("discovery-delegated").planned().exits(REFUTED);
@@ -77,13 +78,13 @@ fn discovery_out_of_sight() {
     said.pasted("assume").proves();
 }
 
-/// What the plan does not do is said.
+/// The verdict says what the plan does not do.
 #[test]
 fn standby_of_one_name() {
     case("standby-of-one-name").planned().proves().says("warning[no-standby]");
 }
 
-/// A domain that `records:` lead away does not stay.
+/// A domain that `records:` move away does not stay.
 #[test]
 fn led_away_by_records() {
     case("led-away-by-records").planned().proves().never_says("keeps running for");
@@ -95,7 +96,7 @@ fn autodiscover_loses_ipv6() {
     said.says("{ fact: ipv6_only, host: new").pasted("assume").proves();
 }
 
-/// `ptr` relies on the addresses of whatever names there are, and of nothing else.
+/// `ptr` depends on the addresses of all names, and on nothing else.
 #[test]
 fn ptr_name_removed() {
     let said = case("ptr-name-removed").planned().breaks("authenticated");
@@ -107,8 +108,8 @@ fn ptr_term_removed() {
     case("ptr-term-removed").planned().breaks("authenticated");
 }
 
-/// A certificate that matches no TLSA record at a standby exchange is a defect; where that exchange is
-/// the only one, it is another harm.
+/// A certificate that matches no TLSA record at a standby exchange is a defect. If that exchange is
+/// the only one, it is a different harm.
 #[test]
 fn tlsa_of_a_standby() {
     let said = case("tlsa-of-a-standby").exits(REFUTED);

@@ -1,15 +1,15 @@
-//! Cases of what other names hang on, and of what nobody can tell in advance.
+//! Cases of records on which other names depend, and of what cannot be known in advance.
 
 use super::{REFUSED, REFUTED, case};
 
-/// Whom a `ptr` refuses, nobody can tell in advance.
+/// It cannot be known in advance which clients a `ptr` refuses.
 #[test]
 fn refused_by_ptr() {
     let said = case("refused-by-ptr").planned().breaks("authenticated");
     said.says("{ fact: published, name: \"out.example.\"").pasted("assume").proves();
 }
 
-/// An SPF record outside that nobody asked may refuse the new host's mail.
+/// An SPF record outside that was not queried may refuse the new host's mail.
 #[test]
 fn refused_by_include() {
     let said = case("refused-by-include").planned().breaks("authenticated, spf-sound");
@@ -23,14 +23,14 @@ fn dname_above_keys() {
     said.says("{ fact: signs, name: \"s1._domainkey.acme.test.\"").pasted("assume").proves();
 }
 
-/// A DNAME leads verifiers of another domain's mail to the keys of this one.
+/// A DNAME leads verifiers of another domain's mail to the keys of this domain.
 #[test]
 fn dname_to_keys_of_another() {
     let said = case("dname-to-keys-of-another").planned().breaks("authenticated");
     said.says("{ fact: signs, name: \"o1._domainkey.b.test.\"").pasted("assume").proves();
 }
 
-/// A third host sends from where nobody says, and fails SPF already.
+/// A third host sends from undeclared addresses, and already fails SPF.
 #[test]
 fn third_host_bare() {
     let said = case("third-host-bare").planned().exits(REFUTED);
@@ -38,28 +38,28 @@ fn third_host_bare() {
     said.pasted("override").exits(0).says("PROVED EXCEPT");
 }
 
-/// Another domain's exchange is a server of the old host that is no exchange of this one.
+/// Another domain's exchange is a server of the old host, but not an exchange of this domain.
 #[test]
 fn old_server_takes_mail() {
     let said = case("old-server-takes-mail").planned().breaks("deliverable");
     said.says("{ fact: stays, name: \"b.test.\"").pasted("assume").proves();
 }
 
-/// An alias is no exchange, also where the name was one before it became an alias.
+/// An alias is not an exchange, even if the name was one before it became an alias.
 #[test]
 fn exchange_becomes_alias() {
     let said = case("exchange-becomes-alias").exits(REFUSED);
     said.says("error[unusable-exchange]: the exchange mail.acme.test. of acme.test. would become");
 }
 
-/// Whoever reads at the old host again must not be shown the new one's mailboxes.
+/// Users who read at the old host again must not be redirected to the new host's mailboxes.
 #[test]
 fn redirects_and_back() {
     let said = case("redirects-and-back").planned().proves();
     said.says("to `start`: 6 changes; MX records are restored at once").says("1 manual step");
 }
 
-/// What nobody knows of one name outside is another thing than what nobody knows of another.
+/// Unknown records of one name outside are different from unknown records of another.
 #[test]
 fn alias_led_elsewhere() {
     let said = case("alias-led-elsewhere-key").planned().breaks("authenticated");
@@ -70,7 +70,7 @@ fn alias_led_elsewhere() {
     said.pasted("assume").proves();
 }
 
-/// A macro that stands for a name means what that name means, and changes with it.
+/// A macro that expands to a name depends on that name's records, and changes with them.
 #[test]
 fn macros_are_names() {
     let fails = "fails SPF";
@@ -79,7 +79,7 @@ fn macros_are_names() {
     }
 }
 
-/// Clients of a domain that does not move find their server by a wildcard, or by a DNAME.
+/// Clients of a domain that does not move find their server through a wildcard or a DNAME.
 #[test]
 fn discovery_by_others() {
     let said = case("discovery-by-wildcard").planned().breaks("clients");
@@ -88,21 +88,21 @@ fn discovery_by_others() {
     said.says("autodiscover.b.test.").pasted("assume").proves();
 }
 
-/// The plan itself leads clients of another domain to the host that goes off.
+/// The plan itself leads clients of another domain to the host that is switched off.
 #[test]
 fn discovery_to_the_old_host() {
     let said = case("discovery-to-the-old-host").planned().breaks("clients");
     said.says("autodiscover.b.test.").pasted("assume").proves();
 }
 
-/// A policy that a DNAME leads another domain's receivers to.
+/// A DNAME leads another domain's receivers to a policy.
 #[test]
 fn dmarc_by_dname() {
     let said = case("dmarc-by-dname").planned().breaks("authenticated");
     said.says("{ fact: passes_dmarc, name: \"b.test.\"").pasted("assume").proves();
 }
 
-/// A selector that a wildcard's key answers for gets a key of its own.
+/// A selector for which a wildcard's key answers gets its own key.
 #[test]
 fn key_above_a_wildcard() {
     let said = case("key-above-a-wildcard").planned().breaks("authenticated");

@@ -1,9 +1,11 @@
-//! Cases of records that mail hangs on without any word of it: backups that come first, names outside
-//! that lead to other names outside, domains without MX records, and who is known by a key alone.
+//! Cases of records on which mail depends without any declaration: backup exchanges that come
+//! first, names outside that lead to other names outside, domains without MX records, and domains
+//! with only a key.
 
 use super::case;
 
-/// Servers that stood by behind others come first, or alone: they were never asked for every mailbox.
+/// Backup servers become the first or only ones, although no fact says that they know every
+/// mailbox.
 #[test]
 fn backups() {
     for name in ["backups-come-first", "backup-alone"] {
@@ -19,7 +21,7 @@ fn mail_of_another_in_the_copy() {
     said.says("a message for lists.acme.test. is put into a mailbox at `old` after the last copy");
 }
 
-/// What leads from one name outside to another leads to somebody else.
+/// If a name outside changes its target, it leads to somebody else.
 #[test]
 fn outside_led_elsewhere() {
     for (name, invariant) in [
@@ -32,7 +34,7 @@ fn outside_led_elsewhere() {
     }
 }
 
-/// A service is published as an alias of a name that nobody could ask.
+/// A service is published as an alias of a name that cannot be queried.
 #[test]
 fn discovery_alias_published() {
     let said = case("discovery-alias-published").planned().breaks("clients");
@@ -41,7 +43,7 @@ fn discovery_alias_published() {
         .proves();
 }
 
-/// Without MX records a domain's own address takes its mail, and has policies and certificates.
+/// Without MX records a domain's own address receives its mail, with its policies and certificates.
 #[test]
 fn implicit_exchanges() {
     for name in [
@@ -53,7 +55,7 @@ fn implicit_exchanges() {
     }
 }
 
-/// The name of an address is taken away, and an SPF record lets mail pass by it.
+/// The name of an address is removed, although an SPF record lets mail pass because of it.
 #[test]
 fn name_of_an_address_removed() {
     let said = case("name-of-an-address-removed").planned().breaks("authenticated");
@@ -63,14 +65,14 @@ fn name_of_an_address_removed() {
         .says("many refuse mail from an address whose name does not resolve back to it");
 }
 
-/// A name that signs sends mail, and obeys the policy of the domain above it.
+/// A name with a key sends mail, and the policy of the domain above applies to it.
 #[test]
 fn dmarc_of_who_signs() {
     let said = case("dmarc-of-who-signs").planned().breaks("authenticated");
     said.says("{ fact: passes_dmarc, name: \"promo.acme.test.\"").pasted("assume").proves();
 }
 
-/// With the last name below another one that one goes too, and a wildcard answers for it.
+/// Removing the last name below another one removes that too, and a wildcard answers for it.
 #[test]
 fn wildcard_after_the_last_name() {
     let said = case("wildcard-after-the-last-name").planned().proves();

@@ -17,8 +17,8 @@ use crate::model::hold::hold_of_replaced;
 use crate::model::{Stage, Track, Transition, Verb};
 use crate::observe::Snapshot;
 use crate::proof::draft::Draft;
+use crate::proof::model::ModelOptions;
 use crate::proof::model::{Model, model};
-use crate::proof::options::ModelOptions;
 use crate::proof::pattern::Pattern;
 
 /// The maximum number of steps of a zone that stay separate. Our choice: this many can be read one

@@ -9,8 +9,10 @@
 //! prevent it, and why each is closed.
 
 mod alike;
+mod anchors;
 mod assumptions;
 pub mod back;
+pub mod compiled;
 mod derive;
 mod earlier_runs;
 mod emit;
@@ -38,14 +40,14 @@ use crate::model::{Track, sample};
 use crate::observe::Snapshot;
 use crate::proof::draft::{Draft, Kind, stated_title};
 use crate::proof::facts::Read;
+use crate::proof::model::ModelOptions;
 use crate::proof::model::{Model, Models, model};
-use crate::proof::options::ModelOptions;
 use crate::proof::{Findings, findings};
 use crate::recipe::{RecipeContext, RecipeOutput, run_recipes};
 
 use alike::{ReducedPlan, unfold};
 use assumptions::Sentence;
-use back::CompiledWayBack;
+use compiled::CompiledWayBack;
 use emit::UnlinkedStep;
 
 /// A stated fact that nothing relies on.

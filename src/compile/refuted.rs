@@ -6,8 +6,9 @@ use super::derive::{Derived, paths};
 use crate::calendar::show_span;
 use crate::fact::{Fact, Subject};
 use crate::proof::Findings;
+use crate::proof::builder::yaml_word;
 use crate::proof::draft::Draft;
-use crate::proof::model::{Model, yaml_word};
+use crate::proof::model::Model;
 use crate::proof::pattern::Start;
 
 /// The maximum number of derivations that are shown. Our choice: more would hide the first.

@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
+use super::draft::Draft;
 use super::pattern::{Atom, Ending, Start, What};
-use super::states::{Occurrence, Overlay};
-use super::view::Library;
+use super::states::{Directions, Occurrence, Overlay, States};
 use crate::model::hold::hold;
 use crate::observe::ZoneSeen;
 use crate::resolution::{Contents, Reply, reply};
@@ -137,21 +137,12 @@ fn collapse(mut all: Vec<Version>, depth: usize, found: &mut Vec<Version>) {
     }
 }
 
-/// For which steps the answers to a question are collected.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Directions {
-    /// Forward steps and the way back.
-    Both,
-    /// Forward steps only.
-    Forward,
-}
-
 /// The occurrences of a track for a question.
 type OfTrack<'l> = Rc<Vec<Occurrence<'l>>>;
 
 /// The contents of a zone while each track is in a chosen state.
 struct Chosen<'c, 'l> {
-    library: &'l Library<'l>,
+    states: &'l States<'l>,
     zone: &'l ZoneSeen,
     key: &'c RrKey,
     directions: Directions,
@@ -191,7 +182,7 @@ impl<'l> Chosen<'_, 'l> {
         if let Some(known) = self.tracks.borrow().get(&track) {
             return Rc::clone(known);
         }
-        let row = self.library.row(track);
+        let row = self.states.row(track);
         let origin = &self.zone.zone.origin;
         let path: Vec<Name> = std::iter::successors(Some(self.key.name.clone()), Name::parent)
             .take_while(|name| name.is_at_or_below(origin))
@@ -212,7 +203,7 @@ impl<'l> Chosen<'_, 'l> {
                 met.iter().map(|key| put_at(overlay, key, self.zone).cloned()).collect();
             let there: Vec<bool> = near
                 .iter()
-                .map(|name| is_there(self.library, self.zone, track, overlay, name))
+                .map(|name| is_there(self.states, self.zone, track, overlay, name))
                 .collect();
             (values, there)
         };
@@ -244,14 +235,8 @@ fn put_at<'l>(at: &'l Overlay, key: &RrKey, zone: &'l ZoneSeen) -> Option<&'l Rr
 }
 
 /// Whether any of a track's RRsets exists at or below a name, in a state of the track.
-fn is_there(
-    library: &Library<'_>,
-    zone: &ZoneSeen,
-    track: usize,
-    at: &Overlay,
-    name: &Name,
-) -> bool {
-    let mut below = library.row(track).keys().filter(|key| key.name.is_at_or_below(name));
+fn is_there(states: &States<'_>, zone: &ZoneSeen, track: usize, at: &Overlay, name: &Name) -> bool {
+    let mut below = states.row(track).keys().filter(|key| key.name.is_at_or_below(name));
     below.any(|key| put_at(at, key, zone).is_some())
 }
 
@@ -261,14 +246,14 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
     }
 
     fn at(&self, key: &RrKey) -> Option<&'l RrSet> {
-        match self.library.draft.owner_of(key) {
+        match self.states.draft.owner_of(key) {
             Some(track) => self.of_track(track, key),
             None => self.zone.get(key),
         }
     }
 
     fn exists(&self, name: &Name) -> bool {
-        let draft = self.library.draft;
+        let draft = self.states.draft;
         if draft.always_exists(self.zone, name) {
             return true;
         }
@@ -278,7 +263,7 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
         for track in draft.owners_below(name) {
             let all = self.occurrences(track);
             let there =
-                |place: usize| is_there(self.library, self.zone, track, all[place].overlay, name);
+                |place: usize| is_there(self.states, self.zone, track, all[place].overlay, name);
             if let Some(taken) = self.taken(track) {
                 if there(taken) {
                     return true;
@@ -317,7 +302,7 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
     }
 
     fn has_cuts(&self) -> bool {
-        self.library.draft.has_cuts(&self.zone.zone.origin)
+        self.states.draft.has_cuts(&self.zone.zone.origin)
     }
 
     fn has_wildcards(&self) -> bool {
@@ -349,12 +334,12 @@ impl Answers {
     /// The answers to a question; `None` if there is only one answer, which never changes. New
     /// atoms are appended.
     pub(super) fn of(
-        library: &Library<'_>,
+        states: &States<'_>,
         key: &RrKey,
         directions: Directions,
         atoms: &mut Vec<Atom>,
     ) -> Option<Self> {
-        let draft = library.draft;
+        let draft = states.draft;
         let zone = draft.snapshot.zone_of(&key.name)?;
         let tracks = RefCell::new(BTreeMap::new());
         let mut versions: Vec<Version> = Vec::new();
@@ -363,7 +348,7 @@ impl Answers {
         loop {
             let state = RefCell::default();
             let chosen =
-                Chosen { library, zone, key, directions, tracks: &tracks, script: &script, state };
+                Chosen { states, zone, key, directions, tracks: &tracks, script: &script, state };
             let found = reply(&chosen, key);
             let records = match &found {
                 Reply::Records(rrset) | Reply::Alias { by: rrset, .. } => Some((*rrset).clone()),
@@ -383,7 +368,7 @@ impl Answers {
                 None => break,
             }
         }
-        let earlier = earlier(library, key);
+        let earlier = earlier(states.draft, key);
         if !undecided
             && earlier.is_empty()
             && versions.iter().all(|version| version.is_same_as(&versions[0]))
@@ -450,8 +435,8 @@ impl Answers {
 
 /// What was answered before the snapshot and may still be cached, and whether only those who keep
 /// answers too long may still hold it.
-fn earlier(library: &Library<'_>, key: &RrKey) -> Vec<(Content, Option<RrSet>, bool)> {
-    let earlier = &library.draft.snapshot.earlier;
+fn earlier(draft: &Draft<'_>, key: &RrKey) -> Vec<(Content, Option<RrSet>, bool)> {
+    let earlier = &draft.snapshot.earlier;
     let own = earlier.get(key).into_iter().flatten().map(|version| {
         let rrset = &version.records;
         let content =

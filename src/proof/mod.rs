@@ -29,11 +29,11 @@
 
 pub mod answers;
 pub mod back;
+pub mod builder;
 pub mod draft;
 pub mod facts;
 pub mod invariant;
 pub mod model;
-pub mod options;
 pub mod parties;
 pub mod pattern;
 pub mod spf_view;

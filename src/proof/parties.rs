@@ -11,7 +11,6 @@ use std::net::IpAddr;
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 use foldhash::HashSet;
 
-use super::view::View;
 use crate::intent::{DomainMove, Exchange, Host, Intent};
 use crate::observe::{Outside, Snapshot};
 
@@ -217,21 +216,16 @@ fn given<'o>(domain: &'o DomainMove, name: &'o Name) -> impl Iterator<Item = &'o
     same.flat_map(|exchange| &exchange.addresses)
 }
 
-/// Where a sender of mail for a domain may go in this view: every exchange, over either family (RFC
-/// 5321 §5.1).
-#[must_use]
-pub fn routes(view: &View<'_>, domain: &Name) -> Routes {
-    routes_in(&|key| view.look_up(key), &|key| view.leaves_at(key), domain)
-}
-
-/// The same before the first step.
+/// Where a sender of mail for a domain may go before the first step: every exchange, over either family
+/// (RFC 5321 §5.1).
 #[must_use]
 pub fn routes_today(snapshot: &Snapshot, domain: &Name) -> Routes {
     let leaves = |key: &RrKey| snapshot.leaves_at(key).map(|key| key.name);
     routes_in(&|key| snapshot.told(key), &leaves, domain)
 }
 
-fn routes_in(
+/// The same, by these answers.
+pub(super) fn routes_in(
     look_up: &dyn Fn(&RrKey) -> Outside,
     leaves_at: &dyn Fn(&RrKey) -> Option<Name>,
     domain: &Name,

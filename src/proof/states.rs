@@ -4,16 +4,43 @@
 //! Its *occurrences* are the states that differ for the question, each with its begin and what
 //! replaces it.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use cutover_contract::{Atomicity, Change, InPlace, Name, Rdata, RrKey, RrSet, RrSetError, RrType};
 
-use super::answers::Directions;
 use super::draft::Draft;
 use super::pattern::Start;
 
 /// Records that replace those of the zone; `None`: they do not exist.
 pub(super) type Overlay = BTreeMap<RrKey, Option<RrSet>>;
+
+/// The states of every track of a draft, each made when it is first asked for.
+pub(super) struct States<'d> {
+    /// The steps of the plan.
+    pub(super) draft: &'d Draft<'d>,
+    rows: Vec<OnceCell<Row>>,
+}
+
+impl<'d> States<'d> {
+    pub(super) fn of(draft: &'d Draft<'d>) -> Self {
+        Self { draft, rows: draft.tracks.iter().map(|_| OnceCell::new()).collect() }
+    }
+
+    /// The states of a track.
+    pub(super) fn row(&self, track: usize) -> &Row {
+        self.rows[track].get_or_init(|| Row::of(self.draft, track))
+    }
+}
+
+/// For which steps the answers to a question are collected.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Directions {
+    /// Forward steps and the way back.
+    Both,
+    /// Forward steps only.
+    Forward,
+}
 
 /// All states of a track.
 #[derive(Debug)]

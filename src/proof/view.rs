@@ -9,7 +9,7 @@
 //! steps ensures that it cannot.
 
 use std::any::Any;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use std::sync::Arc;
 use cutover_contract::{Name, RrKey};
 use foldhash::HashMap;
 
-use super::answers::{Answers, Class, Content, Directions, next_script};
+use super::answers::{Answers, Class, Content, next_script};
 use super::draft::Draft;
-use super::parties::Parties;
+use super::parties::{Parties, Routes, routes_in};
 use super::pattern::{Atom, Start};
-use super::states::Row;
+use super::states::{Directions, States};
 use crate::observe::{ALIASES_MAX, MANY_ALIASES, NOBODY_ASKED, Outside, unknown_at};
 use crate::resolution::reply;
 
@@ -48,7 +48,8 @@ pub struct Library<'d> {
     relied: RefCell<HashMap<Name, Relied>>,
     /// Some answer has more versions on ways back than were checked.
     pub(super) undecided_back: Cell<bool>,
-    rows: Vec<OnceCell<Row>>,
+    /// The states of every track.
+    states: States<'d>,
 }
 
 /// Names an evaluation: what it asks, about which name, and a number.
@@ -98,7 +99,6 @@ impl<'d> Library<'d> {
     /// A library before anything is asked.
     #[must_use]
     pub fn of(draft: &'d Draft<'d>) -> Self {
-        let rows = draft.tracks.iter().map(|_| OnceCell::new()).collect();
         Self {
             draft,
             atoms: RefCell::default(),
@@ -110,13 +110,8 @@ impl<'d> Library<'d> {
             evaluation: Cell::new(1),
             relied: RefCell::default(),
             undecided_back: Cell::new(false),
-            rows,
+            states: States::of(draft),
         }
-    }
-
-    /// The states of a track.
-    pub(super) fn row(&self, track: usize) -> &Row {
-        self.rows[track].get_or_init(|| Row::of(self.draft, track))
     }
 
     /// The answers to a question; `None` if there is one that never changes.
@@ -182,11 +177,11 @@ impl<'d> Library<'d> {
     fn made_of(&self, key: &RrKey) -> Option<Answers> {
         let atoms = &mut *self.atoms.borrow_mut();
         let first = atoms.len();
-        match Answers::of(self, key, Directions::Both, atoms) {
+        match Answers::of(&self.states, key, Directions::Both, atoms) {
             Some(answers) if answers.undecided && self.draft.has_way_back() => {
                 self.undecided_back.set(true);
                 atoms.truncate(first);
-                Answers::of(self, key, Directions::Forward, atoms)
+                Answers::of(&self.states, key, Directions::Forward, atoms)
             }
             answers => answers,
         }
@@ -369,6 +364,12 @@ impl View<'_> {
     #[must_use]
     pub fn live(&self, key: &RrKey) -> Outside {
         self.library.live(key)
+    }
+
+    /// Where a sender of mail for a domain may go: every exchange, over either family (RFC 5321 §5.1).
+    #[must_use]
+    pub fn routes(&self, domain: &Name) -> Routes {
+        routes_in(&|key| self.look_up(key), &|key| self.leaves_at(key), domain)
     }
 
     /// Whose servers accept mail.

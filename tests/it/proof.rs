@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use cutover::compile::back::{CompiledWayBack, is_refuted};
+use cutover::compile::back::is_refuted;
+use cutover::compile::compiled::CompiledWayBack;
 use cutover::compile::{Compiled, compile_with, rebuilt};
 use cutover::diag::Source;
 use cutover::fact::{Fact, Subject};
@@ -15,7 +16,7 @@ use cutover::graph::{Origin, Primitive, Step, StepGraph, StepId, Wait};
 use cutover::intent::{Intent, resolve};
 use cutover::model::Track;
 use cutover::observe::{Snapshot, ZoneSeen};
-use cutover::proof::options::ModelOptions;
+use cutover::proof::model::ModelOptions;
 use cutover::proof::{Findings, findings};
 use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Ttl};

@@ -22,7 +22,7 @@ use crate::fact::{Fact, Subject, Value};
 use crate::graph::MovePoint;
 use crate::intent::DomainMove;
 use crate::proof::answers::Content;
-use crate::proof::model::{Domain, PatternBuilder, shown};
+use crate::proof::builder::{Domain, PatternBuilder, shown};
 use crate::proof::parties::{Family, Route, Routes, Side, routes_today};
 use crate::proof::pattern::{Harm, Start};
 use crate::proof::view::Choice;

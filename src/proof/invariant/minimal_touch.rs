@@ -12,7 +12,7 @@ use std::time::Duration;
 use cutover_contract::{Name, RrKey, RrType};
 
 use super::super::draft::Kind;
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::view::Choice;
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use cutover_contract::Name;
 
-use super::model::PatternBuilder;
+use super::builder::PatternBuilder;
 use super::parties::{Family, Parties, Route, Routes, Side};
 use super::pattern::{Harm, Start};
 use super::view::Choice;

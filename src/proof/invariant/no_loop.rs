@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::deliverable::passing_on;
 use super::forbid_at_host;
 use crate::fact::{Fact, Value};
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::view::Choice;

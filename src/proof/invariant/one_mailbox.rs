@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{both, deliverable, forbid_at_host, is_known_to_stay};
 use crate::fact::{Fact, Subject, Value};
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::view::Choice;

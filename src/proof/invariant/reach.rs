@@ -8,7 +8,7 @@ use crate::calendar::show_span;
 use crate::graph::MovePoint;
 use crate::model::Stage;
 use crate::model::hold::{CAP, hold};
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::pattern::{Ending, Harm, Start, What};
 
 pub(super) const ID: &str = "reach";

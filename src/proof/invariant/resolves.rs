@@ -19,8 +19,8 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use crate::observe::{ALIASES_MAX, MANY_ALIASES, Outside, Seen, Snapshot};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::draft::Draft;
-use crate::proof::model::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::resolution::{Reply, reply};
 

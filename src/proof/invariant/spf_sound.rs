@@ -13,7 +13,7 @@ use cutover_contract::{Name, RrKey, RrSet, RrType};
 
 use crate::fact::{Fact, Subject, Value};
 use crate::observe::{Outside, Snapshot};
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::spf_view::evaluated;
 use crate::proof::view::View;

@@ -18,8 +18,8 @@ use super::{Extent, both, extent_at, extent_of, forbid_at_host, host};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
-use crate::proof::model::{Domain, PatternBuilder, shown};
-use crate::proof::parties::{Route, Routes, Side, routes, routes_today};
+use crate::proof::builder::{Domain, PatternBuilder, shown};
+use crate::proof::parties::{Route, Routes, Side, routes_today};
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::view::View;
 
@@ -190,7 +190,7 @@ fn forbid_in_views(
     let extra = lateness(builder, side);
     for (number, extent) in Extent::ALL.into_iter().enumerate() {
         let in_force = |view: &View<'_>| {
-            let leads = || extent_at(parties, &routes(view, domain), side);
+            let leads = || extent_at(parties, &view.routes(domain), side);
             asked(view).then(leads).flatten().filter(|leads| *leads == extent).map(drop)
         };
         let found = builder.cases(ID, (what, domain, number), &in_force);
@@ -213,7 +213,7 @@ fn of_others(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
     let today = routes_today(builder.draft().snapshot, domain);
     let allowed = Subject::Name(domain.clone());
     let other = |view: &View<'_>| {
-        let other_routes = || match (routes(view, domain), &today) {
+        let other_routes = || match (view.routes(domain), &today) {
             (Routes::To(now), Routes::To(today)) => {
                 now.iter().any(|route| !today.iter().any(|t| t.exchange == route.exchange))
             }
@@ -246,7 +246,7 @@ fn of_others(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
             let all = tlsa_of(view, exchange);
             // To which domain the mail belongs makes no difference to a certificate.
             let known = |ip| ways_today.contains(&(exchange.clone(), ip));
-            let Routes::To(now) = routes(view, domain) else { return None };
+            let Routes::To(now) = view.routes(domain) else { return None };
             let mut here = now.iter().filter(|route| route.exchange == *exchange).peekable();
             here.peek()?;
             let moved = here.any(|route| !known(route.ip));
@@ -370,7 +370,7 @@ fn has_current_records(view: &View<'_>, key: &RrKey, found: &[Rdata]) -> bool {
 /// The TLSA records of each exchange of a host that the MX records lead to in this view: a sender
 /// may use any of them.
 fn tlsa(view: &View<'_>, domain: &Name, side: Side) -> Vec<(Name, RrKey, Arc<[Rdata]>)> {
-    let Routes::To(routes) = routes(view, domain) else { return Vec::new() };
+    let Routes::To(routes) = view.routes(domain) else { return Vec::new() };
     let parties = view.parties();
     let own = routes.into_iter().filter(|route| parties.whose(route) == Some(side));
     let exchanges: BTreeSet<Name> = own.map(|route| route.exchange).collect();
@@ -400,7 +400,7 @@ fn mismatches(
             let is_blocked_to_extent = |view: &View<'_>| {
                 let blocked = blocked(view);
                 let is_blocked = |route: &Route| blocked.contains(&route.exchange);
-                let extent_found = || extent_of(&routes(view, domain), &is_blocked);
+                let extent_found = || extent_of(&view.routes(domain), &is_blocked);
                 blocked
                     .contains(exchange)
                     .then(extent_found)

@@ -25,7 +25,7 @@ use cutover::graph::{Primitive, StepGraph};
 use cutover::intent::Intent;
 use cutover::observe::Snapshot;
 use cutover::proof::Findings;
-use cutover::proof::options::ModelOptions;
+use cutover::proof::model::ModelOptions;
 use cutover_contract::{Atomicity, Capabilities};
 
 use crate::oracle::{Weakened, asked};

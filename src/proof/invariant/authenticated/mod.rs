@@ -21,7 +21,7 @@ use cutover_contract::{Name, RrKey, RrSet, RrType};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{Host, Sender};
 use crate::observe::Outside;
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{

@@ -10,7 +10,7 @@ use super::{From, ID, NOBODY, NOW, may_be_refused, of_old_exchanges};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{DomainMove, Host, Sender};
 use crate::observe::{Outside, Snapshot};
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_accepted, sources};

@@ -9,7 +9,7 @@ use super::{ID, NOW};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::Outside;
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 

@@ -18,7 +18,7 @@ use super::{both, forbid_at_host, host};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::{Outside, Seen, Snapshot, discovery_keys};
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start};
 use crate::proof::view::{Choice, View};

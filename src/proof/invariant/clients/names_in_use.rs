@@ -8,7 +8,7 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 use super::{ID, NOW, OldNames, target};
 use crate::fact::{Fact, Subject, Value};
 use crate::observe::{Outside, discovery_of};
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;

@@ -11,7 +11,7 @@ use super::{ID, NOW, OldNames, leads_where, target};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
 use crate::observe::{Outside, discovery_keys, discovery_of};
-use crate::proof::model::{PatternBuilder, shown};
+use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 

@@ -9,7 +9,7 @@ use cutover_contract::Name;
 
 use super::{ID, is_untouched, lateness};
 use crate::fact::{Fact, Subject, Value};
-use crate::proof::model::{Domain, PatternBuilder, shown};
+use crate::proof::builder::{Domain, PatternBuilder, shown};
 use crate::proof::parties::{Route, Routes, Side, routes_today};
 use crate::proof::pattern::Harm;
 

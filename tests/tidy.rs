@@ -1,5 +1,9 @@
 //! What no compiler checks: layers, sizes, and what may not stand in the sources.
 
+#[path = "tidy/circles.rs"]
+mod circles;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -117,6 +121,20 @@ fn modules_import_only_lower_layers() {
 }
 
 /// Ids are opaque: their texts are put together in one file, and looked into in another.
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let mut crates: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (path, text) in files("src", &[".rs"]).into_iter().chain(files("providers", &[".rs"])) {
+        let Some((of, file)) = path.split_once("src/") else { continue };
+        crates.entry(of.to_owned()).or_default().push((file.to_owned(), text));
+    }
+    assert!(crates.len() > 5, "{:?}", crates.keys());
+    let found = crates.iter().flat_map(|(of, files)| {
+        circles::circles(files).into_iter().map(move |circle| format!("{of}: {circle}"))
+    });
+    nothing(found.collect());
+}
+
 #[test]
 fn ids_of_steps_are_texts_in_two_files_only() {
     let own = ["src/graph/id.rs", "src/artifact/v1/ids.rs"];

@@ -106,7 +106,7 @@ impl Rules for Forward<'_, '_> {
     /// A step is held back at the point where its part of the plan begins.
     fn target(&self, separation: &Separation) -> Target {
         let (from, to) = (separation.from, separation.to);
-        // That the old host may be switched off repairs nothing.
+        // Releasing the old host repairs nothing.
         if matches!(self.draft.nodes[from].kind, Kind::Point(MovePoint::Release)) {
             return Target::alone(None);
         }

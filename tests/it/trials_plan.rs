@@ -444,5 +444,5 @@ fn a_discovery_name_with_an_address_is_understood() {
     assert_ne!(plan, without);
     fixture.write("quickstart.yaml", &without);
     let text = fixture.ends(3, &["plan", "quickstart.yaml"]);
-    assert!(text.contains("or take it away there (`absent: true`)"), "{text}");
+    assert!(text.contains("or remove it there (`absent: true`)"), "{text}");
 }

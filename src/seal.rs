@@ -11,7 +11,7 @@ use crate::artifact::{
     Artifact, Checked, Outcome, Relied, RollbackPoint, SealedZone, Undo, Verdict, is_overridden,
 };
 use crate::calendar::show_span;
-use crate::compile::back::CompiledWayBack;
+use crate::compile::compiled::CompiledWayBack;
 use crate::compile::{Compiled, touched};
 use crate::diag::some_of;
 use crate::digest::Digest;

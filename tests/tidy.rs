@@ -1,9 +1,13 @@
-//! What no compiler checks: layers, sizes, and what may not stand in the sources.
+//! Rules that the compiler does not check: layers, sizes, and what must not be in the sources.
 
+#[path = "tidy/circles.rs"]
+mod circles;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules of the library: each may import those above it, and nothing below.
+/// The modules of the library. Each may import those before it in the list, and none after it.
 const LAYERS: &[&str] = &[
     "calendar",
     "digest",
@@ -32,14 +36,14 @@ const LAYERS: &[&str] = &[
     "cli",
 ];
 
-/// Lines of a source file at the most.
+/// Maximum lines of a source file.
 const LINES_MAX: usize = 600;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All files below a directory with one of these endings, with paths relative to the root.
+/// All files in a directory with one of these endings, with paths relative to the root.
 fn files(below: &str, endings: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut open = vec![root().join(below)];
@@ -66,7 +70,7 @@ fn rust() -> Vec<(String, String)> {
     below.iter().flat_map(|dir| files(dir, &[".rs"])).collect()
 }
 
-/// The part of a source that is not its unit tests.
+/// The part of a source before its unit tests.
 fn shipped(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap_or(text)
 }
@@ -116,7 +120,21 @@ fn modules_import_only_lower_layers() {
     nothing(problems);
 }
 
-/// Ids are opaque: their texts are put together in one file, and looked into in another.
+/// Ids are opaque: one file makes their texts, and one other file parses them.
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let mut crates: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (path, text) in files("src", &[".rs"]).into_iter().chain(files("providers", &[".rs"])) {
+        let Some((of, file)) = path.split_once("src/") else { continue };
+        crates.entry(of.to_owned()).or_default().push((file.to_owned(), text));
+    }
+    assert!(crates.len() > 5, "{:?}", crates.keys());
+    let found = crates.iter().flat_map(|(of, files)| {
+        circles::circles(files).into_iter().map(move |circle| format!("{of}: {circle}"))
+    });
+    nothing(found.collect());
+}
+
 #[test]
 fn ids_of_steps_are_texts_in_two_files_only() {
     let own = ["src/graph/id.rs", "src/artifact/v1/ids.rs"];
@@ -164,7 +182,7 @@ fn codes_of_problems_are_in_one_table_and_used() {
 }
 
 #[test]
-fn recipes_do_not_know_one_another() {
+fn recipes_do_not_import_one_another() {
     let recipes = files("src/recipe", &[".rs"]);
     let names: Vec<&str> = recipes
         .iter()
@@ -184,7 +202,7 @@ fn recipes_do_not_know_one_another() {
 }
 
 #[test]
-fn only_the_edge_touches_the_world() {
+fn only_world_and_cli_touch_the_world() {
     let edge = |path: &str| {
         path.starts_with("src/world/real") || path.starts_with("src/cli") || path == "src/main.rs"
     };
@@ -207,7 +225,7 @@ fn only_the_edge_touches_the_world() {
     for (path, text) in files("src", &[".rs"]).iter().filter(|(path, _)| !edge(path)) {
         for (number, line) in shipped(text).lines().enumerate() {
             let code = line.split("//").next().unwrap_or(line);
-            // Threads that end before the function does are nothing that anybody outside can see.
+            // Threads that end before their function does cannot be noticed outside it.
             let code = code.replace("std::thread::scope", "");
             for word in worldly.iter().filter(|word| code.contains(*word)) {
                 problems
@@ -219,7 +237,7 @@ fn only_the_edge_touches_the_world() {
 }
 
 #[test]
-fn adapters_are_known_at_the_edge_only() {
+fn only_cli_imports_adapters() {
     let mut problems = Vec::new();
     for (path, text) in files("src", &[".rs"]) {
         for adapter in ["cutover_zonefile", "cutover_rfc2136", "cutover_powerdns"] {
@@ -237,7 +255,7 @@ fn adapters_are_known_at_the_edge_only() {
 }
 
 #[test]
-fn adapters_depend_on_the_contract_the_kit_and_clients_alone() {
+fn adapters_depend_only_on_the_contract_the_kit_and_clients() {
     for (path, text) in files("providers", &["Cargo.toml"]) {
         let of_ours = text.lines().filter(|line| line.starts_with("cutover-"));
         let allowed: &[&str] = match Path::new(&path).parent().and_then(Path::file_name) {
@@ -268,7 +286,7 @@ fn files_are_small_and_nothing_is_left_over() {
             for word in words.iter().filter(|word| line.contains(*word)) {
                 problems.push(format!("{path}:{}: `{word}`", number + 1));
             }
-            // The lab is a part of several test binaries, and each uses another part of it.
+            // The lab is part of several test binaries, each of which uses a different part of it.
             if line.contains("#[allow(") && !path.starts_with("tests/lab/") {
                 problems.push(format!(
                     "{path}:{}: silence a lint with #[expect(.., reason = ..)]",
@@ -289,7 +307,7 @@ fn files_are_small_and_nothing_is_left_over() {
 fn no_machine_path_is_named() {
     let mut problems = Vec::new();
     for (path, text) in rust().into_iter().chain(files("plans", &[".yaml", ".zone"])) {
-        // Written apart, or this file would name them.
+        // Written in parts, so that this file does not contain them.
         for prefix in
             ["wo", "ro", "ho"].iter().zip(["rk/", "ot/", "me/"]).map(|(a, b)| format!("/{a}{b}"))
         {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cutover_contract::{Change, Name, RrKey, RrSet, RrType};
 
-use super::back::CompiledWayBack;
+use super::compiled::CompiledWayBack;
 use crate::calendar::show_span;
 use crate::diag::{Code, Diagnostic};
 use crate::graph::gate::{Expected, Failing, Gate};

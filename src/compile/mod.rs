@@ -9,8 +9,10 @@
 //! prevent it, and why each is closed.
 
 mod alike;
+mod anchors;
 mod assumptions;
 pub mod back;
+pub mod compiled;
 mod derive;
 mod earlier_runs;
 mod emit;
@@ -45,7 +47,7 @@ use crate::recipe::{RecipeContext, RecipeOutput, run_recipes};
 
 use alike::{ReducedPlan, unfold};
 use assumptions::Sentence;
-use back::CompiledWayBack;
+use compiled::CompiledWayBack;
 use emit::UnlinkedStep;
 
 /// A stated fact that nothing relies on.

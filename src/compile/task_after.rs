@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::forward::{anchored, expiry};
+use super::anchors::{anchored, expiry};
 use crate::calendar::show_span;
 use crate::diag::Diagnostic;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::back::CompiledWayBack;
+use super::compiled::CompiledWayBack;
 use super::derive::Constraint;
 use super::task_after;
 use crate::diag::Diagnostic;

@@ -71,7 +71,7 @@ pub enum Routes {
     To(Vec<Route>),
     /// Nowhere: a null MX (RFC 7505).
     Nowhere,
-    /// Where a name leads that nobody has asked for.
+    /// Unknown: they depend on this name, which nobody asked for.
     Unknown(Name),
 }
 

@@ -116,7 +116,7 @@ pub struct Run {
     pub resumed: Option<Resumed>,
     /// The present reason, if it has halted again as before.
     pub halted_again: Option<Halt>,
-    /// Whether the notices about its rollback are due: its way back has led mail back.
+    /// Whether the notices about its rollback are due: mail has gone back.
     pub announces_rollback: bool,
 }
 

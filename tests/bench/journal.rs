@@ -1,13 +1,13 @@
 //! Long runs: how quickly a journal of a million entries is read, and what a run of two weeks
 //! needs.
 //!
-//! * `replay`: `cutover status` reads, checks and folds a journal of 1,000,000 entries, against
-//!   `sha256sum` of the same file, which reads it and gives it a digest and nothing else. The
-//!   bounds are two seconds, and that memory is that of a journal of 1,000 entries.
-//! * `weeks`: a run of 14 days whose gate is asked once a minute, in a simulated world: what it has
-//!   in memory in the end against what it has behind a day.
+//! * `replay`: `cutover status` reads, checks and folds a journal of 1,000,000 entries, compared
+//!   with `sha256sum` of the same file, which only reads and hashes it. The limits are two seconds,
+//!   and the memory of a journal of 1,000 entries.
+//! * `weeks`: a run of 14 days whose gate is probed once a minute, in a simulated world: its memory
+//!   in the end compared with its memory after a day.
 //!
-//! Medians of five. `cargo bench --bench journal`.
+//! Figures are medians of five. `cargo bench --bench journal`.
 
 use std::fs;
 use std::io::{BufWriter, Write as _};
@@ -33,15 +33,15 @@ use cutover_contract::{
 use cutover_memory::Memory;
 use futures_util::FutureExt as _;
 
-// As the program has it.
+// The same allocator as in the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ENTRIES: u64 = 1_000_000;
-/// The bound of the issue that asked for it.
+/// The limit in the issue that asked for it.
 const REPLAY_MAX: Duration = Duration::from_secs(2);
-/// How much more memory a thousand times as many entries may take. Our choice: what an allocator
-/// varies.
+/// How much more memory a thousand times as many entries may take. Our choice: the variation of an
+/// allocator.
 const MEMORY_RATIO_MAX: f64 = 1.2;
 
 #[expect(clippy::disallowed_methods, reason = "this is what is measured")]
@@ -51,7 +51,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     (start.elapsed(), done)
 }
 
-/// The gates' plan with a gate before the switch that passes after so many answers.
+/// The plan `gates` with a gate before the switch that passes after this many answers.
 fn artifact(dir: &Path, every: &str, answers: u32) -> Artifact {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
     fs::create_dir_all(dir.join("gates")).expect("a directory");
@@ -75,7 +75,7 @@ fn artifact(dir: &Path, every: &str, answers: u32) -> Artifact {
     Artifact::decode(&String::from_utf8_lossy(&output.stdout)).expect("an artifact")
 }
 
-/// A world in which everything goes as planned, and whose journal is forgotten.
+/// A world in which everything goes as planned, and which forgets its journal.
 struct Forgetful {
     now: Timestamp,
     provider: Memory,
@@ -184,8 +184,8 @@ impl World for Forgetful {
     }
 }
 
-/// Writes a run's folder, whose journal has so many entries: as the engine writes them up to the
-/// gate, and then that gate's findings, one failure in so many that it never ends.
+/// Writes a run's folder with a journal of this many entries: first as the engine writes them up to
+/// the gate, and then that gate's findings, with failures rare enough that it never ends.
 fn written(artifact: &Artifact, dir: &Path, entries: u64) {
     let mut world = Forgetful { kept: Some(Vec::new()), ..Forgetful::of(artifact) };
     let mut run = Run::new(artifact.clone(), artifact.digest());
@@ -218,7 +218,7 @@ fn written(artifact: &Artifact, dir: &Path, entries: u64) {
     file.flush().expect("it is written");
 }
 
-/// Runs a command to its end; the most memory that it had, in KiB, where it is told.
+/// Runs a command to its end. Returns its peak memory in KiB, if it is reported.
 fn run(command: &mut Command) -> u64 {
     let mut child = command.stdout(Stdio::null()).spawn().expect("it can be run");
     let mut peak = 0;
@@ -277,14 +277,14 @@ fn replay() -> bool {
     ours < REPLAY_MAX && ratio < MEMORY_RATIO_MAX
 }
 
-/// What this process has in memory, in KiB.
+/// The present memory of this process, in KiB.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let mark = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     mark.and_then(|mark| mark.trim().split(' ').next()?.parse().ok()).expect("a number")
 }
 
-/// One run: what it has in memory behind a day, and in the end.
+/// A run: its memory after a day, and in the end.
 fn weeks() -> bool {
     const DAY: u32 = 1_440;
     let dir = tempfile::tempdir().expect("a directory");
@@ -301,7 +301,7 @@ fn weeks() -> bool {
     assert!(matches!(ended, Some(Ok(DriveOutcome::Finished))), "{ended:?}");
     let last = resident();
     println!(
-        "weeks: {} entries in 14 days; {first} KiB behind a day, {last} KiB in the end",
+        "weeks: {} entries in 14 days; {first} KiB after a day, {last} KiB in the end",
         run.seq
     );
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]

@@ -1,9 +1,9 @@
-//! How long compiling and proving takes: one domain, a hundred, a thousand, and one domain with many
-//! records of many versions.
+//! How long compiling and proving takes: one domain, a hundred, a thousand, and one domain with
+//! many records of many versions.
 //!
-//! Everything is in memory; what is timed is `compile`, which derives the order, proves it, and does
-//! the same for every way back. Figures are medians. `cargo bench --bench prove`; a number of domains on
-//! the command line is looked at alone.
+//! Everything is in memory. The measured function is `compile`, which derives the order, proves it,
+//! and does the same for every way back. Figures are medians. `cargo bench --bench prove` runs all;
+//! a number on the command line runs only that many domains.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -17,7 +17,7 @@ use cutover::observe::{Snapshot, ZoneSeen};
 use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Ttl};
 
-// As the program has it.
+// The same allocator as in the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -35,7 +35,7 @@ assume:
   - { fact: redirects, host: old, from: switch, reason: it passes log-ins on }
 ";
 
-/// A plan that moves so many domains, each a zone of its own, and the text of such a zone.
+/// A plan that moves this many domains, each in its own zone, and the text of such a zone.
 fn moves(domains: usize) -> (String, String) {
     let mut plan = "version: 1\nname: bench\nproviders: { files: { type: zonefile, directory: . } }\nresolver: none\nzones:\n".to_owned();
     let names: Vec<String> = (0..domains).map(|number| format!("d{number}.test")).collect();
@@ -59,23 +59,23 @@ fn moves(domains: usize) -> (String, String) {
     (plan, zone.to_owned())
 }
 
-/// One domain with twenty records of five versions each beside its mail.
+/// One domain with mail and twenty records of five versions each.
 fn versions() -> (String, String) {
     let (mut plan, mut zone) = moves(1);
     plan += "records:\n";
     for number in 0..20 {
         let _ = writeln!(zone, "r{number} 1d A 192.0.2.{number}");
-        // Live, lowered, switched, restored; and absent while it is looked at from a name below.
+        // Live, lowered, switched, restored; and absent if it is seen from a name below.
         let _ = writeln!(
             plan,
             "  - {{ id: r{number}, zone: d0.test, name: r{number}, type: A, to: [ 203.0.113.{number} ], lower_ttl: 5m }}"
         );
     }
-    // Each of them is an address of the SPF record, so that views multiply.
+    // Each of them is an address of the SPF record, so that the number of views multiplies.
     (plan, zone)
 }
 
-/// A zone with a wildcard, and so many names that are added to it.
+/// A zone with a wildcard, and this many names that are added to it.
 fn wildcard(names: usize) -> (String, String) {
     let mut plan =
         "version: 1\nname: bench\nproviders: { files: { type: zonefile, directory: . } }\n\
@@ -91,7 +91,7 @@ fn wildcard(names: usize) -> (String, String) {
     (plan, zone)
 }
 
-/// Says how long it took, and whether that is within the bound.
+/// Prints how long it took. Returns whether that is within the limit.
 fn within(what: &str, time: Duration, bound: Duration, over: &mut bool) {
     let word = if time <= bound { "within" } else { "OVER" };
     *over |= time > bound;
@@ -142,7 +142,7 @@ fn median(rounds: usize, (intent, snapshot): &(Intent, Snapshot)) -> (Duration, 
 fn main() -> std::process::ExitCode {
     let mut per_domain = Vec::new();
     let mut over = false;
-    let asked = std::env::args().find_map(|argument| argument.parse::<usize>().ok());
+    let only = std::env::args().find_map(|argument| argument.parse::<usize>().ok());
     let bounds = |domains| match domains {
         1 => Some(Duration::from_millis(1)),
         1_000 => Some(Duration::from_millis(500)),
@@ -151,7 +151,7 @@ fn main() -> std::process::ExitCode {
     };
     let all = vec![(1, 51), (10, 21), (100, 7), (1_000, 3), (10_000, 1)];
     let rounds = |domains| all.iter().find(|(most, _)| domains <= *most).map_or(1, |(_, n)| *n);
-    let wanted = asked.map_or(all.clone(), |domains| vec![(domains, rounds(domains))]);
+    let wanted = only.map_or(all.clone(), |domains| vec![(domains, rounds(domains))]);
     for (domains, rounds) in wanted {
         let parts = parts(&moves(domains));
         let (time, compiled) = median(rounds, &parts);
@@ -161,18 +161,18 @@ fn main() -> std::process::ExitCode {
             "{domains} domains: {time:?}, {each:?} each; {} steps, {} patterns, {} on the ways back",
             compiled.graph.steps().len(),
             compiled.findings.patterns,
-            compiled.ways_back.iter().map(|one| one.patterns).sum::<usize>(),
+            compiled.ways_back.iter().map(|way| way.patterns).sum::<usize>(),
         );
         if let Some(bound) = bounds(domains) {
             within(&format!("{domains} domains"), time, bound, &mut over);
         }
         per_domain.push(each);
     }
-    if asked.is_some() {
+    if only.is_some() {
         return std::process::ExitCode::from(u8::from(over));
     }
-    if let [one, .., most] = per_domain.as_slice() {
-        let ratio = most.as_secs_f64() / one.as_secs_f64();
+    if let [single, .., most] = per_domain.as_slice() {
+        let ratio = most.as_secs_f64() / single.as_secs_f64();
         println!("ten thousand domains cost {ratio:.2} times as much each as one alone");
     }
     let (time, compiled) = median(11, &parts(&versions()));

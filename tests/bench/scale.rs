@@ -1,17 +1,17 @@
-//! Large zones: `cutover` against octoDNS, and against who reads the zone and does nothing with it.
+//! Large zones: `cutover` compared with octoDNS, and with programs that only read the zone.
 //!
 //! * `plan`: one address changes in a zone of 1,000, 10,000 and 100,000 records, at BIND and at
-//!   PowerDNS. octoDNS plans the same change from its YAML; `dig AXFR` to a file, or `curl` of the
-//!   zone, is what reading alone takes.
-//! * `create`: 10,000 records come into a small zone, from the plan to the end of the run.
-//! * `changes`: 1,200 records of a zone of 10,000 are created, changed and removed, at BIND, at PowerDNS
-//!   and in a zone file.
+//!   PowerDNS. octoDNS plans the same change from its YAML. `dig AXFR` to a file, or `curl` of the
+//!   zone, shows what reading alone takes.
+//! * `create`: 10,000 records are added to a small zone, from the plan to the end of the run.
+//! * `changes`: 1,200 records of a zone of 10,000 are created, changed and removed, at BIND, at
+//!   PowerDNS and in a zone file.
 //! * `million`: one address changes among 1,000,000 records at BIND.
 //! * `fakes`: one address changes in a zone of 10,000 records at the lab's fakes of Cloudflare and
-//!   Route 53, and 1,000 records come in, requests counted.
+//!   Route 53, and 1,000 records are added. Requests are counted.
 //!
-//! All in one run, on the same servers, one after the other in turn; medians are compared. The bounds
-//! are those of the issues that asked for them. Words on the command line name what is run.
+//! All programs run on the same servers, in turn, and medians are compared. The limits are those of
+//! the issues that asked for them. Words on the command line select what is run.
 
 #[path = "../lab/cloudflare/mod.rs"]
 mod cloudflare;
@@ -36,11 +36,11 @@ const ZONE: &str = "large.test";
 /// The owner name of the record that changes.
 const CHANGED: &str = "h000007";
 
-/// What every zone begins with.
+/// The first lines of every zone.
 const HEAD: &str = "$TTL 3600\n@ SOA ns1 hostmaster 1 3600 600 86400 300\n@ NS ns1\nns1 A 192.0.2.53\n\
     @ MX 10 mail\n@ TXT \"v=spf1 ip4:192.0.2.10 -all\"\nmail A 192.0.2.10\n";
 
-/// The same in octoDNS's YAML; the NS records are the server's own.
+/// The same in octoDNS's YAML, without the NS records, which are the server's own.
 const HEAD_YAML: &str = "'':\n- { type: MX, ttl: 3600, value: { preference: 10, exchange: mail.large.test. } }\n\
     - { type: NS, ttl: 3600, value: ns1.large.test. }\n\
     - { type: TXT, ttl: 3600, value: v=spf1 ip4:192.0.2.10 -all }\n\
@@ -58,7 +58,7 @@ fn zone(records: usize) -> String {
     text
 }
 
-/// The zone as octoDNS shall make it: with one address changed, or without.
+/// The zone as octoDNS has to make it, with or without one changed address.
 fn zone_yaml(records: usize, changed: bool) -> String {
     let mut text = HEAD_YAML.to_owned();
     for number in 0..records {
@@ -73,11 +73,11 @@ fn zone_yaml(records: usize, changed: bool) -> String {
     text
 }
 
-/// A directory with a plan and octoDNS's configuration for one server.
+/// A directory with a plan and octoDNS's configuration for a server.
 struct Workspace {
     dir: TempDir,
     secret: String,
-    /// Where boto finds Amazon.
+    /// The address of the fake of Amazon, for boto.
     amazon: Option<String>,
 }
 
@@ -112,7 +112,7 @@ impl Workspace {
         Self { dir, secret: fixture.secret().to_owned(), amazon }
     }
 
-    /// Runs to the end, with standard output in a file.
+    /// Runs a program to its end, with its standard output in a file.
     fn timed(&self, mut command: Command) -> Taken {
         let out = File::create(self.dir.path().join("out")).expect("a file can be made");
         let log = File::create(self.dir.path().join("log")).expect("a file can be made");
@@ -135,19 +135,19 @@ impl Workspace {
         self.timed(command)
     }
 
-    /// What the last command printed.
+    /// The output of the last command.
     fn said(&self) -> String {
         let read = |name| fs::read_to_string(self.dir.path().join(name)).expect("text");
         read("out") + &read("log")
     }
 }
 
-/// Python with octoDNS in it, as `tests/run` installs it.
+/// Python with octoDNS, as `tests/run` installs it.
 fn python() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/octodns/python")
 }
 
-/// How long a program ran, and how much memory it had at the most.
+/// How long a program ran, and its peak memory.
 #[derive(Clone, Copy)]
 struct Taken {
     span: Duration,
@@ -160,7 +160,7 @@ fn timed(command: &mut Command, dir: &Path) -> Taken {
     let mut child = command.spawn().expect("the program can be started");
     let mut kilobytes = 0;
     loop {
-        // The high-water mark is gone with the process, so it is read until then.
+        // The peak is gone with the process, so it is read until the process ends.
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
         let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let mark = mark.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok());
@@ -176,18 +176,18 @@ fn timed(command: &mut Command, dir: &Path) -> Taken {
 
 /// The median time, and the largest memory.
 fn median(mut taken: Vec<Taken>) -> Taken {
-    taken.sort_by_key(|one| one.span);
-    let megabytes = taken.iter().map(|one| one.megabytes).max().unwrap_or_default();
+    taken.sort_by_key(|taken| taken.span);
+    let megabytes = taken.iter().map(|taken| taken.megabytes).max().unwrap_or_default();
     Taken { span: taken[taken.len() / 2].span, megabytes }
 }
 
-/// What was found, and whether it is within its bound.
+/// A figure, and whether it is within its limit.
 struct Verdict {
     holds: bool,
 }
 
 impl Verdict {
-    /// A bound from above, or none.
+    /// An upper limit, if any.
     fn at_most(&mut self, what: &str, value: f64, bound: Option<f64>) {
         self.say(what, value, bound.map(|bound| ("at most", bound)), |value, bound| value <= bound);
     }
@@ -226,7 +226,7 @@ fn plan(verdict: &mut Verdict) {
             let fixture = ProviderFixture::new(kind, records);
             let (workspace, step) = one_change(&fixture, records, true);
             let (mut ours, mut readers, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
-            // octoDNS takes long for the largest: once says enough.
+            // octoDNS takes long for the largest zone, so it runs only once.
             let rounds_of_peer = if records == 100_000 { 1 } else { 3 };
             for round in 0..ROUNDS {
                 readers.push(workspace.timed(fixture.reader()));
@@ -294,7 +294,7 @@ fn create(verdict: &mut Verdict) {
     }
 }
 
-/// Records that are changed or removed cost about what it costs to create them.
+/// Changing or removing records costs about as much as creating them.
 fn changes(verdict: &mut Verdict) {
     const RECORDS: usize = 1_200;
     const ROUNDS: usize = 3;
@@ -326,7 +326,7 @@ fn changes(verdict: &mut Verdict) {
             "changes, {kind}, {RECORDS} records of 11,200: created {:?}, changed {:?}, removed {:?}",
             created.span, changed.span, removed.span
         );
-        let ratio = |one: Taken| one.span.as_secs_f64() / created.span.as_secs_f64();
+        let ratio = |taken: Taken| taken.span.as_secs_f64() / created.span.as_secs_f64();
         verdict.at_most("times creating them, to change", ratio(changed), Some(3.0));
         verdict.at_most("times creating them, to remove", ratio(removed), Some(3.0));
     }
@@ -354,8 +354,8 @@ fn million(verdict: &mut Verdict) {
     verdict.at_most("MB", f64::from(u32::try_from(ours.megabytes).expect("MB")), Some(1_500.0));
 }
 
-/// At a provider that is far away requests are what takes time: each is a tenth of a second there, and
-/// here hardly anything.
+/// At a distant provider, time is mostly spent on requests: a tenth of a second each, and hardly
+/// anything here.
 fn fakes(verdict: &mut Verdict) {
     for (kind, writes, requests) in
         [("Cloudflare", Some(1_000.0), Some(100.0)), ("Route 53", None, None)]
@@ -454,7 +454,7 @@ const PARTS: [Part; 5] = [
 ];
 
 fn main() -> ExitCode {
-    // `cargo bench` adds a word of its own.
+    // `cargo bench` adds an argument of its own.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let mut verdict = Verdict { holds: true };
     for (name, part) in PARTS {

@@ -422,6 +422,6 @@ fn delegated_exchange() {
 /// Mail may come to the new host before the switch, if the plan says so.
 #[test]
 fn standby_by_hand() {
-    let named = "* the MX records of acme.test. lead to `new` already";
+    let named = "* the MX records of acme.test. already lead to `new`";
     case("standby-by-hand").planned().proves().says(named);
 }

@@ -132,7 +132,7 @@ impl Behind {
             TOKEN,
             PublishedDns::start(&slow, Duration::from_millis(200)),
         );
-        let published = fake.published().expect("it has one");
+        let published = fake.published().expect("a server");
         for (zone, _) in zones {
             let mut lines = records(&published.server().transfer(zone));
             lines.retain(|line| !line.contains(" IN SOA ") && !line.contains(" IN NS "));
@@ -146,7 +146,7 @@ impl Behind {
             ACCESS_KEY,
             PublishedDns::start(zones, Duration::from_millis(200)),
         );
-        let published = fake.published().expect("it has one");
+        let published = fake.published().expect("a server");
         for (zone, _) in zones {
             let soa = published.server().dig(&[zone, "SOA", "+noall", "+answer"]);
             let soa = soa.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -169,7 +169,7 @@ impl Behind {
         match self {
             Self::Bind(server) => server.addr(),
             Self::Pdns(pdns) => pdns.addr(),
-            Self::Cloudflare(_) | Self::Route53(_) => self.published().expect("it has one").addr(),
+            Self::Cloudflare(_) | Self::Route53(_) => self.published().expect("a server").addr(),
         }
     }
 
@@ -240,7 +240,7 @@ impl Behind {
             Self::Bind(server) => records(&server.transfer(zone)),
             Self::Pdns(pdns) => records(&pdns.transfer(zone)),
             Self::Cloudflare(_) | Self::Route53(_) => {
-                records(&self.published().expect("it has one").transfer(zone))
+                records(&self.published().expect("a server").transfer(zone))
             }
         }
     }

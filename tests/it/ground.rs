@@ -85,7 +85,7 @@ impl Ground {
             }
             Kind::Cloudflare => {
                 let fake = Cloudflare::with_published_dns(TOKEN, published());
-                let transfer = fake.published().expect("it has one").server().transfer(ZONE);
+                let transfer = fake.published().expect("a server").server().transfer(ZONE);
                 let mut lines = records(&transfer);
                 // Cloudflare makes SOA and NS itself.
                 lines.retain(|line| !line.starts_with(&format!("{ZONE}. 30 IN NS ")));
@@ -100,7 +100,7 @@ impl Ground {
             }
             Kind::Route53 => {
                 let fake = Route53::with_published_dns(ACCESS_KEY, published());
-                let server = fake.published().expect("it has one").server();
+                let server = fake.published().expect("a server").server();
                 let soa = server.dig(&[ZONE, "SOA", "+noall", "+answer"]);
                 let soa = soa.split_whitespace().collect::<Vec<_>>().join(" ");
                 fake.zone(ZONE, &[records(&server.transfer(ZONE)), vec![soa]].concat());
@@ -132,8 +132,8 @@ impl Ground {
             Backend::Server(server) => server.addr(),
             Backend::Pdns(pdns) => pdns.addr(),
             Backend::Files => return String::new(),
-            Backend::Cloudflare(fake, _) => fake.published().expect("it has one").server().addr(),
-            Backend::Route53(fake, _) => fake.published().expect("it has one").server().addr(),
+            Backend::Cloudflare(fake, _) => fake.published().expect("a server").server().addr(),
+            Backend::Route53(fake, _) => fake.published().expect("a server").server().addr(),
         };
         format!(", authorities: [ \"{addr}\" ]")
     }

@@ -27,6 +27,11 @@ const HOSTILE: &[&str] = &[
     "</code></pre><script>alert(1)</script>",
     "<b>bold</b> <!-- hidden --> &lt; &#64;alice",
     "</details></summary><details open>",
+    "<div",
+    "<script src=x",
+    "<!-- open",
+    "<?php",
+    "</details",
     "@alice and @org/team, mail alice@example.test",
     "closes #1, fixes org/repo#2 or GH-3",
     "see a5c3785ed8d6a35868bc169f07e40e889087fd2e or org@a5c3785",
@@ -222,6 +227,8 @@ fn everywhere(value: &str) -> Document {
 #[test]
 fn a_value_is_shown_as_it_is_and_makes_no_element() {
     const WORD: &str = "Xy";
+    /// A chart with a longer label is not drawn, by Mermaid either.
+    const CHART_CHARS_MAX: usize = 45_000;
     let written = |value: &str| everywhere(value).markdown(usize::MAX).expect("room for all");
     let plain = blocks(&written(WORD));
     assert!(plain.len() > 40, "{plain:?}");
@@ -245,7 +252,10 @@ fn a_value_is_shown_as_it_is_and_makes_no_element() {
             (!text.is_empty()).then_some((name, text))
         };
         let found: Vec<_> = found.filter_map(bare).collect();
-        let wanted: Vec<_> = wanted.filter_map(bare).collect();
+        let mut wanted: Vec<_> = wanted.filter_map(bare).collect();
+        if value.len() > CHART_CHARS_MAX {
+            wanted.retain(|(_, text)| !text.starts_with("ganttdateFormat"));
+        }
         for (found, wanted) in found.iter().zip(&wanted) {
             assert_eq!(found, wanted, "{value:?}:\n{markdown}");
         }
@@ -292,7 +302,7 @@ fn has_no_reference(markdown: &str) {
 }
 
 /// A plan that says what a plan can say, and a zone that has it already.
-fn hostile_plan(desk: &ZonefileFixture) {
+fn hostile_plan(fixture: &ZonefileFixture) {
     let quoted = |value: &str| {
         let octets = value.bytes().map(|octet| match octet {
             b'"' | b'\\' => format!("\\{}", char::from(octet)),
@@ -305,7 +315,7 @@ fn hostile_plan(desk: &ZonefileFixture) {
     };
     let long = long();
     let values = HOSTILE.iter().copied().chain([&long[..60_000]]).filter(|value| !value.is_empty());
-    let mut zone = desk.read("quickstart/acme.test.zone");
+    let mut zone = fixture.read("quickstart/acme.test.zone");
     let mut records = String::new();
     for (number, value) in values.enumerate() {
         let text = quoted(value);
@@ -314,7 +324,7 @@ fn hostile_plan(desk: &ZonefileFixture) {
         records +=
             &format!("  - {{ zone: acme.test, name: e{number}, type: TXT, to: [ '{yaml}' ] }}\n");
     }
-    desk.write("quickstart/acme.test.zone", zone);
+    fixture.write("quickstart/acme.test.zone", zone);
     // Where a person is asked, and why something may be broken: in words.
     let is_text = |value: &&&str| !value.chars().any(char::is_control) && !value.trim().is_empty();
     let words: Vec<String> = HOSTILE
@@ -335,8 +345,8 @@ fn hostile_plan(desk: &ZonefileFixture) {
             format!("  - {{ invariant: {invariant}, reason: {texts} }}\n")
         })
         .collect();
-    let plan = desk.read("quickstart.yaml");
-    desk.write(
+    let plan = fixture.read("quickstart.yaml");
+    fixture.write(
         "quickstart.yaml",
         format!("{plan}records:\n{records}tasks:\n  before_switch:\n{tasks}override:\n{overrides}"),
     );
@@ -344,10 +354,10 @@ fn hostile_plan(desk: &ZonefileFixture) {
 
 #[test]
 fn a_plan_shows_the_values_of_a_hostile_zone() {
-    let desk = ZonefileFixture::quickstart();
-    hostile_plan(&desk);
+    let fixture = ZonefileFixture::quickstart();
+    hostile_plan(&fixture);
     let all = ["plan", "quickstart.yaml", "--format", "markdown", "--max-chars", "9999999"];
-    let markdown = desk.ends(0, &all);
+    let markdown = fixture.ends(0, &all);
     has_no_reference(&markdown);
     let found = blocks(&markdown);
     let text: String = found.iter().map(|(_, text)| text.as_str()).collect();
@@ -362,7 +372,7 @@ fn a_plan_shows_the_values_of_a_hostile_zone() {
         ["Difference from start to end", "Timeline of an undisturbed run", "Verdict"]
     );
     // As long as a comment may be: the long value is left out, and its absence is said.
-    let markdown = desk.ends(0, &all[..4]);
+    let markdown = fixture.ends(0, &all[..4]);
     assert!(markdown.chars().count() <= CHARS_MAX);
     blocks(&markdown);
     has_no_reference(&markdown);
@@ -371,19 +381,19 @@ fn a_plan_shows_the_values_of_a_hostile_zone() {
 
 #[test]
 fn what_may_not_be_left_out_is_an_error_where_it_does_not_fit() {
-    let desk = ZonefileFixture::new();
+    let fixture = ZonefileFixture::new();
     let reason = "x".repeat(3_000);
-    let plan = desk.read("plan.yaml");
-    desk.write(
+    let plan = fixture.read("plan.yaml");
+    fixture.write(
         "plan.yaml",
         plan + &format!("override: [ {{ invariant: deliverable, reason: \"{reason}\" }} ]\n"),
     );
     let args = |max| ["plan", "plan.yaml", "--format", "markdown", "--max-chars", max];
-    let said = desk.ends(1, &args("2000"));
+    let said = fixture.ends(1, &args("2000"));
     assert!(said.contains("what may not be left out (verdict, assumptions, overrides)"), "{said}");
-    let said = desk.ends(0, &args("8200"));
+    let said = fixture.ends(0, &args("8200"));
     assert!(said.contains(&reason) && said.contains("**Left out, for length:**"), "{said}");
-    let said = desk.ends(2, &["plan", "plan.yaml", "--max-chars", "8200"]);
+    let said = fixture.ends(2, &["plan", "plan.yaml", "--max-chars", "8200"]);
     assert!(said.contains("works with `--format markdown` only"), "{said}");
 }
 
@@ -391,14 +401,14 @@ fn what_may_not_be_left_out_is_an_error_where_it_does_not_fit() {
 #[test]
 fn a_plan_of_ten_thousand_changes_fits_and_says_what_is_missing() {
     const CHANGES: usize = 10_000;
-    let desk = ZonefileFixture::new();
+    let fixture = ZonefileFixture::new();
     let names = (0..CHANGES)
         .map(|n| format!("  - {{ zone: acme.test, name: h{n:05}, type: A, to: [ 192.0.2.1 ] }}\n"));
-    let plan = desk.read("plan.yaml");
+    let plan = fixture.read("plan.yaml");
     let (head, clocks) = plan.split_once("clocks:").expect("the last key");
-    desk.write("plan.yaml", format!("{head}{}clocks:{clocks}", names.collect::<String>()));
-    desk.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
-    let markdown = desk.ends(0, &["show", "plan.json", "--format", "markdown"]);
+    fixture.write("plan.yaml", format!("{head}{}clocks:{clocks}", names.collect::<String>()));
+    fixture.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
+    let markdown = fixture.ends(0, &["show", "plan.json", "--format", "markdown"]);
     assert!(markdown.chars().count() <= CHARS_MAX, "{}", markdown.chars().count());
     assert!(markdown.chars().count() > CHARS_MAX - 500, "{}", markdown.chars().count());
     blocks(&markdown);
@@ -417,13 +427,13 @@ fn a_plan_of_ten_thousand_changes_fits_and_says_what_is_missing() {
 
 #[test]
 fn the_quick_start_in_a_pull_request() {
-    let desk = ZonefileFixture::quickstart();
+    let fixture = ZonefileFixture::quickstart();
     let args = ["plan", "quickstart.yaml", "--format", "markdown"];
-    let markdown = desk.ends(0, &args);
+    let markdown = fixture.ends(0, &args);
     blocks(&markdown);
     insta::assert_snapshot!(markdown);
     // The text has the same document's words: nothing is said in one form alone.
-    let text = desk.ends(0, &["plan", "quickstart.yaml"]);
+    let text = fixture.ends(0, &["plan", "quickstart.yaml"]);
     for words in ["taken for granted:", "needs a person 4 times", "every address was created there"]
     {
         assert!(text.contains(words) && markdown.contains(words), "{words}");

@@ -64,7 +64,7 @@ fn every_stated_fact_is_needed() {
         let plan = read(&name, "plan.yaml");
         let whole = case(&name, &plan).unwrap_or_else(|| panic!("{name} can be compiled"));
         let lines = stated(&plan);
-        assert_eq!(whole.intent.assume.len(), lines.len(), "{name}: each fact is name line");
+        assert_eq!(whole.intent.assume.len(), lines.len(), "{name}: each fact is one line");
         for line in lines {
             let less = plan.replacen(&format!("{line}\n"), "", 1);
             assert_ne!(less, plan, "{name}");
@@ -120,10 +120,10 @@ fn the_timeline_of_a_move_and_what_it_takes_for_granted() {
 
 fn shown(artifact: &Artifact, stated: usize) -> String {
     let mut text = format!("{} steps, {stated} facts stated\n\n", artifact.graph.steps().len());
-    for name in &artifact.forecast {
-        text += &format!("T+{}  {}\n", show_span(name.begin), name.step);
+    for forecast in &artifact.forecast {
+        text += &format!("T+{}  {}\n", show_span(forecast.begin), forecast.step);
     }
     text += "\ntaken for granted:\n";
-    artifact.verdict.assumptions.iter().for_each(|name| text += &format!("* {name}\n"));
+    artifact.verdict.assumptions.iter().for_each(|assumption| text += &format!("* {assumption}\n"));
     text
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use cutover::compile::back::{CompiledWayBack, is_refuted};
+use cutover::compile::back::is_refuted;
+use cutover::compile::compiled::CompiledWayBack;
 use cutover::compile::{Compiled, compile_with, rebuilt};
 use cutover::diag::Source;
 use cutover::fact::{Fact, Subject};
@@ -361,7 +362,7 @@ fn story(body: &str) -> String {
     let case = Case::of(&plan, &|_| zone.clone());
     let findings = case.findings(&case.graph);
     let refuted = findings.refuted.iter();
-    refuted.map(|one| format!("{}\n  {}\n", one.invariant, one.story.join("\n  "))).collect()
+    refuted.map(|harm| format!("{}\n  {}\n", harm.invariant, harm.story.join("\n  "))).collect()
 }
 
 #[test]
@@ -457,7 +458,7 @@ fn what_the_old_host_does_with_mail_is_judged() {
         let mail = format!("  - {{ fact: mail, host: old, {mail}, reason: it is set so }}\n");
         let case = Case::of(&format!("{HEAD}{MOVE}{STATED}{mail}"), &|_| zone.clone());
         let findings = case.findings(&case.graph);
-        let refuted = findings.refuted.iter().map(|one| one.invariant.to_owned());
+        let refuted = findings.refuted.iter().map(|harm| harm.invariant.to_owned());
         let present = findings.present.iter().map(|defect| format!("({})", defect.invariant));
         refuted.chain(present).collect::<Vec<_>>().join(" ")
     };

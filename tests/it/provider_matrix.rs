@@ -227,7 +227,7 @@ impl ProviderFixture {
             TOKEN,
             PublishedDns::start(&zones, Duration::from_secs(1)),
         );
-        let published = fake.published().expect("it has one");
+        let published = fake.published().expect("a server");
         for (zone, _) in ZONES {
             // Cloudflare itself makes SOA and NS of the apex.
             let own = [" IN SOA ", " IN NS "].map(|rtype| (format!("{zone}. "), rtype));
@@ -253,7 +253,7 @@ impl ProviderFixture {
             ACCESS_KEY,
             PublishedDns::start(ZONES, Duration::from_secs(1)),
         );
-        let published = fake.published().expect("it has one");
+        let published = fake.published().expect("a server");
         for (zone, _) in ZONES {
             // Include the zone's own SOA, because the negative TTL depends on it.
             let soa = published.server().dig(&[zone, "SOA", "+noall", "+answer"]);
@@ -379,10 +379,10 @@ impl ProviderFixture {
             Backend::Server(server) => records(&server.transfer(zone)),
             Backend::Pdns(pdns) => records(&pdns.transfer(zone)),
             Backend::Cloudflare(fake, _) => {
-                records(&fake.published().expect("it has one").server().transfer(zone))
+                records(&fake.published().expect("a server").server().transfer(zone))
             }
             Backend::Route53(fake, _) => {
-                records(&fake.published().expect("it has one").server().transfer(zone))
+                records(&fake.published().expect("a server").server().transfer(zone))
             }
             Backend::Moto(moto, _) => records(&moto.published().server().transfer(zone)),
             Backend::Files => {

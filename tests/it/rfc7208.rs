@@ -1,13 +1,14 @@
-//! The published test suite of RFC 7208 (`rfc7208-tests.yml`, release 2014.04 of openspf.org, as
-//! PyPI's pyspf 2.0.14 carries it), against the evaluator.
+//! The published test suite of RFC 7208 against the evaluator: `rfc7208-tests.yml`, release 2014.04
+//! of openspf.org, as in PyPI's pyspf 2.0.14.
 //!
 //! The suite is not ours and is not copied here: `tests/run` installs it below `target`. Without it
-//! the test fails. The zone data are read as the suite's authors do it (pyspf, `test/testspf.py`):
-//! * a name's records of type SPF count as TXT where it has no TXT of its own (RFC 7208 §3.1 has no
-//!   type SPF); `TXT: NONE` is a TXT of its own that is not there;
+//! the test fails. The zone data are interpreted as by the suite's authors (pyspf,
+//! `test/testspf.py`):
+//! * a name's records of type SPF count as TXT if it has no TXT itself (RFC 7208 §3.1 has no type
+//!   SPF); `TXT: NONE` means that it has a TXT entry without records;
 //! * a name with a TIMEOUT gives no answer for the types that it does not list;
 //! * `DEFAULT` as an explanation means that the domain has none;
-//! * where a case allows several results, any of them will do.
+//! * if a case allows several results, any of them is accepted.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,9 +22,10 @@ use serde_json::Value;
 
 /// Where `tests/run` puts the suite.
 const SUITE: &str = "target/rfc7208/rfc7208-tests.yml";
-/// Scenarios and cases of the release that `tests/run` installs; its digest is checked there.
+/// The number of scenarios and cases in the release that `tests/run` installs and whose digest it
+/// checks.
 const SCENARIOS_AND_CASES: (usize, usize) = (16, 203);
-/// Aliases that are followed; a longer chain gives no answer.
+/// Maximum aliases that are followed. A longer chain gives no answer.
 const ALIASES_MAX: usize = 8;
 
 #[derive(Deserialize)]
@@ -43,7 +45,7 @@ struct Case {
     explanation: Option<String>,
 }
 
-/// One name of the zone data.
+/// A name of the zone data.
 #[derive(Default)]
 struct Node {
     records: Vec<Rdata>,
@@ -61,7 +63,7 @@ fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-/// A name whose every dot separates labels, with whatever else in it; `""` is the root.
+/// A name in which every dot separates labels, with any other characters; `""` is the root.
 fn name(text: &str) -> Name {
     let text = text.strip_suffix('.').unwrap_or(text);
     let labels = text.split('.').filter(|_| !text.is_empty()).map(str::as_bytes);
@@ -131,7 +133,7 @@ fn run(case: &Case, nodes: &BTreeMap<Name, Node>) -> Evaluation {
     check_mail(&client, &|key| answer(nodes, key))
 }
 
-/// What is wrong with an evaluation, if anything is.
+/// What is wrong with an evaluation; `None` if it is as expected.
 fn complaint(case: &Case, found: &Evaluation) -> Option<String> {
     let allowed = texts(&case.result);
     if !allowed.contains(&found.outcome.to_string()) {
@@ -176,7 +178,7 @@ fn rfc7208_the_published_suite() {
 }
 
 #[test]
-fn the_suites_judge_can_say_no() {
+fn the_comparison_finds_wrong_results() {
     let case = |result: &str, explanation: Option<&str>| Case {
         spec: Value::Null,
         helo: "a.test".to_owned(),

@@ -1,4 +1,4 @@
-//! Going back: from wherever a run stands, along the proved way, to what was there.
+//! Rolling back: from any state of a run, along the proved way back, to the earlier state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,14 +24,14 @@ use crate::provider_matrix::{self, ProviderFixture};
 use crate::run::kind;
 use crate::storm::{Faults, Storm, at_once};
 
-/// Drives through every wait, in calm weather.
+/// Drives a run through every wait, without faults.
 pub(crate) fn driven(world: &mut Storm, run: &mut Run) -> Result<DriveOutcome, DriveError> {
     world.calls = 0;
     let ended = drive(world, run, Patience::Stay, &mut |_, _| {}).now_or_never();
     ended.expect("nobody dies in calm weather")
 }
 
-/// A run that died after so many entries.
+/// A run that died after this many entries.
 pub(crate) fn died(artifact: &Arc<Artifact>, entries: usize) -> Storm {
     let mut world = Storm::of(artifact, 1, Faults::default());
     world.entries_max = Some(entries);
@@ -41,8 +41,8 @@ pub(crate) fn died(artifact: &Arc<Artifact>, entries: usize) -> Storm {
     world
 }
 
-/// What has to be there when the run has come back: what was there at the beginning, and what it
-/// has done that the way back leaves alone.
+/// The expected state after the run has come back: the original state, plus the changes that the
+/// way back keeps.
 fn left_alone(
     artifact: &Artifact,
     run: &Run,
@@ -62,8 +62,8 @@ fn left_alone(
     expected
 }
 
-/// Goes back to a point from where a run died; the process dies again after so many entries of the
-/// way back, each time that it is asked for. How many entries that had.
+/// Goes back to a point from where a run died. The process dies again after this many entries of
+/// the way back, each time it is started. Returns how many entries there were.
 fn comes_back(
     artifact: &Arc<Artifact>,
     entries: usize,
@@ -106,7 +106,7 @@ fn comes_back(
 }
 
 #[test]
-fn from_every_entry_of_a_run_it_comes_back_or_says_why_not() {
+fn a_run_can_go_back_from_every_entry_or_says_why_not() {
     for (plan, servers) in [("quickstart", 0), ("quickstart", 2), ("web-move", 1)] {
         let artifact = Arc::new(served_by(&compiled(plan), servers));
         let all = died(&artifact, usize::MAX).journal.len();
@@ -131,7 +131,7 @@ fn from_every_entry_of_a_run_it_comes_back_or_says_why_not() {
 }
 
 #[test]
-fn a_way_back_goes_on_wherever_it_died() {
+fn a_way_back_continues_wherever_it_died() {
     let artifact = Arc::new(served_by(&compiled("quickstart"), 2));
     let all = died(&artifact, usize::MAX).journal.len();
     let is_open = |entries: &usize| comes_back(&artifact, *entries, "start", None).is_ok();
@@ -143,7 +143,7 @@ fn a_way_back_goes_on_wherever_it_died() {
 }
 
 #[test]
-fn a_run_that_goes_back_takes_nothing_else_up() {
+fn a_run_that_goes_back_starts_nothing_else() {
     let artifact = Arc::new(compiled("quickstart"));
     let mut world = died(&artifact, 8);
     let mut run = resumed(&artifact, &world.journal);
@@ -156,7 +156,7 @@ fn a_run_that_goes_back_takes_nothing_else_up() {
     assert!(matches!(again, Err(DriveError::Illegal(_))), "it has turned: {again:?}");
 }
 
-/// Died in the middle of the wait behind the switch.
+/// It died in the wait after the switch.
 fn switched(fixture: &BindFixture) {
     let mut child = fixture.spawn(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
     let has = |step: &str| {
@@ -175,7 +175,7 @@ fn zones(fixture: &BindFixture) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_switch_is_taken_back_on_bind() {
+fn a_switch_is_rolled_back_on_bind() {
     let fixture = BindFixture::bind();
     let refused = fixture.cutover(&["rollback", "plan.yaml"]);
     assert!(refused.0 == 2 && refused.1.contains("there is no run"), "{refused:?}");
@@ -195,7 +195,7 @@ fn a_switch_is_taken_back_on_bind() {
     );
     assert_eq!(zones(&fixture), before, "nobody has agreed");
 
-    // A colleague has been there in between.
+    // Somebody else made an edit meanwhile.
     fixture
         .primary
         .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 20 mx.acme.test.");
@@ -215,7 +215,7 @@ fn a_switch_is_taken_back_on_bind() {
     assert!(code == 0 && said.contains("nothing to do"), "{code}: {said}");
     assert!(!first.is_subset(&back), "the TTLs are still low");
 
-    // It has come back, and the plan can be applied anew.
+    // It has come back, and the plan can be applied again.
     let again = ["apply", "plan.yaml", "--again", "--wait", "--auto-approve"];
     let (code, said) = fixture.cutover(&again);
     assert_eq!(code, 0, "{said}");
@@ -235,14 +235,14 @@ fn back_to_the_start_the_ttls_are_as_they_were() {
     assert_eq!(code, 0, "{said}");
     let back = zones(&fixture);
     let gone: Vec<&String> = first.difference(&back).collect();
-    // What only adds stays: the SPF records name both sides, and the new host's records are there.
+    // Additions stay: the SPF records name both sides, and the new host's records exist.
     assert!(gone.iter().all(|record| record.contains("v=spf1")), "{gone:?}");
     assert!(back.len() > first.len());
     let (code, said) = fixture.cutover(&["status", "plan.yaml"]);
     assert!(code == 0 && said.contains("back/begin") && said.contains("finished"), "{said}");
 }
 
-/// The entries of all runs below a directory, each with the number of its run.
+/// The entries of all runs in a directory, each with the number of its run.
 fn entries(dir: &Path) -> Vec<(usize, Value)> {
     let journals = (1..).map(|run| dir.join(format!("{run:04}/journal.jsonl")));
     let texts = journals.map_while(|path| fs::read_to_string(path).ok());
@@ -261,12 +261,12 @@ fn entries(dir: &Path) -> Vec<(usize, Value)> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kill {
     Never,
-    /// After each entry, and where a change has begun a second time some moments later.
+    /// After each entry, and some moments later if a change has begun a second time.
     Everywhere,
 }
 
-/// Runs this to its end or to the entry that `until` waits for, and kills it as often as it is told
-/// to, once for each entry. How often that was.
+/// Runs this to its end, or to the entry that `until` waits for, and kills it as often as `when`
+/// says, once for each entry. Returns how often.
 fn killed(
     fixture: &ProviderFixture,
     args: &[&str],
@@ -318,8 +318,8 @@ fn is_switched((_, entry): &(usize, Value)) -> bool {
     kind(entry).starts_with("propagated switch/acme.example")
 }
 
-/// To the switch and back to the start, undisturbed and killed: what is served in the end is the
-/// same.
+/// To the switch and back to the start, undisturbed and with kills: the zone is the same in the
+/// end.
 fn there_and_back(fixture: &dyn Fn() -> ProviderFixture, when: Kill) {
     let went = |when| {
         let fixture = fixture();
@@ -329,8 +329,8 @@ fn there_and_back(fixture: &dyn Fn() -> ProviderFixture, when: Kill) {
         println!("killed {there} times on the way there and {back} times on the way back");
         let runs = entries(&fixture.path(".cutover/old-to-new"));
         let runs: BTreeSet<usize> = runs.into_iter().map(|(run, _)| run).collect();
-        // A folder whose run was never opened is none.
-        assert_eq!(runs.len(), 2, "the way back is one run, whoever was killed: {runs:?}");
+        // A folder whose run was never opened does not count.
+        assert_eq!(runs.len(), 2, "the way back is one run, in spite of all kills: {runs:?}");
         (fixture.served(), there.min(back))
     };
     let (undisturbed, _) = went(Kill::Never);
@@ -347,22 +347,21 @@ fn killed_after_every_entry_of_the_way_there_and_back() {
     );
 }
 
-/// What may have been sent to PowerDNS is looked for over a minute; the clock runs ten times as
-/// fast.
+/// Changes that may have been sent to PowerDNS are looked for during a minute. The clock runs ten
+/// times as fast.
 #[test]
 fn killed_after_every_entry_of_the_way_there_and_back_on_powerdns() {
     there_and_back(&|| ProviderFixture::powerdns().with_fast_clock(), Kill::Everywhere);
 }
 
-/// Runs this to its end or to the entry that `until` waits for, and kills it whenever the dice say
-/// so. How often that was.
+/// As `killed`, but kills it whenever the dice say so.
 fn killed_by_dice(
     fixture: &ProviderFixture,
     args: &[&str],
     dice: &mut Dice,
     until: &dyn Fn(&(usize, Value)) -> bool,
 ) -> usize {
-    /// How often it is looked at.
+    /// How often it is checked.
     const LOOK: Duration = Duration::from_millis(20);
     let dir = fixture.path(".cutover/old-to-new");
     for process in 0..1_000 {
@@ -389,10 +388,10 @@ fn killed_by_dice(
     panic!("it comes to an end")
 }
 
-/// Twenty runs of their own, each killed at instants that its seed says.
+/// Twenty runs, each killed at instants that its seed determines.
 #[test]
 fn killed_at_any_time_of_the_way_there_and_back() {
-    // Undisturbed, or by dice.
+    // Undisturbed, or with random kills.
     let went = |dice: Option<Dice>| {
         let fixture = ProviderFixture::rfc2136(Bind::primary(provider_matrix::ZONES));
         fixture.write("plan.yaml", ["old", "new"]);
@@ -409,7 +408,7 @@ fn killed_at_any_time_of_the_way_there_and_back() {
         (fixture.served(), kills)
     };
     let (undisturbed, _) = went(None);
-    // Some at a time: they mostly wait.
+    // Several at a time, because they mostly wait.
     let of_seed = |seed: u64| {
         let (served, kills) = went(Some(Dice(seed)));
         assert_eq!(served, undisturbed, "seed {seed}");

@@ -1,4 +1,4 @@
-//! Whole cutovers on real name servers: to the end, again, into drift, and killed on the way.
+//! Whole cutovers on real name servers: to the end, again, with drift, and with kills on the way.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,8 +12,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::bind_fixture::{BindFixture, LAG, ZONES, end_state, instants, plan_text, records, said};
 use crate::lab::Pdns;
 
-/// Waits a little. The tests that call this watch a process from outside; none waits for a result
-/// by time alone.
+/// Waits a little. The tests that use this watch a process from outside; none waits for a result by
+/// time alone.
 #[expect(clippy::disallowed_methods, reason = "watching a process from outside")]
 fn nap(span: Duration) {
     std::thread::sleep(span);
@@ -24,7 +24,7 @@ fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// Notes when a server last answered a question in the old way.
+/// Notes when a server last served the old version.
 struct Sampler {
     stop: Arc<AtomicBool>,
     last_old: Arc<Mutex<Option<String>>>,
@@ -42,7 +42,7 @@ impl Sampler {
         let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&last_old));
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                let asked = now();
+                let queried_at = now();
                 let (ip, port) = (server.ip().to_string(), server.port().to_string());
                 let dig = std::process::Command::new("dig")
                     .args([&format!("@{ip}"), "-p", &port, "+norec", "+noall", "+answer"])
@@ -50,7 +50,7 @@ impl Sampler {
                     .output()
                     .expect("dig can be run");
                 if String::from_utf8_lossy(&dig.stdout).contains(old) {
-                    *noted.lock().expect("no panic") = Some(asked);
+                    *noted.lock().expect("no panic") = Some(queried_at);
                 }
                 nap(Duration::from_millis(20));
             }
@@ -73,7 +73,7 @@ fn two_domains_on_bind_with_a_lagging_secondary() {
         fixture.cutover(&["plan", "plan.yaml", "-o", "plan.json", "--detailed-exitcode"]);
     assert_eq!(code, 2, "{said}");
     let secondary = fixture.secondary.as_ref().expect("a secondary").addr();
-    // The TTL tells the versions of the MX RRset apart.
+    // The TTL identifies the versions of the MX RRset.
     let lowered = Sampler::start(secondary, &["acme.test", "MX"], "6\tIN\tMX\t10 mail");
     let switched = Sampler::start(secondary, &["acme.test", "MX"], "10 mail.acme.test");
     let (code, said) = fixture.cutover(&["apply", "plan.json", "--wait", "--auto-approve"]);
@@ -98,7 +98,7 @@ fn two_domains_on_bind_with_a_lagging_secondary() {
         );
         assert!(at("written", change) < last_old, "the secondary lagged, or this shows nothing");
     }
-    // The story with times, in order.
+    // The events with their times, in order.
     let story: Vec<String> = journal.iter().map(|entry| entry["at"].to_string()).collect();
     assert!(story.is_sorted());
     let parse = |text: String| DateTime::parse_from_rfc3339(&text).expect("an instant");
@@ -142,7 +142,7 @@ fn two_domains_on_powerdns() {
     assert!(said.contains("nothing to change"), "{said}");
 }
 
-/// The same plan again finds nothing to change and writes nothing, not even a file.
+/// The same plan again finds nothing to change, and writes nothing, not even a file.
 fn nothing_to_do_again(fixture: &BindFixture) {
     let updates = fixture.primary.updates_made();
     let listing = || {
@@ -195,7 +195,7 @@ fn an_edit_between_plan_and_apply_halts_the_run() {
     }
     assert_eq!(fixture.served(), served);
     assert_eq!(fixture.primary.updates_made(), updates);
-    // Put back, the run goes on where it stood.
+    // After the edit is reverted, the run continues.
     fixture
         .primary
         .nsupdate("update delete acme.test. MX\nupdate add acme.test. 6 MX 10 mail.acme.test.");
@@ -224,15 +224,14 @@ fn an_edit_between_two_steps_halts_the_run() {
 }
 
 /// The kind and the step of an entry.
-/// An entry's event, and the step that it is about.
 pub(crate) fn kind(entry: &serde_json::Value) -> String {
     let event = entry["event"].as_object().expect("an event");
     let (kind, body) = event.iter().next().expect("one kind");
     format!("{kind} {}", body["step"].as_str().unwrap_or_default())
 }
 
-/// Each kind of entry of each step is followed by a kill once: a run that is killed between intent
-/// and effect every time can never get further.
+/// After each kind of entry of each step the process is killed once. If a run were killed every
+/// time between intent and effect, it could never finish.
 #[test]
 fn killed_after_every_journal_entry_in_turn() {
     let fixture = BindFixture::bind();
@@ -272,7 +271,7 @@ fn killed_after_every_journal_entry_in_turn() {
         journal.len(),
         kinds.len()
     );
-    // Between two entries of which no work lies the second may slip through before the signal.
+    // Two entries without work in between may both be written before the signal arrives.
     assert!(killed_after.len() * 10 >= kinds.len() * 6, "most entries were followed by a kill");
     let waits = journal.iter().map(kind).filter(|kind| kind.starts_with("wait_begun"));
     let mut seen = BTreeSet::new();
@@ -281,9 +280,10 @@ fn killed_after_every_journal_entry_in_turn() {
     }
 }
 
-/// What somebody had put there, and has taken away again, may be cached: it is waited for, by its TTL.
+/// Records that somebody added and removed again may be cached. The run waits for them, by their
+/// TTL.
 #[test]
-fn what_somebody_had_put_there_is_waited_out() {
+fn a_reverted_edit_is_waited_out() {
     let fixture = BindFixture::bind();
     let args = ["apply", "plan.yaml", "--wait", "--auto-approve"];
     let mut child = fixture.spawn(&args);
@@ -291,12 +291,13 @@ fn what_somebody_had_put_there_is_waited_out() {
     while !fixture.journal().iter().any(is_lowered) {
         assert_eq!(child.try_wait().expect("a child"), None);
     }
-    // Raised in the middle: whoever asks now keeps it for longer than the wait lasts.
+    // The TTL was raised during the wait, so a resolver that queries now keeps the record for
+    // longer than the wait lasts.
     fixture
         .primary
         .nsupdate("update delete acme.test MX\nupdate add acme.test 20 MX 10 mail.acme.test.");
     assert_eq!(child.wait().expect("a child").code(), Some(5));
-    // Whoever forgets to put it back is told at once.
+    // If it is not reverted, that is reported at once.
     let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
     assert!(code == 5 && said.contains("acme.test. 20 MX"), "{code}: {said}");
     fixture
@@ -319,10 +320,10 @@ fn what_somebody_had_put_there_is_waited_out() {
     assert!(waited >= Duration::from_secs(19), "{waited:?}");
 }
 
-/// A colleague's edit is taken for granted: the plan is made anew from what is live, names the run whose
-/// place it takes, and goes on from there.
+/// Somebody else's edit is accepted: a new plan is made from what is live, supersedes the run, and
+/// continues.
 #[test]
-fn a_plan_that_is_made_anew_takes_the_place_of_its_run() {
+fn a_new_plan_supersedes_its_run() {
     let fixture = BindFixture::bind();
     let (code, said) = fixture.cutover(&["plan", "plan.yaml", "--replan"]);
     assert!(code == 2 && said.contains("there is no open run of two-domains"), "{code}: {said}");
@@ -344,7 +345,7 @@ fn a_plan_that_is_made_anew_takes_the_place_of_its_run() {
     assert_eq!(new["parent"], first["digest"]);
     let (code, said) = fixture.cutover(&["apply", "new.json", "--wait", "--auto-approve"]);
     assert_eq!(code, 0, "{said}");
-    // What the first run had lowered is restored; the colleague's own TTL is taken as it is.
+    // What the first run had lowered is restored. The other user's own TTL is accepted.
     let mut end = end_state();
     for record in end.iter_mut().flatten() {
         if record.starts_with("acme.test. 6 IN MX") {

@@ -1,4 +1,4 @@
-//! The JSON Schema that editors complete from.
+//! The JSON Schema with which editors complete plans.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::registry::language;
 const FILE: &str = "schemas/plan.v1.json";
 
 #[test]
-fn the_file_is_the_language() {
+fn the_schema_is_up_to_date() {
     let schema = v1::schema(language());
     let text = serde_json::to_string_pretty(&schema).expect("JSON") + "\n";
     #[expect(clippy::disallowed_methods, reason = "only a person says that the file is to change")]
@@ -26,11 +26,11 @@ fn the_file_is_the_language() {
     );
 }
 
-/// Between these lines of `plans/README.md` stands what `cutover schema --markdown` prints.
+/// Between these lines, `plans/README.md` contains the output of `cutover schema --markdown`.
 const MARKS: [&str; 2] = ["<!-- reference: begin -->\n", "<!-- reference: end -->\n"];
 
 #[test]
-fn the_reference_is_the_language() {
+fn the_reference_is_up_to_date() {
     const FILE: &str = "plans/README.md";
     let file = fs::read_to_string(path(FILE)).expect("the document");
     let [begin, end] = MARKS;
@@ -49,7 +49,7 @@ fn the_reference_is_the_language() {
     );
 }
 
-/// Calls `visit` for each property of each object of a schema, with the way to it.
+/// Calls `visit` for each property of each object of a schema, with its path.
 fn properties(schema: &Value, way: &str, visit: &mut impl FnMut(&str, &Value)) {
     match schema {
         Value::Object(object) => {
@@ -71,7 +71,7 @@ fn properties(schema: &Value, way: &str, visit: &mut impl FnMut(&str, &Value)) {
 }
 
 #[test]
-fn each_property_has_a_sentence() {
+fn each_property_has_a_description() {
     let mut count = 0;
     properties(&v1::schema(language()), "", &mut |way, property| {
         let description = property["description"].as_str().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Texts and records that are wrong by themselves: understood where it is plain what is meant, and
-//! refused otherwise, with their place and a help.
+//! Texts and records that are wrong by themselves: accepted if the meaning is clear, and refused
+//! otherwise, with their place and a help.
 
 use cutover::diag::Source;
 use cutover::intent::{self, Intent};
@@ -18,7 +18,7 @@ fn source(body: &str) -> Source {
     Source::new("plan.yaml", format!("{HEAD}{body}"))
 }
 
-/// What a plan with this body is refused for: titles and helps.
+/// The titles and helps of the refusals of a plan with this body.
 fn refused(body: &str) -> String {
     let found = findings(&source(body));
     let lines = found.iter().map(|found| {
@@ -54,7 +54,7 @@ fn dkim(txt: &str) -> String {
     )
 }
 
-/// The text that is published for a key which was written so.
+/// The text that is published for a key in this notation.
 fn published(txt: &str) -> String {
     let intent = intent(&dkim(txt));
     let selector = &intent.moves[0].to.senders[0].selectors[0];
@@ -66,7 +66,7 @@ fn records(list: &str) -> String {
     format!("records: [ {list} ]\n")
 }
 
-/// As [`refused`], for one record at `sub`.
+/// As [`refused`], for a record at `sub`.
 fn record(rtype: &str, to: &str) -> String {
     refused(&records(&format!("{{ zone: acme.test, name: sub, type: {rtype}, to: [ {to} ] }}")))
 }
@@ -112,7 +112,7 @@ fn dkim_text_revoked() {
     bad-dkim-key: the DKIM key is revoked: its `p=` is empty
       write the key that the host signs with: `p=BASE64`
     ");
-    // As a record it is what it says: a revocation.
+    // As a record it is valid: a revocation.
     let key = |name: &str, to: &str| {
         refused(&records(&format!("{{ zone: acme.test, name: {name}, type: TXT, to: [ {to} ] }}")))
     };
@@ -130,7 +130,7 @@ fn dkim_text_revoked() {
     bad-dkim-key: there are two TXT records at the DKIM selector old._domainkey.acme.test.
       keep one: a second key needs its own selector
     ");
-    // Policies and other texts are no keys.
+    // Policies and other texts are not keys.
     assert_snapshot!(key("_adsp._domainkey", "'\"dkim=all\"'"), @"");
     assert_snapshot!(key("_domainkey", "'\"o=~\"'"), @"");
 }
@@ -163,7 +163,7 @@ fn dkim_texts_that_no_verifier_could_use() {
 }
 
 #[test]
-fn a_private_key_in_the_place_of_a_public_one_is_not_shown() {
+fn a_private_key_instead_of_a_public_one_is_not_shown() {
     let secret = "MIIBPQIBAAJBAMXNRhzWVehg77e3y6e17rL0IuCT98R68d6mX5SfmFFASwzR";
     for txt in [
         format!("'v=DKIM1; k=rsa; p={secret}'"),

@@ -1,5 +1,5 @@
-//! The store of runs: what a crash leaves is taken up again, damage is refused with its place, one
-//! process writes at a time, and a disk that is full loses nothing.
+//! The store of runs. A run continues after a crash, damage is refused with its place, one process
+//! writes at a time, and a full disk loses nothing.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::agreement::Dice;
 use crate::storm::at_once;
 use crate::zonefile_fixture::{ZONE, ZONE_DONE, ZonefileFixture};
 
-/// A run that is done: nothing writes to it.
+/// A run that is finished, so nothing writes to it.
 static DONE: LazyLock<ZonefileFixture> = LazyLock::new(|| {
     let fixture = ZonefileFixture::planned();
     fixture.ends(0, &["apply", "plan.json", "--auto-approve", "--wait"]);
@@ -27,7 +27,7 @@ fn done_journal() -> Vec<u8> {
     fs::read(DONE.journal()).expect("a journal")
 }
 
-/// What a store says whose run has this journal.
+/// What a store returns for a run with this journal.
 fn found(journal: &[u8]) -> Result<Option<Found>, StoreError> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let run = dir.path().join("move/0001");
@@ -37,12 +37,13 @@ fn found(journal: &[u8]) -> Result<Option<Found>, StoreError> {
     at_once(runs(dir.path()).newest())
 }
 
-/// The runs of the desk's plan in a state directory.
+/// The runs of the fixture's plan in a state directory.
 fn runs(state: &Path) -> Runs {
     Runs::new(Arc::new(Directory::new(state)), "move")
 }
 
-/// The journal is refused, and one of these lines is named; what was said.
+/// Asserts that the journal is refused, and that the message names one of these lines. Returns the
+/// message.
 #[track_caller]
 fn refused(journal: &[u8], lines: &[usize], context: &str) -> String {
     let said = match found(journal) {
@@ -59,7 +60,7 @@ fn joined(lines: &[&[u8]]) -> Vec<u8> {
 }
 
 #[test]
-fn an_octet_that_is_another_is_refused_with_its_line() {
+fn a_changed_octet_is_refused_with_its_line() {
     let journal = done_journal();
     let mut dice = Dice(1);
     let last = journal.len() - 400;
@@ -69,7 +70,7 @@ fn an_octet_that_is_another_is_refused_with_its_line() {
         damaged[at] ^= u8::try_from(1 + dice.below(255)).expect("an octet");
         let context = format!("octet {at}, {:?} for {:?}", damaged[at], journal[at]);
         if at + 1 == journal.len() {
-            // The last line end: what is left looks like a line that was not written to its end.
+            // A change of the last line end makes the line look incomplete.
             let found = found(&damaged).expect("a torn line").expect("a run");
             assert!(found.incomplete_octets > 0 && found.run.state.finished.is_none(), "{context}");
             continue;
@@ -79,7 +80,7 @@ fn an_octet_that_is_another_is_refused_with_its_line() {
 }
 
 #[test]
-fn lines_that_are_missing_moved_or_put_in_are_refused() {
+fn lines_that_are_missing_moved_or_added_are_refused() {
     let journal = done_journal();
     let lines: Vec<&[u8]> = journal.trim_ascii_end().split(|octet| *octet == b'\n').collect();
     for at in 0..lines.len() - 1 {
@@ -88,16 +89,16 @@ fn lines_that_are_missing_moved_or_put_in_are_refused() {
         refused(&joined(&removed), &[at + 1], &format!("line {} is missing", at + 1));
         let mut swapped = lines.clone();
         swapped.swap(at, at + 1);
-        refused(&joined(&swapped), &[at + 1], &format!("line {} is one later", at + 1));
+        refused(&joined(&swapped), &[at + 1], &format!("line {} comes one line later", at + 1));
         for added in [lines[at], b"", b"{}", b"null", b"\xff\xfe", b"{\"seq\":0}"] {
             let mut twice = lines.clone();
             twice.insert(at + 1, added);
-            refused(&joined(&twice), &[at + 2], &format!("{added:?} behind line {}", at + 1));
+            refused(&joined(&twice), &[at + 2], &format!("{added:?} after line {}", at + 1));
         }
         let mut returned = lines.clone();
         let line = [lines[at], b"\r"].concat();
         returned[at] = &line;
-        refused(&joined(&returned), &[at + 1], &format!("a CR behind line {}", at + 1));
+        refused(&joined(&returned), &[at + 1], &format!("a CR after line {}", at + 1));
     }
     let spaced = journal.iter().flat_map(|o| if *o == b',' { vec![*o, b' '] } else { vec![*o] });
     refused(&spaced.collect::<Vec<u8>>(), &[1], "written otherwise");
@@ -114,7 +115,7 @@ fn entries(journal: &[u8]) -> Vec<Entry> {
     entries.collect()
 }
 
-/// A journal whose chain is whole, and that ends with an event that cannot follow.
+/// A journal with a complete chain that ends with an event that cannot follow.
 #[test]
 fn an_event_that_cannot_follow_is_refused_with_its_line() {
     let entries = entries(&done_journal());
@@ -148,7 +149,7 @@ fn an_event_that_cannot_follow_is_refused_with_its_line() {
     ];
     for (kept, event, word) in cases {
         let context = format!("{event:?} as number {kept}");
-        // At the instant of the entry before it, and with a chain that is whole.
+        // With the time of the entry before it, and a complete chain.
         let at = entries[kept.saturating_sub(1)].at;
         let mut lines: Vec<Line> =
             entries[..kept].iter().map(|entry| entry.clone().line()).collect();
@@ -162,7 +163,7 @@ fn an_event_that_cannot_follow_is_refused_with_its_line() {
 }
 
 #[test]
-fn a_last_line_that_is_cut_short_is_cut_off() {
+fn an_incomplete_last_line_is_cut_off() {
     let journal = done_journal();
     let whole: Vec<usize> = (1..=journal.len()).filter(|n| journal[n - 1] == b'\n').collect();
     for cut in 0..journal.len() {
@@ -179,17 +180,17 @@ fn a_last_line_that_is_cut_short_is_cut_off() {
             "{cut}"
         );
     }
-    // Not even a whole character.
+    // The incomplete line ends within a character.
     let torn = [&journal[..whole[3]], b"{\"seq\":4,\"\xe2\x82"].concat();
     assert_eq!(found(&torn).expect("a torn line").expect("a run").incomplete_octets, 12);
 }
 
 #[test]
-fn a_torn_line_is_noted_and_the_run_goes_on() {
+fn an_incomplete_line_is_reported_and_the_run_continues() {
     let fixture = ZonefileFixture::waiting();
     let journal = fs::read(fixture.journal()).expect("a journal");
     fixture.write(".cutover/move/0001/journal.jsonl", &journal[..journal.len() - 9]);
-    // Looking changes nothing.
+    // Reading changes nothing.
     fixture.refuses(0, &["status", "plan.yaml"]);
     fixture.refuses(0, &["log", "plan.yaml"]);
     let said = fixture.ends(0, &["apply", "plan.json", "--wait"]);
@@ -199,7 +200,7 @@ fn a_torn_line_is_noted_and_the_run_goes_on() {
 }
 
 #[test]
-fn damage_stops_every_command_and_touches_nothing() {
+fn damage_stops_every_command_and_changes_nothing() {
     let cases: [(&str, Damage, &str); 5] = [
         ("a journal", |d| damage(&d.journal(), 40), "journal.jsonl:1: "),
         ("an artifact", |d| damage(&artifact(d), 900), "artifact.json cannot be used: "),
@@ -230,7 +231,7 @@ fn damage_stops_every_command_and_touches_nothing() {
     }
 }
 
-/// What somebody does to a desk.
+/// A change that somebody makes to a fixture.
 type Damage = fn(&ZonefileFixture);
 
 fn artifact(fixture: &ZonefileFixture) -> std::path::PathBuf {
@@ -254,16 +255,16 @@ fn one_process_writes_at_a_time() {
         let said = fixture.refuses(1, args);
         assert!(said.contains("locked by Ada, with another process"), "{said}");
     }
-    // Who only looks is not kept out.
+    // Reading is possible while another process writes.
     fixture.ends(0, &["status", "plan.yaml"]);
     drop(lease);
-    // The file is still there with Ada's name; it is nobody's lock.
+    // The file still contains Ada's name, but the lock is free.
     assert!(fixture.read(".cutover/move/lock").contains("Ada"));
     fixture.ends(0, &["apply", "plan.json", "--wait"]);
 }
 
 #[test]
-fn a_lock_of_a_process_that_was_killed_is_none() {
+fn the_lock_of_a_killed_process_is_free() {
     let fixture = ZonefileFixture::planned();
     let mut child = fixture.command(&["apply", "plan.json", "--auto-approve", "--wait"]);
     child.stdout(Stdio::null()).stderr(Stdio::null());
@@ -289,7 +290,7 @@ fn a_state_directory_that_cannot_be_written_fails_before_anything_is_done() {
 }
 
 #[test]
-fn the_state_lies_where_it_was_asked_for() {
+fn the_state_is_in_the_requested_directory() {
     let fixture = ZonefileFixture::planned();
     fixture.ends(4, &["apply", "plan.json", "--auto-approve", "--state", "state"]);
     assert!(!fixture.path(".cutover").exists());
@@ -298,9 +299,9 @@ fn the_state_lies_where_it_was_asked_for() {
     assert!(said.contains("lower/acme.test/www/A  written"), "{said}");
 }
 
-/// A folder that a crash left before its run was opened is no run, and in nobody's way.
+/// A folder that a crash left before its run was opened is not a run, and obstructs nothing.
 #[test]
-fn a_run_that_was_never_opened_is_none() {
+fn a_run_that_was_never_opened_does_not_count() {
     for journal in [None, Some(""), Some("{\"seq\":0,")] {
         let fixture = ZonefileFixture::planned();
         fs::create_dir_all(fixture.path(".cutover/move/0001")).expect("made");
@@ -309,7 +310,7 @@ fn a_run_that_was_never_opened_is_none() {
             fixture.write(".cutover/move/0001/journal.jsonl", journal);
         }
         assert_eq!(fixture.ends(0, &["status", "plan.yaml"]), "no run yet\n");
-        // Not even with a plan that has changed meanwhile.
+        // The same with a plan that has changed meanwhile.
         fixture.write("plan.yaml", fixture.read("plan.yaml") + "# changed\n");
         fixture.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
         let said = fixture.ends(0, &["status", "plan.yaml"]);
@@ -317,13 +318,14 @@ fn a_run_that_was_never_opened_is_none() {
     }
 }
 
-/// Each process may make files of so many blocks and no more, from too few to enough.
+/// Each process may write this many blocks to files, from too few to enough.
 #[test]
 fn a_full_disk_ends_with_an_error_and_loses_nothing() {
     let fixture = ZonefileFixture::planned();
     let mut failures = 0;
     for blocks in 1..80 {
-        // Without the trap the system would kill the process instead of saying so.
+        // Without the trap the system would kill the process, which then could not report the
+        // error.
         let (code, said) = fixture.shell(&format!(
             "trap '' XFSZ; ulimit -f {blocks}; exec cutover apply plan.json --auto-approve --wait"
         ));

@@ -1,4 +1,4 @@
-//! What every store of runs has to do, told as a story; each implementation passes it.
+//! What every store of runs has to do, told as a story. Each implementation passes it.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ fn a_directory() {
     suite(&(Arc::new(Directory::new(&dir.path().join("state"))) as Arc<dyn Store>));
 }
 
-/// A line that follows another one. What it says is nothing to a store.
+/// A line that follows another line. Its content does not matter to a store.
 fn line(seq: u64, prev: Digest) -> Line {
     let event = Event::Resumed { tool: format!("the tool of line {seq}") };
     Entry { seq, at: Timestamp::UNIX_EPOCH, steady: None, prev, event }.line()
@@ -42,10 +42,10 @@ fn lease(store: &dyn Store, plan: &str, owner: &str) -> Box<dyn Lease> {
 }
 
 fn suite(store: &Arc<dyn Store>) {
-    // Nothing is there, and looking makes nothing.
+    // The store is empty, and reading creates nothing.
     assert_eq!(at_once(store.plans()).expect("no plans"), [] as [String; 0]);
     assert_eq!(at_once(store.runs("move")).expect("no runs"), []);
-    // One writer for each plan at a time, and the others are told who it is.
+    // Each plan has one writer at a time, and others learn who it is.
     let mut ada = lease(&**store, "move", "Ada");
     match at_once(store.lease("move", "Bob")) {
         Err(StoreError::Locked { owner }) => assert_eq!(owner, "Ada"),
@@ -61,7 +61,8 @@ fn suite(store: &Arc<dyn Store>) {
     assert_eq!(at_once(store.runs("move")).expect("runs"), [first.clone(), second.clone()]);
     assert_eq!(at_once(store.artifact(&second)).expect("its artifact"), "two");
     assert_eq!(lines(&**store, &first), [] as [String; 0]);
-    // Lines come back as they were written, one by one or several at once, in turn in two runs.
+    // Lines come back as they were written, singly or several at once, alternating between two
+    // runs.
     let none = Digest::of(b"");
     let one = line(0, none);
     at_once(ada.append(&first, none, &[&one])).expect("written");
@@ -72,13 +73,13 @@ fn suite(store: &Arc<dyn Store>) {
     let whole = [one.text(), two.text(), three.text()];
     assert_eq!(lines(&**store, &first), whole);
     assert_eq!(lines(&**store, &second), [one.text()]);
-    // Whoever knows another last line than there is writes nothing.
+    // A writer that names another last line cannot write.
     for after in [none, one.digest(), two.digest(), Digest::of(b"never written")] {
         let stale = at_once(ada.append(&first, after, &[&line(3, after)]));
         assert!(matches!(stale, Err(StoreError::Conflict { .. })), "{stale:?}");
         assert_eq!(lines(&**store, &first), whole);
     }
-    // What is kept, and what people say, is there for everybody, and no part of the journal.
+    // Kept artifacts and notes can be read by everyone, and are not part of the journal.
     let next = Digest::of(b"next");
     assert_eq!(at_once(store.kept(&first, next)).expect("nothing"), None);
     at_once(ada.keep(&first, next, "the next one")).expect("kept");
@@ -93,7 +94,7 @@ fn suite(store: &Arc<dyn Store>) {
         assert_eq!(at_once(store.note(&second, note)).expect("nothing"), None);
     }
     assert_eq!(lines(&**store, &first), whole);
-    // The lease ends with its holder; the next one finds everything, and goes on.
+    // The lease ends with its holder. The next holder finds everything, and continues.
     drop(ada);
     let mut bob = lease(&**store, "move", "Bob");
     let stale = at_once(bob.append(&first, two.digest(), &[&line(2, two.digest())]));
@@ -102,7 +103,7 @@ fn suite(store: &Arc<dyn Store>) {
     at_once(bob.append(&first, three.digest(), &[&four])).expect("written");
     assert_eq!(lines(&**store, &first).last().map(String::as_str), Some(four.text()));
     assert_eq!(at_once(bob.create("four")).expect("created").number(), Some(3));
-    // A long line is as good as a short one: a halt may list thousands of records.
+    // A long line works too, because a halt may list thousands of records.
     let event = Event::Resumed { tool: "x".repeat(1 << 20) };
     let entry =
         Entry { seq: 4, at: Timestamp::UNIX_EPOCH, steady: None, prev: four.digest(), event };
@@ -114,9 +115,10 @@ fn suite(store: &Arc<dyn Store>) {
     assert_eq!(lines(&**store, &first).len(), 6);
 }
 
-/// Whatever is appended is there for another process, and a torn line is cut off by the next append.
+/// Another process finds everything that was appended, and the next append cuts off an incomplete
+/// line.
 #[test]
-fn a_torn_line_is_cut_off_by_the_next_append() {
+fn an_incomplete_line_is_cut_off_by_the_next_append() {
     let fixture = ZonefileFixture::planned();
     let artifact = Artifact::decode(&fixture.read("plan.json")).expect("an artifact");
     let store: Arc<dyn Store> = Arc::new(Directory::new(&fixture.path("state")));

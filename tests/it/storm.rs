@@ -1,8 +1,8 @@
 //! A simulated world in which, by seed, everything goes wrong that can: a virtual clock over zones
-//! in memory, with servers that lag, fall silent and fall back, a provider whose answers get lost,
-//! colleagues who edit, and a process that dies between any two calls.
+//! in memory, with servers that lag, fall silent and return to an old version, a provider whose
+//! answers get lost, other users who edit, and a process that dies between any two calls.
 //!
-//! It notes what an engine must never do as [`Storm::violations`].
+//! What an engine must never do is recorded in [`Storm::violations`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -25,34 +25,34 @@ use futures_util::FutureExt;
 
 use crate::agreement::Dice;
 
-/// How often each thing goes wrong, of a thousand.
+/// How often each fault happens, in a thousand.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
     /// The process dies at a call.
     pub(crate) crash: usize,
     /// An entry cannot be written.
     pub(crate) append: usize,
-    /// A read at the provider fails.
+    /// A read from the provider fails.
     pub(crate) read: usize,
     /// A change fails, in one of the seven ways of [`Fate`].
     pub(crate) perform: usize,
-    /// It fails in this way only.
+    /// Changes fail only in this way.
     pub(crate) fate: Option<Fate>,
-    /// A server serves the version before at the end of every wait.
+    /// At the end of every wait, a server serves the previous version.
     pub(crate) lapses: bool,
-    /// The servers cannot be told.
+    /// The servers cannot be notified.
     pub(crate) publish: usize,
-    /// What a gate asks says no, cannot tell, or is not there.
+    /// What a gate queries fails, is inconclusive, or does not answer.
     pub(crate) gate: usize,
-    /// A question to a server gets no answer.
+    /// A query to a server gets no answer.
     pub(crate) silence: usize,
-    /// A server serves the version before for a while.
+    /// A server serves the previous version for a while.
     pub(crate) fall_back: usize,
-    /// A server gets a version late, up to hours.
+    /// A server gets a version late, by up to hours.
     pub(crate) lag: usize,
-    /// A colleague edits.
+    /// Somebody else edits.
     pub(crate) edit: usize,
-    /// The wall clock is set, by up to two hours ahead or back.
+    /// The wall clock is set, by up to two hours forward or back.
     pub(crate) set_clock: usize,
 }
 
@@ -62,13 +62,13 @@ pub(crate) enum Fate {
     Unreachable,
     Throttled,
     Conflict,
-    /// The answer gets lost, and nothing was made.
+    /// The answer gets lost, and nothing is changed.
     LostBefore,
-    /// The answer gets lost, and it is made later.
+    /// The answer gets lost, and the change is made later.
     LostAndLate,
-    /// The answer gets lost, and it was made.
+    /// The answer gets lost, and the change was made.
     LostAfter,
-    /// It says yes and does nothing.
+    /// The provider reports success and does nothing.
     Ignored,
 }
 
@@ -82,7 +82,7 @@ const FATES: &[Fate] = &[
     Fate::Ignored,
 ];
 
-/// The world of one seed.
+/// The world of a seed.
 pub(crate) struct Storm {
     pub(crate) now: Timestamp,
     pub(crate) faults: Faults,
@@ -92,47 +92,46 @@ pub(crate) struct Storm {
     /// Change sets that have taken effect, in order.
     pub(crate) effects: Vec<ChangeSet>,
     pub(crate) violations: Vec<String>,
-    /// Instants in the journal are no measure of time then.
-    /// What the wall clock shows more than the time that it is.
+    /// How far the wall clock is ahead. Instants in the journal are then not a measure of time.
     pub(crate) skew: TimeDelta,
-    /// Calls since the process began; one that never ends is one that makes too many.
+    /// Calls since the process began. A process that never ends makes too many.
     pub(crate) calls: usize,
-    /// After so many entries the process dies.
+    /// After this many entries the process dies.
     pub(crate) entries_max: Option<usize>,
     pub(crate) dice: Dice,
-    /// The provider compares nothing: only the engine stands between it and an edit.
+    /// The provider does not compare: only the engine protects edits of others.
     is_blind: bool,
     is_dead: bool,
-    /// Commands of this process.
+    /// The commands of this process.
     running: BTreeSet<StepId>,
     answered: Vec<(StepId, Vec<Answered>)>,
     provider: Memory,
     settle_max: Duration,
     servers: Vec<SocketAddr>,
-    /// What each RRset was, since when.
+    /// The values of each RRset, with the time since when.
     history: BTreeMap<RrKey, Vec<(Timestamp, Option<RrSet>)>>,
-    /// When a server has the version of this number.
+    /// When a server gets the version with this number.
     arrivals: BTreeMap<(SocketAddr, RrKey, usize), Timestamp>,
-    /// From when to when a server serves the version before.
+    /// During which time a server serves the previous version.
     fallen_back: BTreeMap<(SocketAddr, RrKey), Vec<(Timestamp, Timestamp)>>,
-    /// Effects that land later.
+    /// Effects that come late.
     late: Vec<(Timestamp, ChangeSet)>,
-    /// Counts looks and edits, to see which came first.
+    /// A counter of reads and edits, which shows their order.
     moment: usize,
     looked: BTreeMap<RrKey, usize>,
     edited_at: BTreeMap<RrKey, usize>,
 }
 
-/// What comes of a future that waits for nobody.
+/// The result of a future that is always ready.
 pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().expect("it waits for nobody")
 }
 
-/// No run of a plan takes more calls than this in one process; a loop without a bound does.
+/// No run of a plan makes more calls than this in a process; an unbounded loop does.
 pub(crate) const CALLS_MAX: usize = 100_000;
 
 impl Storm {
-    /// Holds what the artifact expects to find, and one RRset more in each zone.
+    /// A world with what the artifact expects to find, and one more RRset in each zone.
     pub(crate) fn of(artifact: &Artifact, seed: u64, faults: Faults) -> Self {
         let mut dice = Dice(seed);
         let now = Timestamp::from_timestamp(1_800_000_000, 0).expect("a valid instant");
@@ -150,7 +149,7 @@ impl Storm {
             let origin = changes.zone().clone();
             let zone = zone.or_insert_with(|| Zone { origin, rrsets: BTreeMap::new() });
             for change in changes.changes() {
-                // The first change of an RRset says what is there at the beginning.
+                // The first change of an RRset determines its original value.
                 history.entry(change.key.clone()).or_insert_with(|| {
                     let before = change.before.clone();
                     zone.rrsets.extend(before.clone().map(|before| (change.key.clone(), before)));
@@ -199,26 +198,26 @@ impl Storm {
         self.history.keys().cloned().collect()
     }
 
-    /// Another process, at this time by the wall clock.
+    /// Starts another process, at this time of the wall clock.
     pub(crate) fn revive(&mut self, until: Timestamp) {
         let until = until - self.skew;
         self.is_dead = false;
         self.calls = 0;
         self.running.clear();
-        // What was seen and not written down is as if nobody had asked.
+        // Answers that were not recorded are lost with the process.
         if let Some(last) = self.journal.last() {
             self.fallen_back.values_mut().for_each(|e| e.retain(|(from, _)| *from < truly(last)));
         }
         self.advance(until);
     }
 
-    /// Everybody is reachable from now on, and every server has what there is.
+    /// Ends all faults: everyone can be reached, and every server has the present version.
     pub(crate) fn calm(&mut self) {
         self.faults = Faults::default();
         self.advance(later(self.now, Duration::from_secs(5 * 3_600)));
     }
 
-    /// Changes an RRset behind the engine's back.
+    /// Changes an RRset as another user.
     pub(crate) fn edit(&mut self, key: &RrKey, version: Option<RrSet>) {
         self.moment += 1;
         self.edited_at.insert(key.clone(), self.moment);
@@ -243,7 +242,7 @@ impl Storm {
         let number = versions.len() - 1;
         for server in self.servers.clone() {
             let secs = match self.strikes(self.faults.lag) {
-                // The longest is longer than any run waits for it.
+                // The longest takes more time than any run waits for it.
                 true => *self.dice.one(&[30_u64, 600, 7_000, 12_000]),
                 false => self.dice.next() % 4,
             };
@@ -284,7 +283,7 @@ impl Storm {
         {
             let (at, changes) = self.late.remove(0);
             self.now = self.now.max(at);
-            // Its time is over, or somebody else was quicker.
+            // The late effect is dropped if its time is over, or another change came first.
             let _ = self.make(&changes);
         }
         self.now = self.now.max(until);
@@ -310,7 +309,7 @@ impl Storm {
         self.edit(&key, version);
     }
 
-    /// The process dies here, or not.
+    /// Decides whether the process dies here.
     async fn call(&mut self) {
         self.calls += 1;
         assert!(self.calls < CALLS_MAX, "a loop without a bound: {:?}", self.journal.last());
@@ -326,7 +325,7 @@ impl Storm {
         }
     }
 
-    /// Takes effect, unless somebody was quicker.
+    /// Takes effect, unless another change came first.
     fn make(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
         for change in changes.changes() {
             let seen = self.looked.get(&change.key) >= self.edited_at.get(&change.key);
@@ -435,7 +434,7 @@ impl Storm {
     }
 }
 
-/// When an entry was written, whatever the wall clock said.
+/// The true time of an entry, whatever the wall clock showed.
 pub(crate) fn truly(entry: &Entry) -> Timestamp {
     let steady = entry.steady.expect("a storm has a steady clock");
     let millis = i64::try_from(steady.millis).expect("some decades");

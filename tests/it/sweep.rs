@@ -1,11 +1,12 @@
-//! Trouble after each entry of a run's journal, at real providers: the process is killed or told to end,
-//! somebody edits what the plan changes, others write beside it, or the plan is made anew.
+//! Trouble after each entry of a run's journal, at real providers: the process is killed or
+//! terminated, somebody edits what the plan changes, others write other records, or a new plan is
+//! made.
 //!
-//! Whatever happens, no edit of anybody's is lost, no wait is shorter than the plan has it, each process
-//! ends within a stated time, and the zone is what it is without trouble in the end.
+//! Whatever happens, no edit of others is lost, no wait is shorter than planned, each process ends
+//! within a stated time, and in the end the zone is the same as without trouble.
 //!
-//! The normal run takes a sample of the entries; `CUTOVER_SWEEP=all` takes all of them, and
-//! `CUTOVER_SWEEP=20` twenty of each kind.
+//! The normal test run takes a sample of the entries. `CUTOVER_SWEEP=all` takes all of them, and
+//! `CUTOVER_SWEEP=20` takes twenty of each kind.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -29,13 +30,13 @@ use crate::lab::{Bind, Pdns, Server, now, sleep};
 use crate::recipes::STATED;
 use crate::replans::{Made, waits_hold};
 
-/// How long any process may take. The waits of the longest plan take a quarter of it, and a wait that
-/// starts anew once as much again.
+/// Time limit of a process. The waits of the longest plan take a quarter of it, and a wait that
+/// starts again as much once more.
 const PROCESS_MAX: Duration = Duration::from_secs(90);
-/// Entries of each plan and kind of trouble in the normal run.
+/// Entries of each plan and kind of trouble in the normal test run.
 const SAMPLE: usize = 1;
 
-/// A domain whose TTLs are low already.
+/// A domain whose TTLs are already low.
 const ZONE: &str = "\
 $TTL 2
 @ SOA ns1.acme.test. hostmaster.acme.test. 1 3600 600 86400 1
@@ -55,21 +56,21 @@ enum Trouble {
     Ended,
     /// Somebody edits what the plan changes.
     Drift,
-    /// Somebody adds another record, and a second process wants to run the same plan.
+    /// Somebody adds another record, and a second process tries to run the same plan.
     Beside,
-    /// SIGKILL, and then the plan is made anew from what is live.
+    /// SIGKILL, and then a new plan is made from what is live.
     Replanned,
 }
 
 const TROUBLES: [Trouble; 5] =
     [Trouble::Killed, Trouble::Ended, Trouble::Drift, Trouble::Beside, Trouble::Replanned];
 
-/// A plan, and what somebody edits of it.
+/// A plan, and an edit of what it changes.
 struct Plan {
     name: &'static str,
-    /// What follows the zones; `ZONE` stands for the zone.
+    /// The text after the zones; `ZONE` stands for the zone.
     body: &'static str,
-    /// Name relative to the zone, type, and data of an edit.
+    /// The edit: name relative to the zone, type, and data.
     edit: [&'static str; 3],
 }
 
@@ -125,11 +126,11 @@ zones: {{ {zone}: {{ provider: dns{authorities} }} }}
     }
 }
 
-/// Who holds the zones.
+/// The provider that holds the zones.
 enum ProviderFixture {
     Bind(Server),
     Pdns(Pdns),
-    /// Zone files, one directory a case.
+    /// Zone files, with a directory for each case.
     Files,
 }
 
@@ -142,7 +143,8 @@ impl ProviderFixture {
         }
     }
 
-    /// Cases that run side by side: they mostly wait. PowerDNS's SQLite takes one write at a time.
+    /// How many cases run at a time. They mostly wait. PowerDNS's SQLite accepts one write at a
+    /// time.
     fn at_once(&self) -> usize {
         match self {
             Self::Bind(_) | Self::Files => 10,
@@ -184,7 +186,7 @@ impl ProviderFixture {
     }
 }
 
-/// One run, in a directory of its own.
+/// A run in its own directory.
 struct Case<'c> {
     fixture: &'c ProviderFixture,
     plan: &'c Plan,
@@ -230,7 +232,7 @@ impl<'c> Case<'c> {
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it can be started")
     }
 
-    /// The exit code of a process that ends within its time.
+    /// The exit code of a process, which has to end within its time limit.
     fn ends(&self, child: &mut Child) -> Option<i32> {
         let begun = now();
         loop {
@@ -256,7 +258,7 @@ impl<'c> Case<'c> {
         runs.take_while(|run| run.join("journal.jsonl").exists()).collect()
     }
 
-    /// The whole lines of the journal of a run.
+    /// The complete lines of the journal of a run.
     fn lines(run: &Path) -> Vec<String> {
         let text = fs::read_to_string(run.join("journal.jsonl")).unwrap_or_default();
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
@@ -267,7 +269,7 @@ impl<'c> Case<'c> {
         self.runs().first().map_or(0, |run| Self::lines(run).len())
     }
 
-    /// What the zone holds, with the case's own name taken out.
+    /// What the zone holds, without the case's own name.
     fn holds(&self) -> BTreeSet<String> {
         let lines = match self.fixture {
             ProviderFixture::Bind(server) => records(&server.transfer(&self.zone)),
@@ -281,27 +283,28 @@ impl<'c> Case<'c> {
         lines.into_iter().map(|line| line.replace(&self.zone, "ZONE")).collect()
     }
 
-    /// Somebody else puts records in the place of an RRset; none: takes it away.
+    /// Replaces the records of an RRset as another user, or removes them if there are no data.
     fn write(&self, name: &str, rtype: &str, ttl: u64, data: &[String]) {
         let zone = &self.zone;
         let owner = if name == "@" { format!("{zone}.") } else { format!("{name}.{zone}.") };
         match self.fixture {
             ProviderFixture::Bind(server) => {
                 let adds =
-                    data.iter().map(|one| format!("\nupdate add {owner} {ttl} {rtype} {one}"));
+                    data.iter().map(|rdata| format!("\nupdate add {owner} {ttl} {rtype} {rdata}"));
                 let adds: String = adds.collect();
                 server.nsupdate(&format!("zone {zone}\nupdate delete {owner} {rtype}{adds}"));
             }
             ProviderFixture::Pdns(pdns) => {
-                let records =
-                    data.iter().map(|one| serde_json::json!({ "content": one, "disabled": false }));
+                let records = data
+                    .iter()
+                    .map(|rdata| serde_json::json!({ "content": rdata, "disabled": false }));
                 let records: Vec<Value> = records.collect();
                 let rrset = serde_json::json!({
                     "name": owner, "type": rtype, "ttl": ttl, "records": records,
                     "changetype": if data.is_empty() { "DELETE" } else { "REPLACE" },
                 });
                 let body = serde_json::json!({ "rrsets": [ rrset ] }).to_string();
-                // Its SQLite says "database is locked" while another request of a hundred writes.
+                // SQLite reports "database is locked" while another of a hundred requests writes.
                 let written = (0..100).any(|_| {
                     let (status, _) = pdns.request("PATCH", &format!("/zones/{zone}."), &body);
                     if status != 204 {
@@ -322,7 +325,7 @@ impl<'c> Case<'c> {
                 };
                 let kept =
                     text.lines().filter(|line| !is_same(line)).map(|line| format!("{line}\n"));
-                let added = data.iter().map(|one| format!("{owner} {ttl} IN {rtype} {one}\n"));
+                let added = data.iter().map(|rdata| format!("{owner} {ttl} IN {rtype} {rdata}\n"));
                 let text: String = kept.chain(added).collect();
                 let beside = file.with_extension("new");
                 fs::write(&beside, text).and_then(|()| fs::rename(beside, file)).expect("an edit");
@@ -330,7 +333,7 @@ impl<'c> Case<'c> {
         }
     }
 
-    /// Puts back what a halted run had expected; whether it had halted for drift.
+    /// Restores what a halted run expected. Returns whether it had halted for drift.
     fn put_back(&self) -> bool {
         let runs = self.runs();
         let lines = Self::lines(runs.last().expect("a run"));
@@ -340,20 +343,20 @@ impl<'c> Case<'c> {
         });
         let Some(halted) = halted else { return false };
         let differences = halted["differences"].as_array().cloned().unwrap_or_default();
-        for one in &differences {
-            let name = one["name"].as_str().expect("a name").trim_end_matches('.');
+        for difference in &differences {
+            let name = difference["name"].as_str().expect("a name").trim_end_matches('.');
             let name = name.strip_suffix(&self.zone).expect("a name of the zone");
             let name = if name.is_empty() { "@" } else { name.trim_end_matches('.') };
-            let data = one["expected"]["rdata"].as_array().cloned().unwrap_or_default();
-            let data = data.iter().map(|one| one.as_str().expect("text").to_owned());
+            let data = difference["expected"]["rdata"].as_array().cloned().unwrap_or_default();
+            let data = data.iter().map(|text| text.as_str().expect("text").to_owned());
             let data: Vec<String> = data.collect();
-            let ttl = one["expected"]["ttl"].as_u64().unwrap_or(1);
-            self.write(name, one["type"].as_str().expect("a type"), ttl, &data);
+            let ttl = difference["expected"]["ttl"].as_u64().unwrap_or(1);
+            self.write(name, difference["type"].as_str().expect("a type"), ttl, &data);
         }
         !differences.is_empty()
     }
 
-    /// Between any two changes there is as much time as the first plan has put between them.
+    /// Between any two changes there is at least as much time as in the first plan.
     fn waits_hold(&self, what: &str) {
         let mut made = Made::default();
         let mut graph = None;
@@ -373,7 +376,7 @@ impl<'c> Case<'c> {
         waits_hold(&graph.expect("a run"), &format!("{self}: {what}"), &made);
     }
 
-    /// Runs the plan with trouble after so many entries; whether there was any.
+    /// Runs the plan with trouble after this many entries. Returns whether there was any.
     fn goes_through(&self, trouble: Trouble, after: usize, end: &BTreeSet<String>) -> bool {
         let what = format!("{trouble:?} after {after} entries");
         let mut child = self.spawn(APPLY);
@@ -416,14 +419,14 @@ impl<'c> Case<'c> {
                 );
                 if code != Some(0) {
                     assert_eq!(code, Some(5), "{self}: {what}");
-                    // It halts as often as somebody has to put something back.
+                    // It halts once for each thing that somebody has to restore.
                     for _ in 0..4 {
                         if self.run(APPLY).0 == 0 || !self.put_back() {
                             break;
                         }
                     }
                 } else {
-                    // It came when the run was done with that RRset.
+                    // The edit came after the run was done with that RRset.
                     return false;
                 }
             }
@@ -447,7 +450,7 @@ impl<'c> Case<'c> {
         };
         let (code, text) = self.run(args);
         assert_eq!(code, 0, "{self}: {what}: {text}");
-        // Where nothing was left to be planned, the run goes on.
+        // If there was nothing left to plan, the run continues.
         let (code, text) = self.run(APPLY);
         assert_eq!(code, 0, "{self}: {what}: {text}");
         assert_eq!(self.holds(), end, "{self}: {what}");
@@ -462,7 +465,7 @@ fn dir_of(file: &Path) -> &Path {
     file.parent().expect("a file lies in a directory")
 }
 
-/// Does something with each of these, so many at once: they wait more than they do.
+/// Does something with each of these, this many at a time, because they mostly wait.
 pub(crate) fn side_by_side<T>(
     at_once: usize,
     all: impl Iterator<Item = T> + Send,
@@ -477,13 +480,13 @@ pub(crate) fn side_by_side<T>(
     });
 }
 
-/// How much of what can be swept shall be.
+/// How much of what can be swept is tried.
 #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
 pub(crate) fn wish() -> Option<String> {
     std::env::var("CUTOVER_SWEEP").ok()
 }
 
-/// Which of so many entries get trouble: all, or some that are spread evenly, others for each kind.
+/// Which entries get trouble: all, or an even sample that differs for each kind.
 fn chosen(entries: usize, kind: usize) -> Vec<usize> {
     let count = match wish().as_deref() {
         None => SAMPLE,
@@ -517,7 +520,7 @@ fn sweep(fixture: &ProviderFixture) {
     let zones: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), ZONE)).collect();
     let fixture = &fixture.start(&zones);
     side_by_side(fixture.at_once(), cases.iter().zip(&names), |((plan, trouble, after), zone)| {
-        let number = PLANS.iter().position(|one| one.name == plan.name);
+        let number = PLANS.iter().position(|other| other.name == plan.name);
         let case = Case::new(fixture, plan, zone);
         let end = &ends[number.expect("one of them")];
         if case.goes_through(*trouble, *after, end) {

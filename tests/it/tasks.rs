@@ -1,4 +1,4 @@
-//! Tasks on a real server: commands and people's work before and behind the switch.
+//! Tasks on a real server: commands and manual work before and after the switch.
 
 use std::fs;
 use std::process::{Child, Stdio};
@@ -10,7 +10,7 @@ use crate::run::kind;
 
 const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
 
-/// A bed whose plan has tasks, as flow mappings.
+/// A fixture whose plan has tasks, as flow mappings.
 fn with_tasks(before_switch: &[&str], after_switch: &[&str], more: &str) -> BindFixture {
     let fixture = BindFixture::bind();
     let list = |key: &str, tasks: &[&str]| {
@@ -41,10 +41,10 @@ fn is_gone(fixture: &BindFixture, file: &str) -> bool {
     state.is_empty() || state.contains(") Z ")
 }
 
-/// One after the other, each once, without holding up what need not wait for them; with what they say,
-/// and without the secrets in it.
+/// Tasks run in order, each once, without holding up what does not depend on them. Their output is
+/// kept, without the secrets in it.
 #[test]
-fn commands_are_run_once_and_what_they_say_is_kept() {
+fn commands_are_run_once_and_their_output_is_kept() {
     let before = ["{ name: first, run: [ sh, first ] }", "{ name: second, run: [ sh, second ] }"];
     let fixture = with_tasks(&before, &["{ name: third, run: [ sh, third ] }"], "");
     script(
@@ -71,8 +71,8 @@ fn commands_are_run_once_and_what_they_say_is_kept() {
     assert!(log.contains("it knows [secret]") && log.len() < 20_000, "{}", log.len());
 }
 
-/// At its time limit a command is killed with all that it has started. What it has done by then the
-/// check knows; where there is none, a person has to say it.
+/// At its time limit a command is killed with all its child processes. The check finds out what it
+/// has done by then; without a check, a person has to say it.
 #[test]
 fn a_command_that_takes_too_long_is_killed_and_looked_for() {
     let slow = "sleep 600 & echo $! >child; echo once >>ran; wait";
@@ -99,8 +99,8 @@ fn a_command_that_takes_too_long_is_killed_and_looked_for() {
     assert_eq!(fs::read_to_string(fixture.dir().join("ran")).expect("it ran"), "once\n");
 }
 
-/// A process that dies leaves its command behind: it is looked for when its time is over, and not run
-/// a second time beside itself.
+/// A process that dies leaves its command running. The command is checked when its time limit is
+/// over, and not run a second time meanwhile.
 #[test]
 fn killed_in_the_middle_of_a_command() {
     let task = "{ name: copy, run: [ sh, copy ], within: 6s, check: [ grep, -q, done, ran ] }";
@@ -118,7 +118,7 @@ fn killed_in_the_middle_of_a_command() {
     assert_eq!(fixture.served(), end_state());
 }
 
-/// A command that says no halts the run, and is run again when somebody has seen to it.
+/// A command that fails halts the run, and is run again when somebody has fixed the cause.
 #[test]
 fn a_command_that_fails_halts_and_is_run_again() {
     let fixture = with_tasks(&["{ name: copy, run: [ sh, copy ] }"], &[], "");
@@ -134,9 +134,9 @@ fn a_command_that_fails_halts_and_is_run_again() {
     assert_eq!(code, 0, "{said}");
 }
 
-/// A person's work is confirmed from another terminal while the run goes on, or found done.
+/// Manual work is confirmed from another terminal while the run continues, or found done.
 #[test]
-fn people_say_when_their_work_is_done() {
+fn manual_work_is_confirmed() {
     let tell = "{ name: tell, manual: \"Tell everybody\" }";
     let fixture = with_tasks(
         &[tell],
@@ -155,10 +155,9 @@ fn people_say_when_their_work_is_done() {
         .spawn()
         .expect("it starts");
     until(&fixture, &mut child, "wait_ended wait/publish/acme.test/mx/A");
-    for other in ["task/look", "task/nothing", "switch/acme.test/@/MX"] {
-        let (code, said) =
-            fixture.cutover(&["confirm", "plan.yaml", other, "--reason", "so it is"]);
-        assert!(code == 2 && said.contains("cannot be confirmed now"), "{other}: {code}: {said}");
+    for step in ["task/look", "task/nothing", "switch/acme.test/@/MX"] {
+        let (code, said) = fixture.cutover(&["confirm", "plan.yaml", step, "--reason", "so it is"]);
+        assert!(code == 2 && said.contains("cannot be confirmed now"), "{step}: {code}: {said}");
     }
     let (code, said) =
         fixture.cutover(&["confirm", "plan.yaml", "task/tell", "--reason", "by letter"]);
@@ -175,9 +174,9 @@ fn people_say_when_their_work_is_done() {
     assert!(log.contains("task/look: done"), "{log}");
 }
 
-/// On the way back what was done last is taken back first, and what was not done is not.
+/// On the way back, tasks are undone in reverse order, and a task that was not done is not undone.
 #[test]
-fn tasks_are_taken_back() {
+fn tasks_are_undone() {
     let task = |name: &str| {
         format!("{{ name: {name}, run: [ sh, do, {name} ], undo: [ sh, undo, {name} ] }}")
     };
@@ -193,7 +192,8 @@ fn tasks_are_taken_back() {
     let ran = || fs::read_to_string(fixture.dir().join("ran")).expect("they ran");
     assert_eq!(ran(), "do one\ndo two\nundo two\n");
     let to_start = ["rollback", "plan.yaml", "--to", "start", "--wait", "--auto-approve"];
-    // What has no `undo` a person takes back, or sees that it may stay; and the run waits for that.
+    // A task without `undo` is undone by a person, or accepted as it is, and the run waits for
+    // that.
     let mut child = fixture.spawn(&to_start);
     let waits = "waits for a person: by hand: `stays` was done and has no `undo`";
     while !fixture.cutover(&["status", "plan.yaml"]).1.contains(waits) {
@@ -210,14 +210,14 @@ fn tasks_are_taken_back() {
     assert!(zone.contains(&"acme.test. 6 IN MX 10 mail.acme.test.".to_owned()), "{zone:?}");
 }
 
-/// The zone when mail is led back.
+/// The zone after mail has gone back.
 fn is_back(fixture: &BindFixture) -> bool {
     fixture.served().concat().iter().any(|line| line.ends_with(" IN MX 10 mail.acme.test."))
 }
 
-/// Trials, line 54: an undo that hangs or fails keeps nobody's mail; one that is to be first does.
+/// Trials, line 54: an undo that hangs or fails does not delay mail, unless it has to come first.
 #[test]
-fn mail_is_led_back_before_programs_run() {
+fn mail_goes_back_before_programs_run() {
     let gate = "gates:\n  after_switch: [ { probe: command, run: [ \"false\" ], delay: 4s, on_fail: rollback } ]\n";
     let task = |more: &str| {
         format!("{{ name: copy, run: [ \"true\" ], undo: [ sh, undo ], within: 30s{more} }}")
@@ -227,7 +227,7 @@ fn mail_is_led_back_before_programs_run() {
     let (code, said) = fixture.cutover(APPLY);
     assert!(code == 5 && said.contains("back/task/copy"), "{code}: {said}");
     assert!(fixture.dir().join("ran").exists(), "{said}");
-    assert!(is_back(&fixture), "the undo has failed, and mail is led back: {said}");
+    assert!(is_back(&fixture), "the undo has failed, and mail goes back: {said}");
     let fixture = with_tasks(&[], &[&task(", undo_first: true")], gate);
     script(&fixture, "undo", "echo undone >>ran; exit 1");
     let (code, said) = fixture.cutover(APPLY);
@@ -235,9 +235,9 @@ fn mail_is_led_back_before_programs_run() {
     assert!(!is_back(&fixture), "the plan wants it undone first: {said}");
 }
 
-/// A program that is not there says so, and nothing behind it is begun.
+/// A missing program is reported, and nothing after it begins.
 #[test]
-fn a_program_that_is_not_there_fails() {
+fn a_missing_program_fails() {
     let fixture = with_tasks(&["{ name: copy, run: [ ./no-such-program ] }"], &[], "");
     let (code, said) = fixture.cutover(APPLY);
     assert!(
@@ -245,7 +245,7 @@ fn a_program_that_is_not_there_fails() {
         "{code}: {said}"
     );
     assert!(said.contains("`./no-such-program` cannot be run"), "{said}");
-    // It was not run, so nobody has to say whether it was done.
+    // It was not run, so nobody has to confirm whether it was done.
     let (code, said) = fixture.cutover(&["confirm", "plan.yaml", "task/copy", "--not-done"]);
     assert!(code == 2, "{code}: {said}");
 }

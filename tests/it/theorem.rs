@@ -1,12 +1,13 @@
-//! The theorem, against another judge: whether some execution in time has an instant at which all
-//! atoms of a pattern are true.
+//! The theorem against an independent decision procedure: whether some execution in time has an
+//! instant at which all atoms of a pattern are true.
 //!
-//! Times of begins and ends are unknowns, and everything that binds them is a difference of two: a
-//! step ends behind its begin, begins a wait behind the end of another, has begun by the instant, was
-//! not over for its hold. Such a system has a solution if and only if its graph has no negative circle
-//! (Bellman and Ford), which is all that this judge knows: no closure, no state, no order.
+//! Times of begins and ends are unknowns, and every constraint is a difference of two of them: a
+//! step ends after its begin, begins a wait after the end of another step, has begun by the
+//! instant, was over less than its hold ago. Such a system has a solution if and only if its graph
+//! has no negative cycle (Bellman and Ford). The procedure knows nothing else: no closure, no
+//! state, no order.
 //!
-//! On the way back every set of steps that can have begun is tried, each a system of its own.
+//! On the way back, every set of steps that can have begun is tried, each as its own system.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -34,7 +35,7 @@ impl System {
         self.bounds.push((later, earlier, least));
     }
 
-    /// Whether there are such times.
+    /// Whether the system has a solution.
     fn has_solution(&self) -> bool {
         let mut times = vec![0_i64; self.unknowns];
         for _ in 0..=self.unknowns {
@@ -53,7 +54,7 @@ impl System {
     }
 }
 
-/// A graph, with what waits lie on its edges.
+/// A graph, with the waits on its edges.
 type Befores = Vec<Vec<(usize, u64)>>;
 
 fn graph_of(random: &mut Random, steps: usize) -> Befores {
@@ -74,8 +75,8 @@ fn number(random: &mut Random, bound: usize) -> usize {
     usize::try_from(random.below(bound as u64)).expect("a small number")
 }
 
-/// Steps begin and end; the waits lie in between. Behind one that is not made nothing is waited, but
-/// it keeps the order of the others.
+/// Steps begin and end, with the waits in between. After a step that is not made there is no wait,
+/// but it still orders the others.
 fn steps(
     system: &mut System,
     befores: &Befores,
@@ -114,7 +115,7 @@ fn are_true(
             system.at_least(instant, events[step][0], 0);
         }
         for Ending { step, hold } in atom.ends.iter().filter(|end| is_made(end.step)) {
-            // The instant lies before the end and its hold: instant <= end + hold - 1.
+            // The instant is before the end and its hold: instant <= end + hold - 1.
             system.at_least(events[*step][1], instant, 1 - secs(*hold));
         }
     }
@@ -151,7 +152,7 @@ fn atoms_of(random: &mut Random, steps: usize) -> Vec<Atom> {
 }
 
 #[test]
-fn a_pattern_can_come_true_where_some_execution_in_time_shows_it() {
+fn a_pattern_can_come_true_if_some_execution_in_time_shows_it() {
     let (mut possible, mut impossible) = (0, 0);
     for seed in 1..=plans() * 10 {
         let mut random = Random(seed ^ 0x9e37_79b9_7f4a_7c15);
@@ -160,8 +161,8 @@ fn a_pattern_can_come_true_where_some_execution_in_time_shows_it() {
         let atoms = atoms_of(&mut random, count);
         let pattern = pattern_of(&atoms);
         let paths = Paths::of(befores.clone()).expect("no cycle");
-        let kept = pattern.separations(&atoms).any(|one| {
-            paths.between(one.from, one.to).is_some_and(|waited| waited >= one.hold.as_secs())
+        let kept = pattern.separations(&atoms).any(|gap| {
+            paths.between(gap.from, gap.to).is_some_and(|waited| waited >= gap.hold.as_secs())
         });
         let mut system = System::default();
         let all = |_| true;
@@ -177,13 +178,13 @@ fn a_pattern_can_come_true_where_some_execution_in_time_shows_it() {
 }
 
 #[test]
-fn on_the_way_back_a_pattern_can_come_true_where_some_execution_in_time_shows_it() {
+fn on_the_way_back_a_pattern_can_come_true_if_some_execution_in_time_shows_it() {
     let (mut possible, mut impossible) = (0, 0);
     for seed in 1..=plans() * 10 {
         let mut random = Random(seed ^ 0x51_7cc1_b727_220a);
         let forward = 1 + number(&mut random, 4);
         let there = graph_of(&mut random, forward);
-        // The first step of the way back is always made, and all others come behind it.
+        // The first step of the way back is always made, and all others come after it.
         let back = 1 + number(&mut random, 4);
         let mut home = graph_of(&mut random, back);
         for (step, before) in home.iter_mut().enumerate().skip(1) {
@@ -233,7 +234,8 @@ fn on_the_way_back_a_pattern_can_come_true_where_some_execution_in_time_shows_it
     assert!(impossible * 5 >= possible + impossible, "{possible} and {impossible}");
 }
 
-/// Whether a rollback that begins when these steps have begun has an instant at which all is true.
+/// Whether a rollback that begins after these steps have begun has an instant at which all atoms
+/// are true.
 fn shows(
     there: &Befores,
     home: &Befores,

@@ -1,21 +1,21 @@
-//! Names of one zone that lead through each other, names that wildcards answer for, and types that take
-//! the place of others: at every kind of provider, there and back.
+//! Names of a zone that lead to one another, names for which wildcards answer, and types that
+//! replace others: at every kind of provider, there and back.
 
 use crate::ground::{Ground, KINDS, Kind, ZONE};
 
 const REFUSED: i32 = 2;
 
-/// Lines of `records:`, without what they all begin with.
+/// Lines of `records:`, without their common start.
 fn lines(records: &[&str]) -> String {
     records.iter().map(|line| format!("  - {{ zone: {ZONE}, ttl: 30s, {line} }}\n")).collect()
 }
 
-/// Lines that take records away, which have no TTL.
+/// Lines that remove records, which have no TTL.
 fn gone(records: &[&str]) -> String {
     records.iter().map(|line| format!("  - {{ zone: {ZONE}, {line}, absent: true }}\n")).collect()
 }
 
-/// A plan that makes `before` into `after`, there and back, at these kinds of providers.
+/// Makes `before` into `after` by a plan, there and back, at these kinds of providers.
 fn check(kinds: &[Kind], before: &[&str], plan: &str, after: &[&str]) {
     let held = |lines: &[&str]| {
         let mut lines: Vec<String> = lines
@@ -42,18 +42,18 @@ fn check(kinds: &[Kind], before: &[&str], plan: &str, after: &[&str]) {
     }
 }
 
-/// Line 34: an alias is turned round.
+/// Line 34: an alias is reversed.
 #[test]
-fn an_alias_is_turned_round() {
+fn an_alias_is_reversed() {
     let plan =
         lines(&["name: www, type: CNAME, to: [ web ]", "name: web, type: A, to: [ 192.0.2.1 ]"]);
     let before = ["www A 192.0.2.1", "web CNAME www.acme.test."];
     check(&KINDS, &before, &plan, &["www CNAME web.acme.test.", "web A 192.0.2.1"]);
 }
 
-/// What resolvers keep of the old alias has expired when the new one comes.
+/// Cached copies of the old alias have expired when the new alias comes.
 #[test]
-fn nobody_is_led_in_a_circle_by_what_is_cached() {
+fn cached_aliases_form_no_loop() {
     let ground = Ground::new(Kind::Files, "www A 192.0.2.1\nweb CNAME www\n");
     ground.plan(&lines(&[
         "name: www, type: CNAME, to: [ web ]",
@@ -65,12 +65,12 @@ fn nobody_is_led_in_a_circle_by_what_is_cached() {
     let (web, www) = (at("switch/acme.test/web/A"), at("switch/acme.test/www/CNAME"));
     let wait = at("wait/switch/acme.test/web/A");
     assert!(web < www && wait < text.len(), "{text}");
-    assert!(text.contains("led from alias to alias"), "{text}");
+    assert!(text.contains("follows aliases in a cycle"), "{text}");
 }
 
-/// A chain of six aliases, from its end to its beginning: one name after the other.
+/// A chain of six aliases is reversed, one name after the other.
 #[test]
-fn a_chain_of_aliases_is_turned_round() {
+fn a_chain_of_aliases_is_reversed() {
     let before = [
         "c0 CNAME c1.acme.test.",
         "c1 CNAME c2.acme.test.",
@@ -98,9 +98,9 @@ fn a_chain_of_aliases_is_turned_round() {
     check(&[Kind::Bind], &before, &plan, &after);
 }
 
-/// An alias comes to lead to a name that is new, and a name goes that an alias led to.
+/// An alias gets a new name as its target, and the former target of an alias is removed.
 #[test]
-fn an_alias_leads_to_a_name_while_it_is_there() {
+fn the_target_of_an_alias_always_exists() {
     let plan =
         lines(&["name: www, type: CNAME, to: [ new ]", "name: new, type: A, to: [ 192.0.2.2 ]"])
             + &gone(&["name: old, type: A"]);
@@ -109,7 +109,7 @@ fn an_alias_leads_to_a_name_while_it_is_there() {
     check(&[Kind::Bind, Kind::PowerDns, Kind::Cloudflare], &before, &plan, &after);
 }
 
-/// Lines 36 and 37: a name below a wildcard is published, and another one goes.
+/// Lines 36 and 37: a name below a wildcard is published, and another is removed.
 #[test]
 fn a_wildcard_answers_before_and_afterwards() {
     let plan = lines(&["name: new, type: A, to: [ 192.0.2.1 ]"])
@@ -118,7 +118,7 @@ fn a_wildcard_answers_before_and_afterwards() {
     check(&KINDS, &before, &plan, &["* A 192.0.2.9", "new A 192.0.2.1"]);
 }
 
-/// A wildcard comes, and goes; and a name gets what the wildcard says anyway.
+/// A wildcard is added, and removed, and a name gets the same records as the wildcard.
 #[test]
 fn a_wildcard_itself_changes() {
     let plan = lines(&["name: \"*\", type: A, to: [ 192.0.2.8 ]"])
@@ -129,7 +129,7 @@ fn a_wildcard_itself_changes() {
     check(&KINDS, &["* A 192.0.2.9"], &plan, &["* A 192.0.2.9", "same A 192.0.2.9"]);
 }
 
-/// Line 38: what a wildcard's name loses stands in the list of what is taken for granted.
+/// Line 38: records that a wildcard no longer answers with are listed among the assumptions.
 #[test]
 fn what_a_wildcard_answers_no_longer_is_listed() {
     let ground = Ground::new(Kind::Files, "* A 192.0.2.9\n");
@@ -151,16 +151,16 @@ fn an_alias_becomes_addresses() {
     check(&KINDS, &alias, &there, &addresses);
     let back = lines(&["name: www, type: CNAME, to: [ other.example. ]"]);
     check(&KINDS, &addresses, &back, &alias);
-    // The same with a line for what goes.
+    // The same with a line for the removal.
     let there = gone(&["name: www, type: CNAME"]) + &there;
     check(&[Kind::Bind, Kind::Cloudflare], &alias, &there, &addresses);
     let back = back + &gone(&["name: www, type: A", "name: www, type: AAAA"]);
     check(&[Kind::Bind, Kind::Cloudflare], &addresses, &back, &alias);
 }
 
-/// A text takes the place of an alias, and the reverse, where the plan says what goes.
+/// A text replaces an alias, and the reverse, if the plan removes it.
 #[test]
-fn an_alias_becomes_a_text_where_the_plan_says_so() {
+fn an_alias_becomes_a_text_if_the_plan_says_so() {
     let (alias, text) = (["note CNAME other.example."], ["note TXT \"a text\""]);
     let there = lines(&["name: note, type: TXT, to: [ '\"a text\"' ]"]);
     let back = lines(&["name: note, type: CNAME, to: [ other.example. ]"]);
@@ -174,9 +174,9 @@ fn an_alias_becomes_a_text_where_the_plan_says_so() {
     check(&KINDS, &text, &(back + &gone(&["name: note, type: TXT"])), &alias);
 }
 
-/// What takes the place of one alias comes at once, or is refused.
+/// The records that replace an alias are published together; otherwise the plan is refused.
 #[test]
-fn what_takes_the_place_of_an_alias_has_one_place_in_the_order() {
+fn records_that_replace_an_alias_come_together() {
     let refused = |plan: &str, word: &str| {
         let ground = Ground::new(Kind::Files, "www CNAME other.example.\nx A 192.0.2.5\n");
         ground.plan(plan);
@@ -194,7 +194,7 @@ fn what_takes_the_place_of_an_alias_has_one_place_in_the_order() {
     refused(&(x + &apart), "replace its CNAME records in one change");
 }
 
-/// Line 42: nothing is published below a DNAME, and no DNAME above what is there or comes.
+/// Line 42: nothing is published below a DNAME, and no DNAME above existing or new records.
 #[test]
 fn nothing_is_published_below_a_dname() {
     let refused = |zone: &str, plan: &str| {

@@ -1,8 +1,9 @@
-//! The known traps of a mail move: each is refuted with a story, refused, noticed by a run, or said
-//! to be still to come. `tests/fixtures/traps/INDEX` lists them all, and none may be left out.
+//! The known traps of a mail move. Each is refuted with a story, refused, noticed by a run, or
+//! marked as not built yet. `tests/fixtures/traps/INDEX` lists all of them, and none may be left
+//! out.
 //!
-//! A refuted trap is a plan with the mistake in it, and a twin that differs in the repair alone. The
-//! stories of the invariant that the index names are snapshots: they have to show the harm.
+//! A refuted trap is a plan with the mistake, and a twin that differs only in the repair. The
+//! stories of the invariant in the index are snapshots, which have to show the harm.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,23 +15,23 @@ use cutover::proof::Findings;
 use crate::bind_fixture::said;
 use crate::proof::Case;
 
-/// How many traps there are.
+/// The number of traps.
 const TRAPS: usize = 55;
-/// How many of them have to be refuted at the least; the rest is not about order and caches.
+/// How many of them have to be refuted at least; the rest is not about order and caches.
 const REFUTED_MIN: usize = 25;
 
-/// What becomes of a trap.
+/// How a trap is caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A plan with the mistake in it is refuted.
+    /// The proof refutes a plan with the mistake.
     Refuted,
-    /// Such a plan is refused before anything is proved.
+    /// The plan is refused before the proof.
     Check,
     /// A run notices it.
     Runtime,
-    /// A check that is still to come.
+    /// The check is not built yet.
     Later,
-    /// A part of the language is still to come.
+    /// The part of the language is not built yet.
     Missing,
 }
 
@@ -39,7 +40,7 @@ enum Kind {
 struct Trap {
     name: String,
     kind: Kind,
-    /// A fixture, the name of a test, or what is still to come.
+    /// A fixture, the name of a test, or what is not built yet.
     place: String,
     /// An invariant, or the code of a diagnostic.
     seen: String,
@@ -84,7 +85,7 @@ fn names(dir: &Path) -> BTreeSet<String> {
     entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect()
 }
 
-/// A plan of a fixture, compiled on the zones beside it.
+/// A plan of a fixture, compiled with its zones.
 fn case(fixture: &str, plan: &str) -> Case {
     let dir = fixtures().join(fixture);
     let read = |name: String| {
@@ -94,10 +95,10 @@ fn case(fixture: &str, plan: &str) -> Case {
     compiled.unwrap_or_else(|| panic!("{fixture}/{plan} can be compiled"))
 }
 
-/// The stories of one invariant.
+/// The stories of an invariant.
 fn stories(findings: &Findings, invariant: &str) -> String {
-    let told = findings.refuted.iter().filter(|one| one.invariant == invariant);
-    told.map(|one| one.story.join("\n")).collect::<Vec<_>>().join("\n\n")
+    let harms = findings.refuted.iter().filter(|harm| harm.invariant == invariant);
+    harms.map(|harm| harm.story.join("\n")).collect::<Vec<_>>().join("\n\n")
 }
 
 #[test]
@@ -120,9 +121,9 @@ fn index_and_fixtures_agree() {
     }
     assert_eq!(listed.len(), with_fixture().count() + 1, "each trap has a fixture of its own");
     assert_eq!(names(&fixtures()), listed);
-    let told = of_kind(Kind::Refuted).map(|trap| format!("{}.snap", trap.place)).collect();
+    let expected = of_kind(Kind::Refuted).map(|trap| format!("{}.snap", trap.place)).collect();
     let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots/traps");
-    assert_eq!(names(&snapshots), told, "each snapshot has its trap");
+    assert_eq!(names(&snapshots), expected, "each snapshot has its trap");
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn each_mistake_is_refuted_and_its_repair_is_proved() {
     for Trap { name, place, seen, .. } in of_kind(Kind::Refuted) {
         let mistaken = case(&place, "refuted.yaml");
         let findings = mistaken.findings(&mistaken.graph);
-        let broken: Vec<&str> = findings.refuted.iter().map(|one| one.invariant).collect();
+        let broken: Vec<&str> = findings.refuted.iter().map(|harm| harm.invariant).collect();
         assert!(broken.contains(&seen.as_str()), "{name} breaks {seen}: {broken:?}");
         insta::assert_snapshot!(place.clone(), stories(&findings, &seen));
         let repaired = case(&place, "repaired.yaml");
@@ -144,10 +145,10 @@ fn each_mistake_is_refuted_and_its_repair_is_proved() {
     }
 }
 
-/// A twin that differed in more than the repair would show nothing about the mistake.
+/// A twin that differed in more than the repair would prove nothing about the mistake.
 #[test]
 fn a_twin_differs_in_little() {
-    /// Lines that a repair may add or take away: our choice, the largest of them needs two.
+    /// Lines that a repair may add or remove. Our choice: the largest repair needs two.
     const LINES_MAX: usize = 2;
     let lines = |place: &str, plan: &str| -> BTreeSet<String> {
         let text = fs::read_to_string(fixtures().join(place).join(plan)).expect("a plan");

@@ -1,4 +1,4 @@
-//! What trials found, made anew on real servers: one test for each line that was seen.
+//! Problems that trials found, reproduced on real servers: one test for each reported line.
 
 use std::fs;
 use std::process::Command;
@@ -13,7 +13,7 @@ const DONE: i32 = 0;
 const ZONE: &str = "$TTL 2\n@ SOA ns1 hostmaster 1 3600 600 86400 2\n@ NS ns1\nns1 A 192.0.2.53\n\
     @ MX 10 mail\nmail A 192.0.2.10\n";
 
-/// BIND with one zone, and plans that change it by UPDATE.
+/// BIND with a zone, and plans that change it by UPDATE.
 struct Trial {
     server: Server,
     dir: TempDir,
@@ -25,7 +25,7 @@ impl Trial {
         Self { server, dir: tempfile::tempdir().expect("a temporary directory") }
     }
 
-    /// Writes a plan with these lines behind its head.
+    /// Writes a plan with these lines after its head.
     fn plan(&self, rest: &str) {
         let (addr, key) = (self.server.addr(), self.server.key());
         let head = format!(
@@ -54,9 +54,9 @@ clocks: {{ margin: 0s, use: 0s }}
     }
 }
 
-/// Line 44: a record of no octets is written, seen, and taken away.
+/// Line 44: a record with empty rdata is written, read, and removed.
 #[test]
-fn a_record_without_octets() {
+fn a_record_with_empty_rdata() {
     let trial = Trial::new(ZONE);
     trial.plan("records: [ { zone: acme.test, name: x, type: TYPE65280, to: [ '\\# 0' ] } ]\n");
     trial.applies();
@@ -72,9 +72,10 @@ fn a_record_without_octets() {
 const WAITING: i32 = 4;
 const HALTED: i32 = 5;
 
-/// Line 55: what a person has taken back is not made again by the next `apply`, as cron calls it.
+/// Line 55: what a person has rolled back is not made again by the next `apply`, for example from
+/// cron.
 #[test]
-fn what_a_person_has_taken_back_stays_taken_back() {
+fn what_a_person_has_rolled_back_stays_so() {
     let trial = Trial::new(ZONE);
     trial.plan("records: [ { zone: acme.test, name: www, type: A, to: [ 192.0.2.80 ] } ]\n");
     trial.applies();
@@ -91,7 +92,7 @@ fn what_a_person_has_taken_back_stays_taken_back() {
     let (code, text) = trial.cutover(&again);
     assert_eq!(code, DONE, "{text}");
     assert_eq!(www().trim(), "192.0.2.80");
-    // A plan that has changed is another one.
+    // A plan that has changed is a new plan.
     let (code, text) = trial.cutover(&["rollback", "plan.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, DONE, "{text}");
     trial.plan("records: [ { zone: acme.test, name: www, type: A, to: [ 192.0.2.81 ] } ]\n");
@@ -99,9 +100,9 @@ fn what_a_person_has_taken_back_stays_taken_back() {
     assert_eq!(www().trim(), "192.0.2.81");
 }
 
-/// Line 49: a plan that was made anew goes on with the next `apply`, whenever it was stopped.
+/// Line 49: a new plan is continued by the next `apply`, whenever it was stopped.
 #[test]
-fn a_plan_made_anew_goes_on_afterwards() {
+fn a_new_plan_is_continued() {
     let trial = Trial::new(
         "$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 86400 2\n@ NS ns1\n\
         ns1 A 192.0.2.53\nwww A 192.0.2.80\nx CNAME www\n",
@@ -116,14 +117,14 @@ fn a_plan_made_anew_goes_on_afterwards() {
     let (code, text) = trial.cutover(&["apply", "plan.yaml", "--auto-approve"]);
     assert_eq!(code, WAITING, "{text}");
     for _ in 0..3 {
-        // What the first run has replaced is waited out by whatever takes its place.
+        // The superseding plan waits for what the first run has replaced.
         let (code, text) = trial.cutover(&["apply", "plan.yaml", "--replan", "--auto-approve"]);
         assert_eq!(code, WAITING, "{text}");
         assert_eq!(www().trim(), "192.0.2.80", "{text}");
         let (code, text) = trial.cutover(&["apply", "plan.yaml", "--auto-approve"]);
         assert_eq!(code, WAITING, "{text}");
     }
-    // The plan may change with it.
+    // The plan may change at the same time.
     trial.plan(
         "records:
   - { id: x, zone: acme.test, name: x, type: CNAME, to: [ new.example. ] }
@@ -138,8 +139,8 @@ fn a_plan_made_anew_goes_on_afterwards() {
     assert_eq!(www().trim(), "192.0.2.80");
 }
 
-/// Line 6: a server that falls silent is named at once, in the journal and by `status`, with the time
-/// at which the run halts.
+/// Line 6: a server that falls silent is reported at once, in the journal and by `status`, with the
+/// time at which the run halts.
 #[test]
 fn a_silent_server_is_named_at_once() {
     let trial = Trial::new(ZONE);
@@ -174,6 +175,6 @@ fn a_silent_server_is_named_at_once() {
     child.kill().and_then(|()| child.wait()).expect("it can be ended");
     assert!(line.contains(&silent.to_string()) && line.contains("then the run halts"), "{line}");
     let (_, log) = trial.cutover(&["log", "p.json"]);
-    let behind = log.lines().filter(|line| line.contains("does not answer")).count();
-    assert_eq!(behind, 1, "it is named once: {log}");
+    let mentions = log.lines().filter(|line| line.contains("does not answer")).count();
+    assert_eq!(mentions, 1, "it is named once: {log}");
 }

@@ -1,5 +1,5 @@
-//! What trials found at the command line, where zone files are enough: one test for each line that
-//! was seen.
+//! Problems that trials found at the command line and that zone files can reproduce: one test for
+//! each reported line.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::bind_fixture::said;
 use crate::lab::{SetClock, sleep};
 use crate::zonefile_fixture::ZonefileFixture;
 
-/// A desk with a plan that is refuted: an address goes together with the switch.
+/// A fixture with a plan that is refuted: an address is removed together with the switch.
 fn refuted() -> ZonefileFixture {
     let fixture = ZonefileFixture::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/refuted");
@@ -22,7 +22,7 @@ fn refuted() -> ZonefileFixture {
     fixture
 }
 
-/// The same plan, repaired, with more lines behind it.
+/// The same plan, repaired, with additional lines at its end.
 fn moving(more: &str) -> ZonefileFixture {
     let fixture = refuted();
     let plan = fixture.read("plan.yaml").replace("with: switch", "after: contract");
@@ -30,11 +30,11 @@ fn moving(more: &str) -> ZonefileFixture {
     fixture
 }
 
-/// Line 17: of a refuted plan everything is said once, and that nothing was written.
+/// Line 17: everything about a refuted plan is said once, and also that nothing was written.
 #[test]
-fn a_refuted_plan_is_told_once() {
+fn a_refuted_plan_is_reported_once() {
     let fixture = refuted();
-    let told = |args: &str| {
+    let output = |args: &str| {
         let (code, _) = fixture.shell(&format!("cutover {args} >out 2>err"));
         assert_eq!(code, 3, "{args}");
         (fixture.read("out"), fixture.read("err"))
@@ -52,25 +52,25 @@ fn a_refuted_plan_is_told_once() {
         ("apply plan.yaml --auto-approve", "nothing was changed"),
         ("apply plan.yaml", "nothing was changed"),
     ] {
-        let (out, err) = told(args);
+        let (out, err) = output(args);
         let text = match args.contains("json") && !args.contains("-o") {
-            // What machines read is no text for people.
+            // Machine-readable output contains no text for people.
             true => err.clone(),
             false => format!("{out}{err}"),
         };
         for sentence in sentences {
             assert_eq!(text.matches(sentence).count(), 1, "{args}: {sentence}\n{text}");
         }
-        assert!(!text.contains("therefore "), "{args}: the harm is told already: {text}");
+        assert!(!text.contains("therefore "), "{args}: the harm was already shown: {text}");
         let head = "error: this plan would do harm: deliverable, clients\n";
         assert!(err.starts_with(&format!("{head}  {undone}\n")), "{args}: {err}");
         assert!(!fixture.path("plan.json").exists(), "{args}");
     }
-    let (out, err) = told("plan plan.yaml");
+    let (out, err) = output("plan plan.yaml");
     assert!(out.contains("REFUTED: deliverable is broken") && err.lines().count() == 3, "{err}");
 }
 
-/// Line 21: under `--no-commands` no program of a plan is run, by no command.
+/// Line 21: under `--no-commands` no command runs a program of a plan.
 #[test]
 fn without_commands_no_program_of_a_plan_is_run() {
     let fixture = ZonefileFixture::new();
@@ -119,7 +119,7 @@ fn without_commands_no_program_of_a_plan_is_run() {
             fs::remove_file(fixture.path("ran")).expect("it is there");
         }
     }
-    // What only a run would start is refused by a run only, and all of it is named.
+    // Programs that only a run starts are refused only by a run, and all of them are named.
     let fixture = moving(
         "tasks:\n  before_switch: [ { name: copy, run: [ touch, ran ], check: [ test, -e, ran ], undo: [ touch, undone ] } ]\n\
          gates: { before_switch: [ { probe: command, run: [ touch, asked ], count: 1 } ] }\n\
@@ -145,9 +145,9 @@ fn without_commands_no_program_of_a_plan_is_run() {
     }
 }
 
-/// Line 11: a secret of 100 MB is not read, and the error names the bound.
+/// Line 11: a secret of 100 MB is not read, and the error names the limit.
 #[test]
-fn a_secret_is_no_larger_than_a_secret_can_be() {
+fn a_secret_has_a_maximum_size() {
     let fixture = ZonefileFixture::new();
     let file = fs::File::create(fixture.path("large")).expect("a file");
     file.set_len(100 << 20).expect("a sparse file");
@@ -165,13 +165,13 @@ fn a_secret_is_no_larger_than_a_secret_can_be() {
     }
 }
 
-/// Line 14: what is not seen is escaped, wherever it comes from.
+/// Line 14: invisible characters are escaped, wherever they come from.
 #[test]
-fn what_is_not_seen_is_escaped() {
+fn invisible_characters_are_escaped() {
     let evil = "\u{202e}\u{1b}[31m\u{200b}\u{2066}\u{9b}2J\r";
     let fixture = ZonefileFixture::new();
     let plan = fixture.read("plan.yaml");
-    // Whatever a plan may have in its texts.
+    // Characters that a plan may have in its texts.
     let reason = "it is \u{202e}enif\u{2066} so";
     fixture.write(
         "reason.yaml",
@@ -184,7 +184,7 @@ fn what_is_not_seen_is_escaped() {
     fixture.write(&name("bad.yaml"), "version: 1\n\u{202e}nmae: x\n");
     let yaml = name(".yaml");
     let (bad, json) = (name("bad.yaml"), name(".json"));
-    // What machines read is as it is.
+    // Machine-readable output is unchanged.
     fixture.ends(0, &["plan", "reason.yaml", "-o", "reason.json"]);
     let whole = fixture.ends(0, &["plan", "reason.yaml", "--format", "json"]);
     assert!(whole == fixture.read("reason.json") && whole.contains(reason), "{whole}");
@@ -229,9 +229,9 @@ fn what_is_not_seen_is_escaped() {
     }
 }
 
-/// Line 15: a clock that stands before 1970 is not a reason to fall over.
+/// Line 15: a clock before 1970 does not cause a panic.
 #[test]
-fn a_clock_before_1970_is_a_clock() {
+fn a_clock_before_1970_is_accepted() {
     let fixture = ZonefileFixture::waiting();
     let clock = SetClock::right();
     clock.set("-70y");
@@ -253,10 +253,10 @@ fn a_clock_before_1970_is_a_clock() {
     }
 }
 
-/// Line 18: who says that a task was not done can say how that is known, and the usage shows what is
-/// required.
+/// Line 18: a person who says that a task was not done can say how that is known, and the usage
+/// shows what is required.
 #[test]
-fn that_a_task_was_not_done_has_a_reason() {
+fn a_task_that_was_not_done_needs_a_reason() {
     let fixture =
         moving("tasks: { before_switch: [ { name: slow, run: [ sleep, '600' ], within: 1s } ] }\n");
     let said = fixture.ends(6, &["apply", "plan.yaml", "--auto-approve"]);
@@ -279,7 +279,7 @@ fn that_a_task_was_not_done_has_a_reason() {
     assert!(said.contains("task/slow: begun"), "{said}");
 }
 
-/// Line 52: where no point is left to go back to, that is said with its reason, and what there is.
+/// Line 52: if there is no point to go back to, the message says why, and what is possible.
 #[test]
 fn a_rollback_that_leads_nowhere_says_why() {
     let fixture = refuted();
@@ -300,7 +300,7 @@ fn a_rollback_that_leads_nowhere_says_why() {
     assert!(said.contains("there is no way back from"), "{said}");
 }
 
-/// Line 66: a way back is a run of its own, and what was before it can be read too.
+/// Line 66: a way back is a run of its own, and the runs before it can be read too.
 #[test]
 fn the_log_of_every_run_can_be_read() {
     let fixture = ZonefileFixture::waiting();
@@ -319,8 +319,8 @@ fn the_log_of_every_run_can_be_read() {
     assert!(said.contains("there is no run 7\nhelp: known runs: 1, 2"), "{said}");
 }
 
-/// Line 67: what has stopped a run is the first that `status` says, then how long it takes; a script
-/// can tell by the exit code.
+/// Line 67: `status` begins with what has stopped a run, then says how long it takes. A script can
+/// use the exit code.
 #[test]
 fn status_says_first_what_matters_and_has_exit_codes() {
     let fixture = ZonefileFixture::new();
@@ -333,7 +333,7 @@ fn status_says_first_what_matters_and_has_exit_codes() {
     fixture.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
     let line = first(4);
     assert!(line.starts_with("run move: at least ") && line.ends_with("s left"), "{line}");
-    // The last change has to be served, for the second that the plan says.
+    // The last change has to be served, which takes the second that the plan assumes.
     assert!(!line.contains(" 0s"), "{line}");
     let zone = fixture.zone();
     fixture.write("zones/acme.test.zone", zone.replace("192.0.2.80", "192.0.2.81"));
@@ -350,25 +350,25 @@ fn status_says_first_what_matters_and_has_exit_codes() {
     assert!(said.contains(": task/copy waits for a person\n"), "{said}");
 }
 
-/// An artifact whose digest holds, whatever somebody has put into it.
+/// An artifact with a valid digest, whatever was put into it.
 fn resealed(text: &str) -> String {
     let digest = text.split('"').find(|word| word.starts_with("sha256:")).expect("a digest");
     let blank = text.replacen(digest, "", 1);
     text.replacen(digest, &Digest::of(blank.as_bytes()).to_string(), 1)
 }
 
-/// Line 9: what an artifact says of itself is looked at again, and a reviewer can name its digest.
+/// Line 9: the verdict in an artifact is checked again, and a reviewer can name its digest.
 #[test]
-fn an_edited_artifact_is_not_proved_by_its_own_word() {
+fn the_verdict_of_an_edited_artifact_is_not_trusted() {
     let fixture = moving("");
     fixture.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
     let artifact = fixture.read("plan.json");
     let wait = |id: &str, secs: &str| {
         let at = artifact.find(&format!("\"id\": \"{id}\"")).expect("the wait");
-        let (front, behind) = artifact.split_at(at);
-        let from = behind.find("\"wait_secs\": ").expect("its length");
-        let length = behind[from..].find(',').expect("an end");
-        format!("{front}{}\"wait_secs\": {secs}{}", &behind[..from], &behind[from + length..])
+        let (front, rest) = artifact.split_at(at);
+        let from = rest.find("\"wait_secs\": ").expect("its length");
+        let length = rest[from..].find(',').expect("an end");
+        format!("{front}{}\"wait_secs\": {secs}{}", &rest[..from], &rest[from + length..])
     };
     let lower = "wait/lower/acme.test/@/MX";
     let left = artifact.replacen("\"begin_secs\": 0", "\"begin_secs\": 1", 1);
@@ -396,7 +396,7 @@ fn an_edited_artifact_is_not_proved_by_its_own_word() {
             assert!(said.contains(word), "{word}: {said}");
         }
     }
-    // A refuted plan does not get proved by one word.
+    // Changing the verdict does not make a refuted plan proved.
     let other = refuted();
     let (code, _) = other.shell("cutover plan plan.yaml --format json >refuted.json 2>err");
     assert_eq!(code, 3);
@@ -433,9 +433,9 @@ fn signalled(fixture: &ZonefileFixture, child: Child, name: &str) -> (i32, Strin
     said(&child.wait_with_output().expect("it ends"))
 }
 
-/// Line 16: a signal ends what was started, and what is said then says how to go on.
+/// Line 16: a signal ends what was started, and the message says how to continue.
 #[test]
-fn a_signal_ends_what_was_started_and_says_how_to_go_on() {
+fn a_signal_ends_what_was_started_and_says_how_to_continue() {
     for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let fixture =
             moving("tasks: { before_switch: [ { name: copy, run: [ sh, copy.sh ] } ] }\n");
@@ -463,7 +463,7 @@ fn a_signal_ends_what_was_started_and_says_how_to_go_on() {
         let status = fixture.ends(0, &["status", "plan.yaml"]);
         assert!(status.contains("[?] task/copy  outcome unknown"), "{status}");
     }
-    // In the middle of a wait nothing runs, and the run goes on from there.
+    // In the middle of a wait nothing runs, and the run continues from there.
     let fixture = ZonefileFixture::planned();
     fixture.write("zones/acme.test.zone", fixture.zone().replace("www   A", "www 3 A"));
     let mut command =
@@ -481,9 +481,9 @@ fn a_signal_ends_what_was_started_and_says_how_to_go_on() {
     fixture.ends(0, &["apply", "plan.yaml", "--state", "kept", "--wait"]);
 }
 
-/// Line 19: a server that is away is one error, however many questions it does not answer.
+/// Line 19: a server that is down is one error, however many queries it does not answer.
 #[test]
-fn a_server_that_is_away_is_one_error() {
+fn a_server_that_is_down_is_one_error() {
     let fixture = ZonefileFixture::new();
     let records: String = (0..12)
         .map(|n| format!("  - {{ zone: acme.test, name: n{n}, type: A, to: [ 192.0.2.9 ] }}\n"))
@@ -511,9 +511,10 @@ fn a_server_that_is_away_is_one_error() {
     assert!(said.contains("the zones z0.test. and 11 more cannot be read"), "{said}");
 }
 
-/// Line 48: a TTL that goes down together with the records does nothing for those that are replaced.
+/// Line 48: lowering a TTL together with the records has no effect on the records that are
+/// replaced.
 #[test]
-fn a_ttl_that_is_lowered_too_late_is_remarked() {
+fn a_ttl_that_is_lowered_too_late_gives_a_warning() {
     let fixture = ZonefileFixture::new();
     let zone = fixture.zone() + "@ 3600 MX 10 mail\nmail A 192.0.2.10\nmx2 A 192.0.2.11\n";
     fixture.write("zones/acme.test.zone", zone);
@@ -533,7 +534,7 @@ fn a_ttl_that_is_lowered_too_late_is_remarked() {
         (of("{ zone: acme.test, name: new, type: A, to: [ 192.0.2.81 ], ttl: 1s }"), false),
     ] {
         fixture.write("plan.yaml", &plan);
-        // Whether mail is safe is another question.
+        // Whether mail is safe is a different question.
         let (_, said) = fixture.cutover(&["plan", "plan.yaml"]);
         assert_eq!(said.contains("warning[ttl-too-late]"), is_late, "{plan}: {said}");
     }

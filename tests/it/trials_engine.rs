@@ -1,4 +1,5 @@
-//! What trials found in how runs go on, made anew on real servers: one test for each line.
+//! Problems that trials found in how runs continue, reproduced on real servers: one test for each
+//! reported line.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,8 +22,8 @@ const NEEDS_PERSON: i32 = 6;
 
 const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
 
-/// A bed whose plan was changed: each line that has the first text has the second in its place, and
-/// more lines stand at its end.
+/// A fixture whose plan was changed: the first text of each pair is replaced by the second, and
+/// lines are added at the end.
 fn fixture(changed: &[(&str, &str)], more: &str) -> BindFixture {
     let fixture = BindFixture::bind();
     edit(&fixture, changed, more);
@@ -42,7 +43,7 @@ fn script(fixture: &BindFixture, name: &str, text: &str) {
     fs::write(fixture.dir().join(name), text).expect("a script");
 }
 
-/// When each event came about for the first time, by kind and step.
+/// When each event first happened, by kind and step.
 fn first(journal: &[Value]) -> BTreeMap<String, DateTime<Utc>> {
     let mut found = BTreeMap::new();
     for entry in journal {
@@ -65,10 +66,10 @@ const SYNCED: &str =
     "  - { fact: synced, host: old, from: contract, confirm: false, reason: a last copy is made }";
 const SYNCED_BACK: &str = "  - { fact: synced, host: new, reason: mailboxes would be copied back }";
 
-/// Line 56: the last copy comes when nothing is stored at the old host any more, and the old host goes
-/// when it is made; on the way back a copy comes when nothing is stored at the new one any more.
+/// Line 56: the last copy is made when nothing more is stored at the old host, and the old host is
+/// released after it. On the way back, a copy is made when nothing more is stored at the new host.
 #[test]
-fn copies_have_their_place_on_both_ways() {
+fn copies_come_last_in_both_directions() {
     let by = [
         (
             SYNCED,
@@ -98,7 +99,7 @@ fn copies_have_their_place_on_both_ways() {
     assert_eq!(ran(), "tell\nlook\nlate\nlate\n");
     let at = first(&journals(&fixture)[0]);
     let switched = at["propagated switch/acme.test/@/MX"];
-    // The TTL of 2 s, a second of margin, and one for resolvers that keep records too long.
+    // The TTL of 2 s, a second of margin, and a second for resolvers that keep records too long.
     assert!(at["begun task/copy-late"] - switched >= chrono::TimeDelta::seconds(4));
     for (before, after) in [
         ("wait_ended wait/keep-old/switch/acme.test/@/MX", "begun task/tell"),
@@ -110,7 +111,7 @@ fn copies_have_their_place_on_both_ways() {
     ] {
         assert!(at[before] <= at[after], "{before}, {after}: {at:?}");
     }
-    // Which is what the verdict says.
+    // The verdict says the same.
     let (_, text) = fixture.cutover(&["show", ".cutover/two-domains/0001/artifact.json"]);
     assert!(text.contains("from the end of `task/copy-late` on"), "{text}");
 
@@ -127,7 +128,7 @@ fn copies_have_their_place_on_both_ways() {
     assert!(at["begun task/copy-back"] - led_back >= chrono::TimeDelta::seconds(3), "{at:?}");
 }
 
-/// Line 56: what a task is said to bring about is checked with the rest of the plan.
+/// Line 56: facts that a task brings about are checked with the rest of the plan.
 #[test]
 fn facts_by_tasks_are_checked() {
     for (line, tasks, wanted) in [
@@ -154,7 +155,7 @@ fn facts_by_tasks_are_checked() {
         let (code, text) = fixture(&[(SYNCED, &line)], tasks).cutover(&["check", "plan.yaml"]);
         assert!(code == USAGE && text.contains(wanted), "{code}: {text}");
     }
-    // Too early, it is no last copy: nothing that the plan could wait for comes before it.
+    // Too early, it is not a last copy, because the plan has nothing before it to wait for.
     let line = "  - { fact: synced, host: old, by: task/copy, reason: a last copy is made }";
     let tasks = "tasks: { before_switch: [ { name: copy, run: [ \"true\" ] } ] }\n";
     let (code, text) = fixture(&[(SYNCED, line)], tasks).cutover(&["plan", "plan.yaml"]);
@@ -168,10 +169,10 @@ fn found(fixture: &BindFixture, gate: &str) -> Vec<String> {
     mine.map(|probed| probed["finding"].as_str().expect("a word").to_owned()).collect()
 }
 
-/// Line 57: a resolver that keeps records longer than their TTL, within the plan's own `overrun`, is
-/// asked until that is over, and fails nobody.
+/// Line 57: a resolver that keeps records longer than their TTL, but within the plan's own
+/// `overrun`, is queried until that is over, and does not count as a failure.
 #[test]
-fn a_resolver_that_keeps_records_too_long_has_its_time() {
+fn a_resolver_that_keeps_records_too_long_has_time() {
     let fixture = BindFixture::bind();
     let unbound = Unbound::before(&fixture.primary, "cache-min-ttl: 6");
     let gate = format!(
@@ -180,7 +181,7 @@ fn a_resolver_that_keeps_records_too_long_has_its_time() {
         unbound.addresses()[0]
     );
     edit(&fixture, &[("overrun: 1s", "overrun: 9s")], &gate);
-    // It takes the records that are there before the switch, once their TTLs have been lowered.
+    // It caches the records that exist before the switch, after their TTLs have been lowered.
     script(
         &fixture,
         "fill",
@@ -197,15 +198,18 @@ fn a_resolver_that_keeps_records_too_long_has_its_time() {
     }
     assert_eq!(child.wait().expect("a child").code(), Some(DONE));
     let found = found(&fixture, "gate/after-switch/seen");
-    let (last, before) = found.split_last().expect("it was asked");
+    let (last, before) = found.split_last().expect("it was queried");
     assert_eq!(last, "pass", "{found:?}");
-    assert!(!before.is_empty() && before.iter().all(|one| one == "inconclusive"), "{found:?}");
+    assert!(
+        !before.is_empty() && before.iter().all(|finding| finding == "inconclusive"),
+        "{found:?}"
+    );
 }
 
-/// Line 58: what may ask for anything is asked when everybody can have come over, and the plan warns
-/// where it says otherwise.
+/// Line 58: a probe that may query anything runs when all users can have moved, and the plan warns
+/// if it says otherwise.
 #[test]
-fn a_command_is_asked_when_everybody_can_have_come_over() {
+fn a_command_runs_when_all_users_can_have_moved() {
     let gate = |more: &str| {
         format!("gates: {{ after_switch: [ {{ probe: command, run: [ \"true\" ]{more} }} ] }}\n")
     };
@@ -213,9 +217,9 @@ fn a_command_is_asked_when_everybody_can_have_come_over() {
     let (code, text) = fixture.cutover(APPLY);
     assert!(code == DONE && !text.contains("asked-early"), "{code}: {text}");
     let at = first(&journals(&fixture)[0]);
-    let (switched, asked) =
+    let (switched, probed) =
         (at["propagated switch/acme.test/@/MX"], at["probed gate/after-switch/command"]);
-    assert!(asked - switched >= chrono::TimeDelta::seconds(3), "the TTL, and a second of margin");
+    assert!(probed - switched >= chrono::TimeDelta::seconds(3), "the TTL, and a second of margin");
     let fixture = self::fixture(&[], &gate(", delay: 1s"));
     let (code, text) = fixture.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, DONE, "{text}");
@@ -224,7 +228,7 @@ fn a_command_is_asked_when_everybody_can_have_come_over() {
     assert_eq!(text.matches(wanted).count(), 2, "in the plan, and as a warning: {text}");
 }
 
-/// Line 59: a probe that breaks down says nothing, and exit codes mean what the plan says.
+/// Line 59: a probe that breaks down has no result, and exit codes mean what the plan says.
 #[test]
 fn exit_codes_have_meanings_and_a_breakdown_has_none() {
     let python = "import sys\nraise ValueError('no such host')\n";
@@ -255,7 +259,7 @@ fn exit_codes_have_meanings_and_a_breakdown_has_none() {
     let twice = "gates: { before_switch: [ { probe: command, run: [ x ], exits: { pass: [ 4 ], fail: [ 4 ] } } ] }\n";
     let (code, text) = fixture(&[], twice).cutover(&["check", "plan.yaml"]);
     assert!(code == USAGE && text.contains("an exit code has two meanings"), "{code}: {text}");
-    // The check of a task that breaks down does not say that the task was not done.
+    // If the check of a task breaks down, that does not mean that the task was not done.
     let task = "tasks: { before_switch: [ { name: copy, run: [ sh, copy ], check: [ python3, broken ] } ] }\n";
     let fixture = fixture(&[], task);
     script(&fixture, "broken", python);
@@ -265,28 +269,28 @@ fn exit_codes_have_meanings_and_a_breakdown_has_none() {
     assert!(!fixture.dir().join("ran").exists(), "nobody knows whether it was done");
 }
 
-/// Line 60: a halted run that is applied again and again, as cron does, has one halt in its journal, and
-/// is told of once; and goes on when it can.
+/// Line 60: a halted run that is applied again and again, as by cron, has one halt in its journal
+/// and sends one notification. It continues when it can.
 #[test]
-fn a_halt_is_written_down_and_told_once() {
+fn a_halt_is_recorded_and_notified_once() {
     let gate = "gates: { before_switch: [ { probe: command, run: [ test, -e, ready ] } ] }
 notify: [ { at: [ halted ], mail: { server: \"127.0.0.1:1\", tls: none, from: a@acme.test, to: [ b@acme.test ] } } ]
 ";
     let fixture = fixture(&[], gate);
-    let told = |fixture: &BindFixture| {
+    let counts = |fixture: &BindFixture| {
         let entries = &journals(fixture)[0];
         let of = |wanted: &str| entries.iter().filter(|e| kind(e).starts_with(wanted)).count();
         (of("halted"), of("told"), entries.len())
     };
     let (code, text) = fixture.cutover(APPLY);
     assert_eq!(code, HALTED, "{text}");
-    let (halts, tells, entries) = told(&fixture);
+    let (halts, tells, entries) = counts(&fixture);
     assert_eq!((halts, tells), (1, 1));
     for _ in 0..8 {
         let (code, text) = fixture.cutover(APPLY);
         assert!(code == HALTED && text.contains("halted at gate/before-switch/command"), "{text}");
     }
-    assert_eq!(told(&fixture), (1, 1, entries));
+    assert_eq!(counts(&fixture), (1, 1, entries));
     let (_, log) = fixture.cutover(&["log", "plan.yaml"]);
     assert!(log.contains("notify of `halted` at gate/before-switch/command"), "{log}");
     fs::write(fixture.dir().join("ready"), "").expect("a file");
@@ -298,10 +302,10 @@ notify: [ { at: [ halted ], mail: { server: \"127.0.0.1:1\", tls: none, from: a@
         let (code, text) = fixture.cutover(APPLY);
         assert!(code == HALTED && text.contains("MX 20 mx.acme.test."), "{code}: {text}");
     }
-    let (halts, tells, entries) = told(&fixture);
+    let (halts, tells, entries) = counts(&fixture);
     assert_eq!((halts, tells), (2, 2));
     let (code, _) = fixture.cutover(APPLY);
-    assert_eq!((code, told(&fixture).2), (HALTED, entries));
+    assert_eq!((code, counts(&fixture).2), (HALTED, entries));
     fixture
         .primary
         .nsupdate("update delete acme.test MX\nupdate add acme.test 2 MX 10 mail.acme.test.");
@@ -309,9 +313,9 @@ notify: [ { at: [ halted ], mail: { server: \"127.0.0.1:1\", tls: none, from: a@
     assert_eq!(code, DONE, "{text}");
 }
 
-/// Line 61: where a person has to say something, the exit code says so.
+/// Line 61: the exit code says if a person has to act.
 #[test]
-fn what_a_person_has_to_say_ends_with_six() {
+fn waiting_for_a_person_exits_with_six() {
     let task = "tasks: { before_switch: [ { name: slow, run: [ sleep, \"60\" ], within: 1s } ] }\n";
     let fixture = fixture(&[], task);
     for args in [APPLY, &["status", "plan.yaml", "--exit-code"]] {
@@ -325,7 +329,8 @@ fn what_a_person_has_to_say_ends_with_six() {
     assert_eq!(code, DONE, "{text}");
 }
 
-/// Line 62: a gate that takes its time holds up nothing else: not the end of a task, and no other gate.
+/// Line 62: a slow gate does not hold up anything else: neither the end of a task, nor another
+/// gate.
 #[test]
 fn a_slow_gate_holds_nothing_up() {
     let more = "tasks: { after_switch: [ { name: quick, run: [ sleep, \"2\" ] }, { name: next, run: [ \"true\" ] } ] }
@@ -339,7 +344,7 @@ gates:
     let of = |wanted: &str| {
         journals(&fixture).first().map_or(0, |run| run.iter().filter(|e| kind(e) == wanted).count())
     };
-    // The gate passes when it is told to, and it is told when all else has come to its end.
+    // The gate passes when the file exists, which is created after everything else has ended.
     while of("did task/next") == 0 || of("probed gate/after-switch/served") < 6 {
         assert_eq!(child.try_wait().expect("a child"), None, "all else goes on");
         sleep(Duration::from_millis(20));
@@ -349,9 +354,9 @@ gates:
     assert_eq!(child.wait().expect("a child").code(), Some(DONE));
 }
 
-/// Line 63: a run that another process drives is told to go back, and goes.
+/// Line 63: a run that another process drives can be asked to go back, and does.
 #[test]
-fn a_process_that_waits_is_told_to_go_back() {
+fn a_waiting_process_can_be_asked_to_go_back() {
     let task = "tasks: { after_switch: [ { name: wait, manual: \"Wait for ever\" } ] }\n";
     for waits in [true, false] {
         let fixture = fixture(&[], task);
@@ -372,10 +377,10 @@ fn a_process_that_waits_is_told_to_go_back() {
     }
 }
 
-/// A task that talks to the new host hangs just when that host is dead: it does not hold up the way back,
-/// is ended with it, and is taken back when mail is led back.
+/// A task that talks to the new host hangs because that host is down. It does not hold up the way
+/// back, is ended, and is undone after mail has gone back.
 #[test]
-fn a_task_that_runs_holds_no_way_back_up() {
+fn a_running_task_does_not_hold_up_the_way_back() {
     let task = "tasks: { after_switch: [ { name: relay, run: [ sleep, \"600\" ], undo: [ sh, -c, \"echo undone >>undone\" ] } ] }\n";
     let gate = "gates: { after_switch: [ { probe: command, run: [ \"false\" ], delay: 1s, on_fail: rollback } ] }\n";
     for by_gate in [true, false] {
@@ -405,9 +410,10 @@ fn a_task_that_runs_holds_no_way_back_up() {
     }
 }
 
-/// The one who is to be told of the way back does not answer: mail is led back first, and he is told then.
+/// A recipient of a notice about the rollback does not answer. Mail goes back first, and the
+/// notification follows.
 #[test]
-fn a_receiver_that_does_not_answer_holds_no_way_back_up() {
+fn a_silent_recipient_does_not_hold_up_the_way_back() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = silent.local_addr().expect("an address").port();
     let gate = "gates: { after_switch: [ { probe: command, run: [ \"false\" ], delay: 1s, on_fail: rollback } ] }\n";
@@ -420,15 +426,16 @@ fn a_receiver_that_does_not_answer_holds_no_way_back_up() {
     let [there, back] = &journals(&fixture)[..] else { panic!("a run, and its way back") };
     let (there, back) = (first(there), first(back));
     let turned = there["turned_back "];
-    let told = *there.iter().find(|(key, _)| key.starts_with("told")).expect("he was told").1;
+    let notified =
+        *there.iter().find(|(key, _)| key.starts_with("told")).expect("a notification").1;
     let led_back = back["written back/switch/acme.test/@/MX"];
     assert!(led_back - turned < chrono::TimeDelta::seconds(5), "{turned} to {led_back}");
-    assert!(told > led_back, "{led_back} and {told}");
+    assert!(notified > led_back, "{led_back} and {notified}");
     let (_, log) = fixture.cutover(&["log", "plan.yaml", "--all"]);
     assert!(log.contains("could not notify of `rollback`"), "{log}");
 }
 
-/// Line 13: within one state no two plans have open runs that change the same records.
+/// Line 13: in one state directory, open runs of two plans cannot change the same records.
 #[test]
 fn a_second_plan_over_the_same_records_is_refused() {
     let fixture = BindFixture::bind();
@@ -451,7 +458,7 @@ fn a_second_plan_over_the_same_records_is_refused() {
     write("other", "name: elsewhere, type: A, to: [ 192.0.2.82 ]");
     let (code, text) = fixture.cutover(&["apply", "other.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, DONE, "{text}");
-    // It may come when the first has come to its end.
+    // It is accepted after the first has finished.
     let (code, text) = fixture.cutover(&["apply", "first.yaml", "--wait", "--auto-approve"]);
     assert_eq!(code, DONE, "{text}");
     write("third", "name: www, type: A, to: [ 192.0.2.82 ]");
@@ -459,9 +466,9 @@ fn a_second_plan_over_the_same_records_is_refused() {
     assert_eq!(code, DONE, "{text}");
 }
 
-/// Line 68: each point of the plan is an occasion, and what is said names step and reason.
+/// Line 68: each point of the plan can be notified, with step and reason.
 #[test]
-fn each_point_of_the_plan_is_an_occasion() {
+fn each_point_of_the_plan_can_be_notified() {
     let notify = "notify: [ { at: [ switch, contract, release, done ], mail: { server: \"127.0.0.1:1\", tls: none, from: a@acme.test, to: [ b@acme.test ] } } ]\n";
     let fixture = fixture(&[], notify);
     let (code, text) = fixture.cutover(APPLY);
@@ -477,9 +484,10 @@ fn each_point_of_the_plan_is_an_occasion() {
     }
 }
 
-/// Lines 64 and 65: a time for each point from which a run goes back, and one line for each reason.
+/// Lines 64 and 65: the plan says for each point when senders are back, and gives one line for each
+/// reason to wait.
 #[test]
-fn the_plan_says_when_senders_are_led_back_and_why_it_waits() {
+fn the_plan_says_when_senders_are_back_and_why_it_waits() {
     let fixture = BindFixture::bind();
     let (code, text) = fixture.cutover(&["plan", "--full", "plan.yaml"]);
     assert_eq!(code, DONE, "{text}");

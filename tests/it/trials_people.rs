@@ -1,4 +1,4 @@
-//! What trials found in how a run and its people speak to one another, made anew with zone files.
+//! Problems that trials found in how a run communicates with people, reproduced with zone files.
 
 use std::fs;
 use std::process::Stdio;
@@ -13,7 +13,7 @@ const WAITING: i32 = 4;
 const HALTED: i32 = 5;
 const NEEDS_PERSON: i32 = 6;
 
-/// A move that is made in seconds, and asks a person at the switch and after it.
+/// A move that takes seconds, and asks a person at the switch and after it.
 const MOVE: &str = "version: 1
 name: move
 providers: { z: { type: zonefile, directory: zones, served: { assume_within: 1s } } }
@@ -68,21 +68,21 @@ fn applied_until(fixture: &ZonefileFixture, more: &[&str], said: &str) -> String
     panic!("never: {said}");
 }
 
-/// A plan that was edited after the switch goes on with the same move: what people have said is not
-/// asked again, what they have not said is, and `keep_old` counts from the switch.
+/// A plan that was edited after the switch continues the same move: what people have confirmed is
+/// not asked again, what they have not confirmed is, and `keep_old` counts from the switch.
 #[test]
-fn an_edited_plan_goes_on_with_the_move() {
+fn an_edited_plan_continues_the_move() {
     let fixture = fixture();
     applied_until(&fixture, &[], "assume/switch/clients/old waits for a person");
     for fact in ["mail", "routes_local"] {
         let step = format!("assume/switch/{fact}/old");
         fixture.ends(DONE, &["confirm", "plan.yaml", &step, "--reason", "it is so"]);
     }
-    // The switch is seen, and `keep_old` is waited for.
+    // The switch is propagated, and the run waits for `keep_old`.
     applied_until(&fixture, &[], "(in 59m");
     assert!(fixture.zone().contains("MX 10 mx1.newmail.test."), "{}", fixture.zone());
     sleep(Duration::from_secs(2));
-    // What the old and the new text come to, but for the seconds that have passed in between.
+    // The old and the new output are equal, except for the seconds that have passed meanwhile.
     let planned = || {
         let text = fixture.ends(DONE, &["plan", "plan.yaml", "--replan", "--full"]);
         assert!(text.contains("PROVED: no mail is lost"), "{text}");
@@ -97,13 +97,14 @@ fn an_edited_plan_goes_on_with_the_move() {
     planned();
     fixture.write("plan.yaml", format!("{MOVE}# nothing but a comment\n"));
     planned();
-    // Where it leads elsewhere, it is another move.
+    // If it moves to a different host, it is a different move.
     fixture.write("plan.yaml", MOVE.replace("mx1.newmail.test.", "mx9.newmail.test."));
     let (code, text) = fixture.cutover(&["plan", "plan.yaml", "--replan"]);
     assert!(code == USAGE && text.contains("which neither host of the move has"), "{code}: {text}");
 }
 
-/// Who waits says whom it waits for, with the command that says that it is done, and where the run is.
+/// A process that waits for a person says for whom, with the command that confirms, and where the
+/// run is.
 #[test]
 fn a_process_that_waits_for_a_person_says_so() {
     let fixture = fixture();
@@ -120,7 +121,7 @@ fn a_process_that_waits_for_a_person_says_so() {
         let step = format!("assume/switch/{fact}/old");
         fixture.cutover(&["confirm", "plan.yaml", &step, "--state", "st B", "--reason", "it is so"])
     };
-    // The second word need not wait until the first was taken up.
+    // The second confirmation may come before the first was noticed.
     for fact in ["clients", "routes_local", "mail"] {
         let (code, text) = confirm(fact);
         assert_eq!(code, DONE, "{text}");
@@ -135,8 +136,8 @@ fn a_process_that_waits_for_a_person_says_so() {
     assert_eq!(text.matches(line).count(), 1, "once: {text}");
 }
 
-/// After a way back `status --exit-code` is what `apply` would end with, and the commands that are
-/// printed on the way are those that go on.
+/// After a way back, `status --exit-code` has the exit code of `apply`, and the commands that are
+/// printed on the way work.
 #[test]
 fn after_a_way_back_status_says_so() {
     let fixture = fixture();
@@ -169,10 +170,10 @@ fn after_a_way_back_status_says_so() {
     assert!(fs::exists(fixture.path("elsewhere")).expect("a path"));
 }
 
-/// A replan in the middle of a move takes for granted only what was said of this very statement, and what has
-/// had its time; until mail was led, the switch is still to come.
+/// A new plan in the middle of a move accepts a confirmation only for exactly the same statement,
+/// and only after its time has passed. Before mail has moved, the switch is still ahead.
 #[test]
-fn a_replan_takes_for_granted_what_was_said_and_no_more() {
+fn a_new_plan_accepts_exactly_what_was_confirmed() {
     let fixture = fixture();
     applied_until(&fixture, &[], "assume/switch/clients/old waits for a person");
     for fact in ["mail", "routes_local", "clients"] {
@@ -191,25 +192,26 @@ fn a_replan_takes_for_granted_what_was_said_and_no_more() {
     };
     let (code, text) = replanned(&[]);
     assert!(code == DONE && !text.contains("assume/switch/mail/old"), "{text}");
-    // Another value is another statement.
+    // A different value is a different statement.
     let (_, text) = replanned(&[("value: relay, from: switch", "value: reject, from: switch")]);
     assert!(text.contains("assume/switch/mail/old"), "{text}");
-    // So is another way to ask.
+    // And so is a different kind of confirmation.
     let (_, text) = replanned(&[(
         "host: old, from: switch, reason: x }\n  - { fact: clients",
         "host: old, from: switch, check: [ \"false\" ], reason: x }\n  - { fact: clients",
     )]);
     assert!(text.contains("assume/switch/routes_local/old"), "{text}");
-    // What has not settled yet begins anew.
+    // A statement that has not settled yet starts again.
     let (_, text) = replanned(&[(
         "fact: clients, host: old, from: switch, reason: x",
         "fact: clients, host: old, from: switch, settle: 2h, reason: x",
     )]);
     assert!(text.contains("assume/switch/clients/old"), "{text}");
-    // Mail that was taken for relaying may lie in queues for as long.
+    // Mail that was accepted for relaying may be in queues that long.
     let (_, text) = replanned(&[("queue_life: 2s", "queue_life: 1h")]);
     assert!(text.contains("assume/switch/mail/old"), "{text}");
-    // What was sealed to take the run's place counts on what it has done: not when that was taken back.
+    // A sealed artifact that is to supersede the run relies on what the run has done, so it is
+    // refused if that was rolled back.
     replanned(&[("keep_old: 1h", "keep_old: 2h")]);
     fixture.write("plan.yaml", MOVE);
     let mut rolled = fixture.cutover(&["rollback", "plan.yaml", "--to", "start", "--auto-approve"]);
@@ -226,10 +228,10 @@ fn a_replan_takes_for_granted_what_was_said_and_no_more() {
     assert!(text.contains("which is no longer open"), "{text}");
 }
 
-/// All was ready for the switch, and mail was not led yet: the switch is still to come, with its window, its
-/// gates and its tasks.
+/// Everything was ready for the switch, and mail had not moved: the switch is still ahead, with its
+/// window, gates and tasks.
 #[test]
-fn a_replan_before_mail_is_led_has_the_switch_before_it() {
+fn a_new_plan_before_mail_moves_still_has_the_switch() {
     let fixture = fixture();
     fixture.ends(WAITING, &["apply", "plan.yaml", "--auto-approve"]);
     let zone = fixture.zone();

@@ -1,4 +1,4 @@
-//! What trials found in the plan language: one test for each line.
+//! Problems that trials found in the plan language: one test for each reported line.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::zonefile_fixture::ZonefileFixture;
 
-/// A desk with zones of its own: each with an SOA, an NS record, and these lines.
+/// A fixture with its own zones: each with an SOA, an NS record, and these lines.
 pub(crate) fn fixture(zones: &[(&str, &str)], plan: &str) -> ZonefileFixture {
     let fixture = ZonefileFixture::new();
     for (zone, records) in zones {
@@ -20,14 +20,14 @@ pub(crate) fn fixture(zones: &[(&str, &str)], plan: &str) -> ZonefileFixture {
     fixture
 }
 
-/// The sealed artifact of the plan, and what was said.
+/// The sealed artifact of the plan, and the output.
 pub(crate) fn planned(fixture: &ZonefileFixture) -> (Value, String) {
     let (code, text) = fixture.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
     assert_eq!(code, 0, "{text}");
     (serde_json::from_str(&fixture.read("plan.json")).expect("JSON"), text)
 }
 
-/// What each step writes, by step, name and type: `None` for what it takes away.
+/// What each step writes, by step, name and type: `None` for what it removes.
 fn written(artifact: &Value) -> BTreeMap<(String, String), Option<Vec<String>>> {
     let steps = artifact["steps"].as_array().expect("steps");
     let changes = steps.iter().flat_map(|step| {
@@ -95,10 +95,10 @@ fn three() -> ZonefileFixture {
     fixture(&zones, THREE)
 }
 
-/// Line 26: a sender and an exchange may be of some domains alone, and `{domain-dashed}` is a domain
-/// as Microsoft 365 has it in the names of exchanges.
+/// Line 26: a sender and an exchange may belong to some domains only, and `{domain-dashed}` is a
+/// domain as in the names of Microsoft 365's exchanges.
 #[test]
-fn domains_have_senders_and_exchanges_of_their_own() {
+fn domains_have_their_own_senders_and_exchanges() {
     let (artifact, text) = planned(&three());
     let written = written(&artifact);
     for (zone, crm, exchange) in [
@@ -117,14 +117,14 @@ fn domains_have_senders_and_exchanges_of_their_own() {
     }
 }
 
-/// Line 26: what a part of a host is for has to move, and each domain has an exchange.
+/// Line 26: the domains of a part of a host have to move, and each domain has an exchange.
 #[test]
 fn domains_of_a_part_are_looked_up() {
     let fixture = three();
     let refused = |from: &str, to: &str, said: &[&str]| {
         fixture.write("other.yaml", fixture.read("plan.yaml").replacen(from, to, 1));
         let (code, text) = fixture.cutover(&["check", "other.yaml"]);
-        assert!(code == 2 && said.iter().all(|one| text.contains(one)), "{said:?}: {text}");
+        assert!(code == 2 && said.iter().all(|words| text.contains(words)), "{said:?}: {text}");
     };
     let crm = "letters, domains: [ acme.test, acme.example ]";
     refused(
@@ -169,8 +169,8 @@ assume:
 pub(crate) const ONE_ZONE: &str = "$TTL 1\n@ MX 10 mail\n@ TXT \"v=spf1 ip4:192.0.2.10 -all\"\n\
     mail A 192.0.2.10\nmx A 192.0.2.40\nwww A 192.0.2.80\n";
 
-/// One domain that moves within seconds, with more lines behind its plan.
-pub(crate) fn one(more: &str) -> ZonefileFixture {
+/// A domain that moves within seconds, with additional lines at the end of its plan.
+pub(crate) fn moving_domain(more: &str) -> ZonefileFixture {
     fixture(&[("acme.test", ONE_ZONE)], &format!("{ONE}{more}"))
 }
 
@@ -181,11 +181,14 @@ fn step<'a>(artifact: &'a Value, id: &str) -> &'a Value {
 
 fn begins(artifact: &Value, id: &str) -> u64 {
     let all = artifact["forecast"].as_array().expect("a forecast");
-    let one = all.iter().find(|one| one["step"] == id).unwrap_or_else(|| panic!("no step {id}"));
-    one["begin_secs"].as_u64().expect("seconds")
+    let forecast = all
+        .iter()
+        .find(|forecast| forecast["step"] == id)
+        .unwrap_or_else(|| panic!("no step {id}"));
+    forecast["begin_secs"].as_u64().expect("seconds")
 }
 
-/// Line 27: a task begins when what it comes after has taken effect everywhere.
+/// Line 27: a task begins when what precedes it has taken effect everywhere.
 #[test]
 fn a_task_comes_after_what_the_plan_says() {
     let site = "records:\n  - { id: site, zone: acme.test, name: www, type: A, to: [ 192.0.2.81 ], ttl: 300s, lower_ttl: 1s }\n";
@@ -194,11 +197,11 @@ fn a_task_comes_after_what_the_plan_says() {
             "{site}tasks: {{ {part}: [ {{ name: told, manual: tell people, after: {after} }} ] }}\n"
         )
     };
-    let fixture = one(&tasks("before_switch", "record:site"));
+    let fixture = moving_domain(&tasks("before_switch", "record:site"));
     let zone = fixture.read("zones/acme.test.zone").replace("www A", "www 600 A");
     fixture.write("zones/acme.test.zone", zone);
     let (artifact, text) = planned(&fixture);
-    // The old address is lowered, that is waited for, and so is what is cached of the short one.
+    // The TTL of the old address is lowered and waited for, and then the lowered TTL too.
     let site = begins(&artifact, "switch/acme.test/www/A");
     assert!(site > 600 && begins(&artifact, "task/told") > site, "{text}");
     let task = step(&artifact, "task/told");
@@ -217,31 +220,31 @@ fn a_task_comes_after_what_the_plan_says() {
         ("before_switch", "[ expand, 1 ]", "expected text"),
     ] {
         let (code, text) = {
-            let fixture = one(&tasks(part, after));
+            let fixture = moving_domain(&tasks(part, after));
             fixture.cutover(&["check", "plan.yaml"])
         };
         assert!(code == 2 && text.contains(said), "{part} {after}: {text}");
     }
-    // What the record waits for is known when the order stands.
+    // What the record waits for is only known when the order is determined.
     let late = tasks("before_switch", "record:site").replace("lower_ttl: 1s", "after: switch");
-    let (code, text) = one(&late).cutover(&["plan", "plan.yaml"]);
+    let (code, text) = moving_domain(&late).cutover(&["plan", "plan.yaml"]);
     assert!(code == 2 && text.contains("`told` comes before what it should come after"), "{text}");
 }
 
-/// Line 28: what only a person can know is asked when its time has come, and nothing that relies on it
-/// is done before.
+/// Line 28: what only a person can know is asked when its time has come, and nothing that relies on
+/// it is done before.
 #[test]
-fn facts_of_people_are_asked_for() {
-    let fixture = one("");
+fn people_are_asked_for_facts() {
+    let fixture = moving_domain("");
     let (artifact, text) = planned(&fixture);
     let kind = |id: &str| step(&artifact, id)["kind"].clone();
     assert_eq!(kind("assume/contract/sends/own"), "task", "{text}");
     assert_eq!(kind("assume/contract/synced/own"), "task");
     assert_eq!(kind("assume/contract/clients/own"), "checkpoint");
-    let asked = "assume/contract/sends/own waits for a person: make sure that `own` is not (or no longer) used by people or programs to send mail";
+    let question = "assume/contract/sends/own waits for a person: make sure that `own` is not (or no longer) used by people or programs to send mail";
     let apply = ["apply", "plan.json", "--auto-approve"];
     let mut said = String::new();
-    // Each wait is of a second or two.
+    // Each wait takes a second or two.
     for _ in 0..100 {
         let (code, text) = fixture.cutover(&apply);
         said = text;
@@ -251,10 +254,10 @@ fn facts_of_people_are_asked_for() {
         assert_eq!(code, 4, "{said}");
         crate::lab::sleep(std::time::Duration::from_millis(300));
     }
-    assert!(said.contains(asked), "{said}");
+    assert!(said.contains(question), "{said}");
     let spf = || fixture.read("zones/acme.test.zone");
     assert!(spf().contains("ip4:192.0.2.10 ip4:192.0.2.40"), "{}", spf());
-    // The check of the other one is asked as long as it takes.
+    // The check of the other fact is repeated as long as necessary.
     let confirm = ["confirm", "plan.json", "assume/contract/sends/own", "--reason", "asked around"];
     fixture.ends(0, &confirm);
     let (_, text) = fixture.cutover(&["status", "plan.json"]);
@@ -304,7 +307,7 @@ fn hoster() -> ZonefileFixture {
     fixture
 }
 
-/// Line 32: hosts and facts in files, a list of domains, and what all zones have in common.
+/// Line 32: hosts and facts in files, a list of domains, and defaults for all zones.
 #[test]
 fn a_plan_of_several_files() {
     let fixture = hoster();
@@ -317,7 +320,7 @@ fn a_plan_of_several_files() {
     let ttl = |id: &str| step(&artifact, id)["changes"][0]["after"]["ttl"].clone();
     assert_eq!(ttl("publish/acme.test/www/A"), 600);
     assert_eq!(ttl("publish/extra.test/www/A"), 1200);
-    // The artifact is of all files: a fact, a host or a domain that is changed makes it another one.
+    // The artifact depends on all files: a changed fact, host or domain changes it.
     for file in ["shared/hosts.yaml", "shared/facts.yaml", "shared/domains.txt"] {
         let before = fixture.read(file);
         fixture.write(file, format!("{before}\n# one more line\n"));
@@ -326,16 +329,16 @@ fn a_plan_of_several_files() {
         fixture.write(file, before);
     }
     assert_eq!(planned(&fixture).0["digest"], artifact["digest"]);
-    // An open run is not gone on with when a file that it was made of has changed.
+    // An open run is not continued if one of its plan's files has changed.
     fixture.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
     fixture.write("shared/domains.txt", "acme.test\n");
     let (code, text) = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
     assert!(code == 2 && text.contains("the plan has changed since its run began"), "{text}");
 }
 
-/// Line 32: a mistake is shown in the file, and in the line, that it was made in.
+/// Line 32: a mistake is shown in its file and line.
 #[test]
-fn mistakes_stand_in_their_file() {
+fn mistakes_are_shown_in_their_file() {
     for (file, from, to, said) in [
         ("shared/hosts.yaml", "preference: 10", "prefrence: 10", "shared/hosts.yaml:3:"),
         (
@@ -380,7 +383,7 @@ fn mistakes_stand_in_their_file() {
         let (code, text) = fixture.cutover(&["check", "plan.yaml"]);
         assert!(code == 2 && text.contains(said), "{file} {to}: {text}");
     }
-    // What stands in a default is said once, however many zones have it.
+    // A mistake in a default is reported once, however many zones use it.
     let fixture = hoster();
     fixture.write(
         "plan.yaml",
@@ -390,9 +393,9 @@ fn mistakes_stand_in_their_file() {
     assert!(text.contains(": 1 problem"), "{text}");
 }
 
-/// Line 32: a plan reads nothing that lies outside of its directory.
+/// Line 32: a plan reads nothing outside its directory.
 #[test]
-fn a_plan_reads_nothing_outside_of_its_directory() {
+fn a_plan_reads_nothing_outside_its_directory() {
     let fixture = hoster();
     std::fs::create_dir(fixture.path("plans")).expect("a directory");
     fixture.write("secret.txt", "acme.test\n");
@@ -420,8 +423,8 @@ fn a_plan_reads_nothing_outside_of_its_directory() {
     }
 }
 
-/// Line 22: a discovery name with an address in the place of an alias leads to the old host too, and becomes
-/// an alias of the new one in one step.
+/// Line 22: a discovery name with an address instead of an alias leads to the old host too, and
+/// becomes an alias of the new host in one step.
 #[test]
 fn a_discovery_name_with_an_address_is_understood() {
     let fixture = ZonefileFixture::quickstart();
@@ -438,11 +441,11 @@ fn a_discovery_name_with_an_address_is_understood() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
-    // Where the new host has no such name, the old one has to be taken away, and the verdict says how.
+    // If the new host has no such name, the old record has to be removed, and the verdict says how.
     let plan = fixture.read("quickstart.yaml");
     let without = plan.replace("      autodiscover: auto.host.test.\n", "");
     assert_ne!(plan, without);
     fixture.write("quickstart.yaml", &without);
     let text = fixture.ends(3, &["plan", "quickstart.yaml"]);
-    assert!(text.contains("or take it away there (`absent: true`)"), "{text}");
+    assert!(text.contains("or remove it there (`absent: true`)"), "{text}");
 }

@@ -1,13 +1,14 @@
-//! What trials found in plans of many domains, and in what reviewers see: one test for each line.
+//! Problems that trials found in plans of many domains, and in what reviewers see: one test for
+//! each reported line.
 
 use cutover::artifact::Artifact;
 use cutover::graph::{Step, StepId};
 use serde_json::Value;
 
-use crate::trials_plan::{ONE, fixture, one};
+use crate::trials_plan::{ONE, fixture, moving_domain};
 use crate::zonefile_fixture::ZonefileFixture;
 
-/// A desk with a plan for each zone, which changes `www` there.
+/// A fixture with a plan for each zone, which changes `www` there.
 fn many() -> ZonefileFixture {
     let zone = "$TTL 1\nwww A 192.0.2.80\n";
     let fixture = fixture(&[("a.test", zone), ("b.test", zone)], "");
@@ -23,7 +24,7 @@ fn many() -> ZonefileFixture {
     fixture
 }
 
-/// Line 31: several plans are planned, reviewed and run by one command.
+/// Line 31: one command plans, shows and runs several plans.
 #[test]
 fn several_plans_at_once() {
     let fixture = many();
@@ -33,7 +34,7 @@ fn several_plans_at_once() {
     for name in ["a", "b"] {
         assert!(fixture.path(&format!("review/{name}.json")).exists(), "{name}");
     }
-    // One that cannot be planned keeps no other back.
+    // A plan that cannot be planned does not hold up the others.
     fixture.write(
         "bad.yaml",
         fixture.read("a.yaml").replace("a.test", "none.test").replace("name: a", "name: bad"),
@@ -53,9 +54,9 @@ fn several_plans_at_once() {
     );
 }
 
-/// Line 31: what two plans both change is refused, with both places.
+/// Line 31: if two plans change the same record, they are refused, and both places are shown.
 #[test]
-fn two_plans_change_no_zone_together() {
+fn two_plans_cannot_change_the_same_record() {
     let fixture = many();
     fixture.write("c.yaml", fixture.read("b.yaml").replace("name: b", "name: c"));
     fixture.write("d.yaml", fixture.read("b.yaml").replace("b.test", "a.test"));
@@ -77,7 +78,8 @@ fn two_plans_change_no_zone_together() {
     assert!(code == 2 && text.contains("both change the zone b.test."), "{text}");
 }
 
-/// A hundred domains that move alike, but for the `autodiscover` record of two of them.
+/// A hundred domains that move in the same way, except for the `autodiscover` record of two of
+/// them.
 fn hundred() -> ZonefileFixture {
     let names: Vec<String> = (0..100).map(|number| format!("d{number:03}.test")).collect();
     let key = "\"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"";
@@ -125,9 +127,10 @@ assume:
     fixture
 }
 
-/// A code that verifies each domain stays beside its SPF record, and makes no other case of it.
+/// A verification code of each domain stays beside its SPF record, and the domains still count as
+/// alike.
 #[test]
-fn what_stays_beside_a_change_makes_no_other_case() {
+fn unchanged_texts_do_not_make_a_difference() {
     let fixture = hundred();
     for number in 0..100 {
         let file = format!("zones/d{number:03}.test.zone");
@@ -136,12 +139,12 @@ fn what_stays_beside_a_change_makes_no_other_case() {
     }
     let text = fixture.ends(0, &["plan", "plan.yaml"]);
     assert!(text.contains("98 zones are alike; d000.test. stands for"), "{text}");
-    // The two screens, and the line that stays, of each of two zones.
+    // The two screens, and the line that stays, for each of two zones.
     assert!(text.lines().count() <= 106, "{} lines: {text}", text.lines().count());
 }
 
-/// Lines 23 and 24: what a reviewer looks at first comes first, and of a hundred domains that move alike
-/// one is shown, and how others differ: two screens.
+/// Lines 23 and 24: what matters most to a reviewer comes first. Of a hundred domains that move
+/// alike, one is shown, and how others differ: two screens.
 #[test]
 fn a_hundred_alike_domains_are_read_on_two_screens() {
     let fixture = hundred();
@@ -164,19 +167,19 @@ fn a_hundred_alike_domains_are_read_on_two_screens() {
     ];
     let places: Vec<usize> = order.iter().map(|words| at(words)).collect();
     assert!(places.is_sorted(), "{places:?}: {text}");
-    // What is the same in the two that differ is not said again.
+    // What the two that differ have in common is not repeated.
     assert!(!text.contains("d003.test. 86400 MX") && !text.contains("d050.test. 86400"), "{text}");
     let full = fixture.ends(0, &["plan", "plan.yaml", "--full"]);
     for number in 0..100 {
         assert!(full.contains(&format!("switch the MX records of d{number:03}.test.")), "{number}");
     }
-    // Line 29: what goes with the old host is listed.
+    // Line 29: what goes away with the old host is listed.
     for line in ["mail.own.test. A 192.0.2.10", "ftp.own.test. CNAME mail.own.test."] {
         assert!(text.contains(line), "{line}: {text}");
     }
 }
 
-/// Line 24: what is said of a hundred domains that are alike stands in the artifact once.
+/// Line 24: what holds for a hundred domains that are alike is in the artifact once.
 #[test]
 fn a_hundred_alike_domains_are_sealed_in_a_megabyte() {
     let fixture = hundred();
@@ -198,7 +201,7 @@ fn a_hundred_alike_domains_are_sealed_in_a_megabyte() {
     assert_eq!(all.forecast.len(), all.graph.steps().len());
     let shown = fixture.ends(0, &["show", "plan.json", "--full"]);
     assert!(shown.contains("switch the MX records of d099.test."), "{shown}");
-    // What is written once is sealed as all the rest is.
+    // What is written once is sealed like everything else.
     let (first, at) = (text.find("\"at\": [").expect("places"), "\"at\": [");
     let begin = first + at.len();
     let end = begin + text[begin..].find(']').expect("a last place");
@@ -225,10 +228,10 @@ fn a_hundred_alike_domains_are_sealed_in_a_megabyte() {
     }
 }
 
-/// Line 10, 23: every clock that is shorter than usual stands on the first screen.
+/// Lines 10 and 23: every clock that is shorter than usual is on the first screen.
 #[test]
 fn shorter_clocks_are_seen_first() {
-    let text = one("").ends(0, &["plan", "plan.yaml"]);
+    let text = moving_domain("").ends(0, &["plan", "plan.yaml"]);
     let head = text.split("Difference").next().expect("a head");
     for clock in ["margin", "use", "queue_life", "overrun", "keep_old"] {
         assert!(head.contains(&format!("! shorter than usual: `{clock}` is ")), "{clock}: {text}");
@@ -238,8 +241,8 @@ fn shorter_clocks_are_seen_first() {
 
 /// Line 29: at the release too.
 #[test]
-fn what_goes_with_the_old_host_is_said_at_its_release() {
-    let fixture = one("");
+fn what_goes_away_with_the_old_host_is_shown_at_its_release() {
+    let fixture = moving_domain("");
     let zone = fixture.read("zones/acme.test.zone");
     fixture.write(
         "zones/acme.test.zone",
@@ -270,7 +273,7 @@ fn what_goes_with_the_old_host_is_said_at_its_release() {
     }
 }
 
-/// Two zones in one plan, each with a change and another one that waits for it.
+/// Two zones in a plan, each with a change and another change that waits for it.
 fn two_zones(more: &str, of_b: &str) -> ZonefileFixture {
     let zone = "$TTL 1\nwww A 192.0.2.80\n";
     let both: String = ["a.test", "b.test"]
@@ -290,13 +293,13 @@ fn two_zones(more: &str, of_b: &str) -> ZonefileFixture {
         &format!("{zones}records:\n{both}{more}"),
     );
     fixture.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
-    // Somebody edits one of them in the meantime.
+    // Somebody else edits one of them meanwhile.
     let drifted = fixture.read("zones/a.test.zone").replace("192.0.2.80", "192.0.2.99");
     fixture.write("zones/a.test.zone", drifted);
     fixture
 }
 
-/// Line 25: drift in one zone holds up what hangs on it, and nothing else.
+/// Line 25: drift in a zone holds up what depends on it, and nothing else.
 #[test]
 fn drift_in_one_zone_leaves_the_others_alone() {
     let fixture = two_zones("", "");
@@ -309,20 +312,20 @@ fn drift_in_one_zone_leaves_the_others_alone() {
     assert!(a.contains("192.0.2.99") && !a.contains("192.0.2.82"), "{a}");
     let (_, status) = fixture.cutover(&["status", "plan.json"]);
     assert!(status.contains("halted at switch/a.test/www/A"), "{status}");
-    // A run that waits ends with the worse of the two.
+    // A run that waits exits with the worse of the two codes.
     let other = two_zones("", "");
     let text = other.ends(5, &["apply", "plan.json", "--auto-approve"]);
     assert!(text.contains("waiting: apply again at"), "{text}");
-    // Put back, it goes on.
+    // After the edit is reverted, the run continues.
     fixture.write("zones/a.test.zone", a.replace("192.0.2.99", "192.0.2.80"));
     fixture.ends(0, &apply);
     let a = fixture.read("zones/a.test.zone");
     assert!(a.contains("192.0.2.81") && a.contains("192.0.2.82"), "{a}");
 }
 
-/// Line 25: `halt` stops everything, and so does drift in a zone that the others lead into.
+/// Line 25: `halt` stops everything, and so does drift in a zone on which the others depend.
 #[test]
-fn what_hangs_on_a_zone_waits_for_it() {
+fn what_depends_on_a_zone_waits_for_it() {
     let lead = "home CNAME www.a.test.\n";
     for (more, of_b) in [("on_drift: halt\n", ""), ("", lead)] {
         let fixture = two_zones(more, of_b);
@@ -331,7 +334,7 @@ fn what_hangs_on_a_zone_waits_for_it() {
         let b = fixture.read("zones/b.test.zone");
         assert!(!b.contains("192.0.2.82"), "{more}{of_b}: {b}");
     }
-    // The other way round nothing hangs on the zone that has drifted.
+    // In the other direction, nothing depends on the zone that has drifted.
     let fixture = two_zones("", "");
     let a = fixture.read("zones/a.test.zone") + "home CNAME www.b.test.\n";
     fixture.write("zones/a.test.zone", a.replace("192.0.2.99", "192.0.2.80"));
@@ -346,13 +349,13 @@ fn what_hangs_on_a_zone_waits_for_it() {
         serde_json::from_str::<Value>(&fixture.read("plan.json")).expect("JSON")["zones"].clone();
     let reads = |zone: &str| {
         let all = zones.as_array().expect("zones");
-        all.iter().find(|one| one["name"] == zone).expect("the zone")["reads"].clone()
+        all.iter().find(|other| other["name"] == zone).expect("the zone")["reads"].clone()
     };
     assert_eq!(reads("a.test."), serde_json::json!(["b.test."]));
     assert_eq!(reads("b.test."), serde_json::json!([]));
 }
 
-/// Line 53: fifty thousand records are a plan, in files of their own, and there is an end to it.
+/// Line 53: fifty thousand records in their own files are a plan, and there is a limit.
 #[test]
 fn fifty_thousand_records_are_a_plan() {
     let files: Vec<String> = (0..5).map(|number| format!("part{number}.yaml")).collect();

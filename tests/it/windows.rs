@@ -27,10 +27,10 @@ use crate::storm::{Faults, Storm};
 
 const SATURDAY: &str = "  window: \"Sat 20:00-23:00 Europe/Berlin\"\n";
 const HOLIDAYS: &str = "  freeze: [ \"2026-12-20..2027-01-06 Europe/Berlin\" ]\n";
-/// Runs of the storm. Our choice: a few seconds of a slow build.
+/// Runs of the storm. Our choice: a few seconds in a slow build.
 const SEEDS: u64 = 60;
 
-/// The quick start with more keys under `migrate:`, in a directory of its own.
+/// A copy of the quick start with additional keys under `migrate:`.
 fn plan_dir(keys: &str) -> TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
@@ -128,7 +128,7 @@ fn an_artifact_has_one_text_for_each_window() {
         let error = Artifact::decode(&touched).expect_err(other).to_string();
         assert!(error.contains(why), "{other}: {error}");
     }
-    // A window of a change, and one with nothing in it.
+    // A window of a change, and an empty window.
     let none = "\"window\": null";
     let some = "\"window\": { \"open\": [\"Sat 20:00-23:00 UTC\"], \"closed\": [] }";
     let error = Artifact::decode(&SEALED.replacen(none, some, 1)).expect_err("no checkpoint");
@@ -137,7 +137,7 @@ fn an_artifact_has_one_text_for_each_window() {
     Artifact::decode(&SEALED.replacen(none, empty, 1)).expect_err("not the one encoding");
 }
 
-/// A run in the ideal world that begins at an instant, to its end.
+/// Runs the plan in the ideal world from an instant to its end.
 fn ideal(artifact: &Arc<Artifact>, start: &str) -> Storm {
     let mut world = Storm::of(artifact, 0, Faults::default());
     world.now = at(start);
@@ -153,17 +153,17 @@ fn the_switch_begins_when_a_window_opens() {
     for (start, begins, reached) in [
         // Ready on Wednesday.
         ("2026-12-01T08:00:00Z", "2026-12-02T08:06:00Z", "2026-12-05T19:00:00Z"),
-        // Ready within the window: there and then.
+        // Ready within the window, so the switch begins at once.
         ("2026-12-04T19:00:00Z", "2026-12-05T19:06:00Z", "2026-12-05T19:06:00Z"),
-        // Ready in its last second.
+        // Ready in the last second of the window.
         ("2026-12-04T21:53:59Z", "2026-12-05T21:59:59Z", "2026-12-05T21:59:59Z"),
-        // Ready when it closes.
+        // Ready when the window closes.
         ("2026-12-04T21:54:00Z", "2026-12-05T22:00:00Z", "2026-12-12T19:00:00Z"),
         // Ready in the holidays.
         ("2026-12-20T08:00:00Z", "2026-12-21T08:06:00Z", "2027-01-09T19:00:00Z"),
     ] {
         let forecast = cutover::sim::forecast_from(&artifact, at(start));
-        let of = forecast.iter().find(|one| one.step == before_switch()).expect("a step");
+        let of = forecast.iter().find(|forecast| forecast.step == before_switch()).expect("a step");
         assert_eq!(later(at(start), of.begin), at(begins), "from {start}");
         assert_eq!(later(at(start), of.end), at(reached), "from {start}");
     }
@@ -208,12 +208,12 @@ fn a_journal_in_which_the_switch_began_outside_is_refused() {
     assert_eq!(error, (moved[place].seq, IllegalEvent::Window(before_switch())));
 }
 
-/// A run that begins on a Tuesday, has made everything ready, and waits.
+/// A run that begins on a Tuesday, has prepared everything, and waits.
 fn waiting(artifact: &Arc<Artifact>) -> Storm {
     let mut world = Storm::of(artifact, 0, Faults::default());
     world.now = at("2026-12-01T08:00:00Z");
     let mut run = resumed(artifact, &[]);
-    // Each wait of the plan ends a process; the last one is for the window.
+    // Each wait of the plan ends a process. The last wait is for the window.
     loop {
         let ended = drive(&mut world, &mut run, Patience::Leave, &mut |_, _| {}).now_or_never();
         let Some(Ok(DriveOutcome::Waiting { until })) = ended else {
@@ -297,7 +297,7 @@ fn without_a_window_the_calendar_is_the_forecast() {
     let artifact = Artifact::decode(&sealed("")).expect("an artifact");
     let start = at("2026-12-01T08:00:00Z");
     assert_eq!(cutover::sim::forecast_from(&artifact, start), artifact.forecast);
-    let total = artifact.forecast.iter().map(|one| one.end).max().unwrap_or_default();
+    let total = artifact.forecast.iter().map(|forecast| forecast.end).max().unwrap_or_default();
     assert!(total > Duration::ZERO);
     let has_wait = |p: &Primitive| matches!(p, Primitive::Wait(_));
     assert!(artifact.graph.steps().iter().any(|step| has_wait(&step.primitive)));

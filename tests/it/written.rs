@@ -1,5 +1,5 @@
-//! What is said of a change that failed: that nothing of it is written, or all of it; and how a run goes
-//! back from there.
+//! The messages about a change that failed say that none of it is written, or all of it, and the
+//! run can go back from there.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -10,7 +10,8 @@ use crate::lab::{Bind, Pdns, PdnsZone};
 
 const HALTED: i32 = 5;
 
-/// A zone file whose server refuses to load what a plan makes of it: it loads nothing with `bad` in it.
+/// A zone file that the server refuses to load after the plan's change: it loads nothing that
+/// contains `bad`.
 fn picky() -> Ground {
     let ground = Ground::new(Kind::Files, "www A 192.0.2.1\n");
     ground.plan("  - { zone: acme.test, name: bad, type: A, to: [ 192.0.2.2 ] }\n");
@@ -27,10 +28,10 @@ fn file(ground: &Ground, name: &str) -> String {
     fs::read_to_string(ground.path().with_file_name(name)).unwrap_or_default()
 }
 
-/// Lines 20 and 41: a zone that the server refuses to load is told as it is, and the way back begins with
-/// the file.
+/// Lines 20 and 41: the message says that the server refuses to load the zone, and the way back
+/// begins with the file.
 #[test]
-fn a_file_that_is_not_loaded_is_put_back_first() {
+fn a_file_that_is_not_loaded_is_restored_first() {
     let ground = picky();
     let before = ground.held();
     for command in ["apply", "apply"] {
@@ -46,13 +47,13 @@ fn a_file_that_is_not_loaded_is_put_back_first() {
     assert!(status.contains("All of it was written."), "{status}");
     ground.goes_back();
     assert_eq!(ground.held(), before);
-    // The serial has moved on, and the server has it.
+    // The serial has increased, and the server has loaded it.
     assert_eq!(file(&ground, "loaded"), file(&ground, "zones/acme.test.zone"));
 }
 
-/// Of a change that was refused before anything was sent, nothing is written.
+/// If a change is refused before anything is sent, none of it is written.
 #[test]
-fn of_a_file_that_cannot_be_written_nothing_is() {
+fn a_file_that_cannot_be_written_is_unchanged() {
     let ground = Ground::new(Kind::Files, "www A 192.0.2.1\n");
     ground.plan("  - { zone: acme.test, name: www, type: A, to: [ 192.0.2.2 ] }\n");
     let (code, text) = ground.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
@@ -66,15 +67,16 @@ fn of_a_file_that_cannot_be_written_nothing_is() {
     assert!(text.contains("Nothing was written."), "{text}");
 }
 
-/// Line 47: who writes over what a run has written, and its servers do not serve yet, is told of at once.
+/// Line 47: if somebody overwrites what a run has written before the servers serve it, that is
+/// reported at once.
 #[test]
-fn another_writer_is_noticed_while_servers_are_waited_for() {
+fn another_writer_is_noticed_while_the_run_waits_for_servers() {
     let zone = "$TTL 30\n@ SOA ns1 hostmaster 1 3600 600 86400 30\n@ NS ns1\nns1 A 192.0.2.53\n\
         www A 192.0.2.1\n";
     let pdns =
         Pdns::start(&[PdnsZone { origin: "acme.test", kind: "Native", master_file: zone }], "");
     // A server that never gets what PowerDNS has.
-    let behind = Bind::primary(&[("acme.test", zone)]);
+    let lagging = Bind::primary(&[("acme.test", zone)]);
     let dir = tempfile::tempdir().expect("a temporary directory");
     let plan = format!(
         "version: 1\nname: two\nresolver: none\nproviders: {{ dns: {{ type: powerdns, url: \"{}\", api_key: {{ env: SECRET }} }} }}\n\
@@ -82,7 +84,7 @@ fn another_writer_is_noticed_while_servers_are_waited_for() {
          \x20 - {{ zone: acme.test, name: www, type: A, to: [ 192.0.2.2 ] }}\n",
         pdns.url(),
         pdns.addr(),
-        behind.addr()
+        lagging.addr()
     );
     fs::write(dir.path().join("plan.yaml"), plan).expect("a plan");
     let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));

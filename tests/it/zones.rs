@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-/// A directory with the quick start's files, and the program in it.
+/// A directory with the quick start's files, and the program.
 fn quickstart(args: &[&str]) -> (i32, String, String) {
     let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
     let output = Command::new(env!("CARGO_BIN_EXE_cutover")).args(args).current_dir(plans).output();
@@ -36,7 +36,7 @@ fn a_dumped_zone_is_the_same_zone() {
 }
 
 #[test]
-fn what_zone_cannot_do_says_what_to_write() {
+fn errors_of_zone_say_what_to_write() {
     for (args, expected) in [
         (&["dump", "quickstart.yaml", "acme.tset"][..], "did you mean `acme.test.`?"),
         (&["dump", "quickstart.yaml", "acme.test", "--provider", "fils"], "it has files"),
@@ -68,7 +68,7 @@ fn every_adapter_shows_what_the_suite_found() {
     assert!(said.contains("did you mean `powerdns`?"), "{said}");
 }
 
-/// Every type that octoDNS has a form for, and what its YAML 1.1 takes for something else.
+/// Every type that octoDNS supports, and values that YAML 1.1 would misread.
 const TRICKY: &str = "\
 @ 300 IN SOA ns1 hostmaster 1 3600 600 86400 300
 @ 300 IN NS ns1.elsewhere.example.
@@ -129,9 +129,10 @@ fn octodns_reads_a_dump_as_it_was_meant() {
     assert_eq!(difference, "acme.test. is the same at provider `files` and read.zone\n", "{yaml}");
 }
 
-/// What others serve is not asked for: the rest of the zone is compared as it is served.
+/// The servers are not queried for what others serve. The rest of the zone is compared with what is
+/// served.
 #[test]
-fn servers_are_asked_for_what_is_theirs() {
+fn servers_are_queried_for_what_they_serve() {
     let text = "$TTL 300\n@ SOA ns1 h 1 3600 600 86400 300\n@ NS ns1\nns1 A 192.0.2.53\n\
                 www A 192.0.2.80\nsub NS ns.sub\nns.sub A 192.0.2.54\ntree DNAME t.example.\n";
     let server = crate::lab::Bind::primary(&[("acme.test", text)]);
@@ -160,7 +161,7 @@ fn servers_are_asked_for_what_is_theirs() {
     }
 }
 
-/// A directory with a zone file of `acme.test` and others, and a plan with these records.
+/// A directory with a zone file of `acme.test` and other files, and a plan with these records.
 fn bench(zone: &str, others: &[(&str, &str)], records: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let plan = format!(
@@ -177,7 +178,7 @@ fn bench(zone: &str, others: &[(&str, &str)], records: &str) -> tempfile::TempDi
     dir
 }
 
-/// Exit code, and both outputs.
+/// The exit code, and both outputs.
 fn run_in(dir: &tempfile::TempDir, args: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
     let output = command.args(args).current_dir(dir.path()).output();
@@ -238,7 +239,7 @@ fn rrset_with_two_ttls() {
     let (code, shown, said) = run_in(&dir, &["plan", "plan.yaml"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("warning[ambiguous-zone]"), "{said}");
-    // The longest TTL that there is (RFC 2181 §8).
+    // The longest possible TTL (RFC 2181 §8).
     assert!(shown.contains("+ b.acme.test. 2147483647 A 192.0.2.2"), "{shown}");
 }
 
@@ -274,9 +275,9 @@ fn types_of_real_zones() {
     }
 }
 
-/// DNS-SD reads each string for itself (RFC 6763 §6).
+/// DNS-SD reads each string separately (RFC 6763 §6).
 #[test]
-fn strings_of_a_txt_that_are_divided_elsewhere_are_a_change() {
+fn a_different_division_into_strings_is_a_change() {
     let records = "  - { zone: acme.test, name: t, type: TXT, to: [ '\"a=1\" \"b=2\"' ] }\n";
     let dir = bench("t TXT \"a=1b=2\"\n", &[], records);
     let (code, shown, said) = run_in(&dir, &["plan", "plan.yaml"]);

@@ -40,7 +40,7 @@ pub const ADAPTER: Adapter = Adapter {
         ConfigField::required(
             "server",
             FieldKind::SocketAddr,
-            "The address and port of the zone's primary server. TCP is used.",
+            "The address and port of the zone's primary server, for TCP.",
         ),
         ConfigField::optional(
             "tsig",

@@ -9,7 +9,7 @@ use super::Group;
 use super::rewrite::ZoneRewriter;
 use crate::compile::Compiled;
 use crate::compile::assumptions::Sentence;
-use crate::compile::back::CompiledWayBack;
+use crate::compile::compiled::CompiledWayBack;
 use crate::graph::gate::{Expected, Gate};
 use crate::graph::{Cause, ChangeStep, Primitive, Step, StepGraph, StepId, Wait};
 use crate::model::{Track, Transition};

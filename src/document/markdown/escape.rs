@@ -88,7 +88,7 @@ pub(super) fn code(text: &str, place: Place) -> String {
 /// A risky word as code, without the punctuation around it.
 fn risky(word: &str, place: Place) -> String {
     let begin = word.len() - word.trim_start_matches('(').len();
-    let end = word.trim_end_matches([',', '.', ';', ')']).len();
+    let end = word.trim_end_matches([',', '.', ';', ':', ')']).len();
     match word.get(begin..end) {
         Some(core) if !core.is_empty() => {
             format!("{}{}{}", &word[..begin], of_code(core, place), &word[end..])

@@ -19,9 +19,11 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use crate::observe::{ALIASES_MAX, MANY_ALIASES, Outside, Seen, Snapshot};
+use crate::proof::answers::Content;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::draft::Draft;
 use crate::proof::pattern::Harm;
+use crate::proof::view::Library;
 use crate::resolution::{Reply, reply};
 
 const ID: &str = "resolves";
@@ -52,7 +54,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         _ => None,
     }));
     for name in names {
-        let met = met(&[draft.snapshot, &end], &name);
+        let met = met(builder.library, &[draft.snapshot, &end], &name);
         for rtype in types(&[draft.snapshot, &end], &name, &met) {
             let key = |name: &Name| RrKey::new(name.clone(), rtype);
             let mut changing = met.iter().filter_map(|name| builder.library.answers(&key(name)));
@@ -104,10 +106,20 @@ fn names_by_others(draft: &Draft<'_>, end: &Snapshot) -> BTreeSet<Name> {
     let dnames = dnames.filter(|(key, _)| key.rtype == RrType::DNAME);
     for (key, rrset) in dnames {
         for target in rrset.rdata().iter().filter_map(Rdata::target) {
-            names.extend(draft.owned().filter_map(|owned| below(&owned.name, &target, &key.name)));
+            let below = |other: &RrKey| below(&other.name, &target, &key.name);
+            match draft.owner_of(key) {
+                // Where it changes, every name below either target is found in another way.
+                Some(_) => names.extend(keys(&[draft.snapshot, end]).filter_map(below)),
+                None => names.extend(draft.owned().filter_map(below)),
+            }
         }
     }
     names
+}
+
+/// The RRsets of all zones.
+fn keys<'s>(at: &[&'s Snapshot; 2]) -> impl Iterator<Item = &'s RrKey> {
+    at.iter().flat_map(|at| at.zones.values()).flat_map(|zone| zone.zone.rrsets.keys())
 }
 
 /// The name below a DNAME for which the DNAME gives a name below its target (RFC 6672 §2.2).
@@ -164,21 +176,28 @@ fn result_of(seen: &Seen<'_>) -> LookUpResult {
     }
 }
 
-/// The names that a name leads to, including itself, by any of its aliases.
-fn met(at: &[&Snapshot; 2], name: &Name) -> BTreeSet<Name> {
+/// The names that a name leads to, including itself, by any alias that it may have at any time: a
+/// wildcard may answer for a name that is absent for a moment only.
+fn met(library: &Library<'_>, at: &[&Snapshot; 2], name: &Name) -> BTreeSet<Name> {
     let mut met = BTreeSet::from([name.clone()]);
     let mut open = vec![name.clone()];
     for _ in 0..=ALIASES_MAX {
         let next = std::mem::take(&mut open);
         for name in next {
             let asked = RrKey::new(name, RrType::A);
-            let replies =
-                at.iter().filter_map(|at| Some(reply(&&at.zone_of(&asked.name)?.zone, &asked)));
-            let targets = replies.filter_map(|reply| match reply {
-                Reply::Alias { target, by: _ } => Some(target),
-                Reply::Records(_) | Reply::Absent | Reply::Delegated(_) => None,
-            });
-            open.extend(targets.filter(|target| met.insert(target.clone())));
+            let mut targets: Vec<Name> = Vec::new();
+            for at in at {
+                let Some(zone) = at.zone_of(&asked.name) else { continue };
+                if let Reply::Alias { target, by: _ } = reply(&&zone.zone, &asked) {
+                    targets.push(target);
+                }
+            }
+            for class in library.answers(&asked).iter().flat_map(|answers| &answers.classes) {
+                if let Content::Alias(target) = &class.content {
+                    targets.push(target.clone());
+                }
+            }
+            open.extend(targets.into_iter().filter(|target| met.insert(target.clone())));
         }
     }
     met

@@ -135,8 +135,8 @@ async fn with_retries<T, W: Future<Output = Result<T, ProviderError>>>(
             Err(error) => error,
         };
         let span = match (&error, error.next()) {
-            (ProviderError::Throttled { .. }, Next::Retry(asked)) if asked <= RETRY_DELAY_MAX => {
-                asked
+            (ProviderError::Throttled { .. }, Next::Retry(delay)) if delay <= RETRY_DELAY_MAX => {
+                delay
             }
             (ProviderError::Unreachable { .. }, Next::Retry(_)) => delay,
             (_, Next::Retry(_) | Next::Halt | Next::Fix | Next::Look) => return Err(error),

@@ -1,4 +1,4 @@
-//! Where a zone lies that is planned for: servers, a file, and the lab's fakes.
+//! The provider of the zone that is planned for: a server, a file, or one of the lab's fakes.
 
 use std::fs;
 use std::process::Command;
@@ -14,25 +14,26 @@ use super::lab::{Bind, Pdns, PdnsZone, Server};
 use super::route53::Route53;
 use super::{ZONE, zone};
 
-/// A server with the zone.
+/// A provider with the zone.
 pub(super) enum ProviderFixture {
     Bind(Server),
     Pdns(Pdns),
-    /// A file that nobody serves.
+    /// A file that no server serves.
     File(TempDir),
     /// A fake, whose zone a BIND serves.
     Cloudflare(Arc<Cloudflare>, FaultProxy),
-    /// Another one.
+    /// A fake of Route 53, served in the same way.
     Route53(Arc<Route53>, FaultProxy),
 }
 
 /// A token as long as Cloudflare's.
 const TOKEN: &str = "kT9-not-for-anybodys-eyes_0123456789abcde";
-/// An access key of Amazon's form, and what belongs to it.
+/// An access key in Amazon's form, and its secret.
 const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
-/// What a face serves, as lines; without SOA and NS where those are the provider's own.
+/// The records that a server serves, as lines. Without `with_own`, SOA and NS are left out, because
+/// the provider makes them itself.
 fn lines_of(published: &PublishedDns, with_own: bool) -> Vec<String> {
     let transfer = published.server().transfer(ZONE);
     let lines = transfer.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -68,13 +69,13 @@ impl ProviderFixture {
             }
             _ => {
                 let zone = PdnsZone { origin: ZONE, kind: "Native", master_file: &zone };
-                // The zone is made in one request.
+                // Allow for the request that makes the whole zone.
                 Self::Pdns(Pdns::start(&[zone], "webserver-max-bodysize=64"))
             }
         }
     }
 
-    /// Where it serves the zone; a file does not.
+    /// The address at which the zone is served; a file has none.
     pub(super) fn addr(&self) -> Option<std::net::SocketAddr> {
         match self {
             Self::Bind(server) => Some(server.addr()),
@@ -139,7 +140,7 @@ impl ProviderFixture {
                 pdns.api().ip(),
                 pdns.api().port()
             ),
-            // It is not asked to do what a file is for.
+            // octoDNS is not compared for a file.
             Self::File(_) => String::new(),
             Self::Cloudflare(_, proxy) => format!(
                 "{{ class: octodns_cloudflare.CloudflareProvider, token: env/SECRET, \
@@ -153,7 +154,7 @@ impl ProviderFixture {
         }
     }
 
-    /// Reads the whole zone into a file, and does nothing with it.
+    /// Reads the whole zone into a file, and does nothing else.
     pub(super) fn reader(&self) -> Command {
         match self {
             Self::Bind(server) => {
@@ -178,7 +179,8 @@ impl ProviderFixture {
                 curl.arg(format!("{zone}/dns_records?per_page=5000&page=[1-3]"));
                 curl
             }
-            // Its pages are asked for one after the other, with signatures: nobody reads it alone.
+            // No simple client reads Route 53, whose pages have to be requested one after the
+            // other, with signatures.
             Self::Route53(..) | Self::File(_) => Command::new("true"),
         }
     }

@@ -113,6 +113,7 @@ fn ptr_term_removed() {
 #[test]
 fn tlsa_of_a_standby() {
     let said = case("tlsa-of-a-standby").exits(REFUTED);
-    said.says("transport-policy/acme.test/tlsa/mx.acme.test/standing-by: ")
-        .says("finds TLSA records of mx.acme.test. of which the certificate of `new` matches none");
+    said.says("transport-policy/acme.test/tlsa/mx.acme.test/standing-by: ").says(
+        "finds TLSA records of mx.acme.test., none of which the certificate of `new` matches",
+    );
 }

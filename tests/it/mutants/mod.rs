@@ -1,17 +1,19 @@
-//! Mutation: the proof is weakened in each way there is ([`weaken`]), and each has to be missed.
+//! Mutation tests: the proof is weakened in every possible way ([`weaken`]), and a test has to
+//! notice each.
 //!
-//! A mutant is caught where a plan with a mistake in it (a trap, a case) is refuted no longer, where the timeline of a
-//! move or of a shipped plan becomes another (their snapshots would show it), or where the oracle
-//! finds harm in a plan that the weakened proof has proved.
+//! A mutant is caught if a plan with a mistake (a trap, a case) is no longer refuted, if the
+//! timeline of a move or of a shipped plan changes (their snapshots would show it), or if the
+//! oracle finds harm in a plan that the weakened proof has proved.
 //!
 //! What none of those shows, the cases of `tests/fixtures/mutants` show: plans, many of them random
-//! ones that were kept, of which a snapshot says how they are judged. Mutants that survive them all are
-//! listed, and nothing else may survive.
+//! plans that were kept, with a snapshot of the verdict. Mutants that survive all of them are
+//! listed, and no others may survive.
 //!
-//! The judges come in that order, and the first one ends it. Which mutants change the model of a case
-//! is known beforehand, so that none is compiled in vain. Random plans for the oracle are [`SEEDS`]:
-//! where the language of random plans changes, others have to be found. `CUTOVER_MUTANT_PLANS=700`
-//! tries so many more, and `CUTOVER_MUTANT_CASES=DIR` writes those that show what else survives.
+//! The judges run in that order, and the first that catches a mutant ends it. It is known
+//! beforehand which mutants change the model of a case, so that none is compiled in vain. The
+//! random plans for the oracle are [`SEEDS`]: if the language of random plans changes, others have
+//! to be found. `CUTOVER_MUTANT_PLANS=700` tries that many more, and `CUTOVER_MUTANT_CASES=DIR`
+//! writes those that catch what survives otherwise.
 
 mod weaken;
 
@@ -28,11 +30,11 @@ use cutover::proof::Findings;
 use cutover::proof::model::ModelOptions;
 use cutover_contract::{Atomicity, Capabilities};
 
-use crate::oracle::{Weakened, asked};
+use crate::oracle::{Weakened, setting};
 use crate::proof::{CAPABILITIES, Case, inputs, shipped};
 use weaken::{Answer, Hold, Mutant, that_weaken, weaken};
 
-/// How many mutants there are at the least.
+/// Minimum number of mutants.
 const MUTANTS_MIN: usize = 60;
 
 /// Random plans by which the oracle catches what no other case does.
@@ -41,10 +43,10 @@ const SEEDS: &[u64] = &[
     245, 263, 297, 321, 324, 335, 340, 374, 381, 396, 414, 461, 482, 536, 563,
 ];
 
-/// Random plans by which the oracle catches what weakens `resolves`.
+/// Random plans by which the oracle catches mutants that weaken `resolves`.
 const NAMES: &[u64] = &[708, 740, 760, 796, 888, 3016];
 
-/// How the plan of a pinned case begins where its provider does not change all records at once.
+/// The first line of a pinned case whose provider is not atomic.
 const ATOMICITY: &str = "# atomicity: ";
 
 /// Mutants that nothing catches, and why.
@@ -89,33 +91,33 @@ const SURVIVORS: &[(&str, &str)] = &[
     ("the first view only of transport-policy/*/tlsa/NEW", VIEWS),
 ];
 
-/// Why the second view of a harm is not missed.
+/// Why no test notices the loss of a harm's other views.
 const VIEWS: &str = "of 700 random plans none needs another step or wait for the second view";
 
-/// What a case shows, as far as some test looks at it.
+/// What a case shows, as far as a test checks it.
 #[derive(PartialEq, Eq)]
 struct Shown {
-    /// The stories of what is refuted, by invariant.
+    /// The stories of the refutations, by invariant.
     refuted: BTreeMap<&'static str, Vec<String>>,
     /// What is broken before the first step.
     present: Vec<String>,
-    /// Each step with the second at which it begins at the earliest.
+    /// Each step, with the second of its earliest begin.
     timeline: Vec<(String, u64)>,
     assumptions: Vec<String>,
     ways_back: Vec<String>,
 }
 
-/// What a case is looked at for.
+/// What is checked of a case.
 enum Look {
     /// These invariants are broken.
     Refuted(Vec<String>),
-    /// Its timeline, and what it takes for granted.
+    /// Its timeline and its assumptions.
     Timeline,
     /// The same, and the ways back.
     WaysBack,
-    /// All that the snapshot says of it.
+    /// Everything in the snapshot.
     Pinned,
-    /// The oracle, and the harm that it finds in spite of the whole proof.
+    /// The oracle, and the harm that it finds even with the whole proof.
     Executions(Box<Weakened>, BTreeSet<String>),
 }
 
@@ -125,7 +127,7 @@ struct Judge {
     intent: Intent,
     snapshot: Snapshot,
     shown: Shown,
-    /// The mutants that change a model of this case.
+    /// The mutants that change the model of this case.
     changed_by: BTreeSet<Mutant>,
 }
 
@@ -153,19 +155,19 @@ fn timeline(graph: &StepGraph) -> Vec<(String, u64)> {
 
 fn shown(case: &Case, findings: &Findings) -> Shown {
     let mut refuted: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
-    for one in &findings.refuted {
-        refuted.entry(one.invariant).or_default().push(one.story.join("\n"));
+    for harm in &findings.refuted {
+        refuted.entry(harm.invariant).or_default().push(harm.story.join("\n"));
     }
-    let ways_back = case.ways_back.iter().map(|one| {
-        let steps = one.graph.steps();
+    let ways_back = case.ways_back.iter().map(|way| {
+        let steps = way.graph.steps();
         let edges: usize = steps.iter().map(|step| step.after.len()).sum();
-        let (steps, taken) = (steps.len(), one.takes_back.len());
+        let (steps, taken) = (steps.len(), way.takes_back.len());
         format!(
             "{} {:?} {steps} {edges} {taken} {:?} {:?}",
-            one.name(),
-            one.at,
-            one.kept,
-            one.no_return
+            way.name(),
+            way.at,
+            way.kept,
+            way.no_return
         )
     });
     Shown {
@@ -187,8 +189,11 @@ impl Judge {
         let (case, findings) = Case::weakened(intent.clone(), snapshot.clone(), &options)?;
         let shown = shown(&case, &findings);
         if let Look::Refuted(invariants) = &look {
-            for one in invariants {
-                assert!(shown.refuted.contains_key(one.as_str()), "{name} breaks {one}");
+            for invariant in invariants {
+                assert!(
+                    shown.refuted.contains_key(invariant.as_str()),
+                    "{name} breaks {invariant}"
+                );
             }
         }
         let changed_by = std::mem::take(&mut *met.lock().expect("nobody panics"));
@@ -200,7 +205,7 @@ impl Judge {
         Self::of(name, look, intent, snapshot).expect("a plan that can be compiled")
     }
 
-    /// What a weakened proof shows; `None` where the plan is refused then.
+    /// What a weakened proof shows; `None` if the plan is then refused.
     fn weakened(&self, mutant: &Mutant) -> Option<Shown> {
         let by = mutant.clone();
         let options =
@@ -209,14 +214,14 @@ impl Judge {
         weak.map(|(case, findings)| shown(&case, &findings))
     }
 
-    /// How this case shows that the proof has been weakened.
+    /// How this case shows that the proof was weakened.
     fn catches(&self, mutant: &Mutant) -> Option<String> {
         let by = mutant.clone();
         let options =
             ModelOptions::weakened(Arc::new(move |draft, model| weaken(&by, draft, model)));
         let weak = Case::weakened(self.intent.clone(), self.snapshot.clone(), &options);
         let Some((case, findings)) = weak else {
-            // What a fact is for that nothing relies on any more, the oracle has no opinion of.
+            // The oracle does not judge facts on which nothing relies any more.
             let is_seen = !matches!(self.look, Look::Executions(..));
             return is_seen.then(|| "is refused".to_owned());
         };
@@ -224,10 +229,12 @@ impl Judge {
         match &self.look {
             Look::Refuted(invariants) => {
                 let mut of = invariants.iter().map(String::as_str);
-                let is_lost = of.any(|one| !shown.refuted.contains_key(one));
+                let is_lost = of.any(|invariant| !shown.refuted.contains_key(invariant));
                 is_lost.then(|| "is not refuted".to_owned()).or_else(|| {
                     let mut of = invariants.iter().map(String::as_str);
-                    let other = of.any(|one| shown.refuted.get(one) != self.shown.refuted.get(one));
+                    let other = of.any(|invariant| {
+                        shown.refuted.get(invariant) != self.shown.refuted.get(invariant)
+                    });
                     other.then(|| "has another story".to_owned())
                 })
             }
@@ -258,12 +265,12 @@ impl Judge {
 impl Shown {
     /// How this differs from what the whole proof shows.
     fn apart(&self, whole: &Self) -> Option<String> {
-        let told = |of: &Self| -> Vec<(&'static str, usize)> {
+        let counts = |of: &Self| -> Vec<(&'static str, usize)> {
             of.refuted.iter().map(|(name, stories)| (*name, stories.len())).collect()
         };
-        if whole.refuted.keys().any(|one| !self.refuted.contains_key(one)) {
+        if whole.refuted.keys().any(|invariant| !self.refuted.contains_key(invariant)) {
             Some("is not refuted".to_owned())
-        } else if told(self) != told(whole) {
+        } else if counts(self) != counts(whole) {
             Some("has other stories".to_owned())
         } else if self.present != whole.present {
             Some("has other defects".to_owned())
@@ -276,7 +283,7 @@ impl Shown {
         }
     }
 
-    /// As it stands in the snapshot.
+    /// The text in the snapshot.
     fn pinned(&self) -> String {
         let mut text = String::new();
         for (invariant, stories) in &self.refuted {
@@ -288,14 +295,14 @@ impl Shown {
         for (step, begin) in &self.timeline {
             let _ = writeln!(text, "  T+{begin} {step}");
         }
-        self.ways_back.iter().for_each(|one| {
-            let _ = writeln!(text, "  back to {one}");
+        self.ways_back.iter().for_each(|way| {
+            let _ = writeln!(text, "  back to {way}");
         });
         text
     }
 }
 
-/// A plan and its zones; `None` where it has a mistake that is found before the proof.
+/// A plan and its zones; `None` if it has a mistake that is found before the proof.
 fn read(plan: &Path, zones: &Path) -> Option<(Intent, Snapshot)> {
     let read = |path: &Path| {
         fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -304,17 +311,18 @@ fn read(plan: &Path, zones: &Path) -> Option<(Intent, Snapshot)> {
     let plan = read(plan);
     let by = |atomicity| plan.starts_with(&format!("{ATOMICITY}{atomicity:?}\n"));
     let all = [Atomicity::Record, Atomicity::None];
-    let atomicity = all.into_iter().find(|one| by(*one)).unwrap_or(CAPABILITIES.atomicity);
+    let atomicity =
+        all.into_iter().find(|atomicity| by(*atomicity)).unwrap_or(CAPABILITIES.atomicity);
     inputs(&Capabilities { atomicity, ..CAPABILITIES }, &plan, &zone)
 }
 
-/// The cases that are refuted, each of which has a test of its own.
+/// The cases that are refuted, each of which has its own test.
 fn cases() -> Vec<Judge> {
     let dir = root().join("tests/fixtures/cases");
     let case = |name: String| {
         let dir = dir.join(&name);
         let plan = dir.join("plan.yaml");
-        // Whatever else lies there is for servers, or for a part of a zone.
+        // Other files are for servers, or for a part of a zone.
         let is_plain = fs::read_dir(&dir).expect("the case").all(|entry| {
             let path = entry.expect("an entry").path();
             path == plan || path.extension().is_some_and(|extension| extension == "zone")
@@ -389,7 +397,7 @@ fn executed(seeds: impl Iterator<Item = u64>) -> Vec<Judge> {
         let (intent, snapshot) = (plan.intent.clone(), plan.snapshot.clone());
         let (case, said) =
             Case::weakened(intent.clone(), snapshot.clone(), &ModelOptions::default())?;
-        let names: BTreeSet<&str> = said.refuted.iter().map(|one| one.invariant).collect();
+        let names: BTreeSet<&str> = said.refuted.iter().map(|harm| harm.invariant).collect();
         let known = plan.harm(&case, &names);
         if !known.is_empty() {
             println!("seed {seed}: {names:?} and yet {known:?}");
@@ -400,7 +408,7 @@ fn executed(seeds: impl Iterator<Item = u64>) -> Vec<Judge> {
     cases.collect()
 }
 
-/// Writes a random plan that shows a mutant to `dir`, for a case of its own.
+/// Writes a random plan that catches a mutant to `dir`, as a case of its own.
 fn write_case(dir: &Path, judge: &Judge) {
     let Look::Executions(plan, _) = &judge.look else { return };
     let (plan, zones, atomicity) = plan.files();
@@ -413,46 +421,47 @@ fn write_case(dir: &Path, judge: &Judge) {
     }
 }
 
-/// A random plan in which the mutant shows, though no execution of the oracle does harm: the one that
-/// is refuted no longer before the one that merely has another timeline, and a short one.
+/// A random plan that catches a mutant although no execution of the oracle does harm. A plan that
+/// is no longer refuted comes before a plan with another timeline, and a short plan before a long
+/// one.
 fn showing<'j>(judges: &'j [Judge], mutant: &Mutant) -> Option<(&'j Judge, String)> {
-    let able = judges.iter().filter(|one| one.changed_by.contains(mutant));
-    let random = able.filter(|one| matches!(one.look, Look::Executions(..)));
-    let apart = random.filter_map(|one| {
-        let how = one.weakened(mutant)?.apart(&one.shown)?;
+    let able = judges.iter().filter(|judge| judge.changed_by.contains(mutant));
+    let random = able.filter(|judge| matches!(judge.look, Look::Executions(..)));
+    let apart = random.filter_map(|judge| {
+        let how = judge.weakened(mutant)?.apart(&judge.shown)?;
         let rank = ["is not refuted", "has another timeline", "has other ways back"];
         let rank = rank.iter().position(|kind| *kind == how).unwrap_or(rank.len());
-        Some(((rank, one.shown.timeline.len()), (one, how)))
+        Some(((rank, judge.shown.timeline.len()), (judge, how)))
     });
     apart.take(12).min_by_key(|(rank, _)| *rank).map(|(_, found)| found)
 }
 
 #[test]
 fn every_mutant_is_caught() {
-    let more = asked("CUTOVER_MUTANT_PLANS").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let more = setting("CUTOVER_MUTANT_PLANS").and_then(|n| n.parse().ok()).unwrap_or(0);
     let mut judges = traps();
     judges.extend(cases());
     judges.extend(moves());
     judges.extend(plans());
     let pinned = pinned();
     let expected: String =
-        pinned.iter().map(|one| format!("{}\n{}", one.name, one.shown.pinned())).collect();
+        pinned.iter().map(|case| format!("{}\n{}", case.name, case.shown.pinned())).collect();
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!("mutants", expected));
-    let write = asked("CUTOVER_MUTANT_CASES").map(PathBuf::from);
+    let write = setting("CUTOVER_MUTANT_CASES").map(PathBuf::from);
     let mut written: Vec<&Judge> = Vec::new();
     judges.extend(executed(SEEDS.iter().copied().chain(1..=more)));
     judges.extend(pinned);
     println!("{} cases", judges.len());
-    let mutants: BTreeSet<&Mutant> = judges.iter().flat_map(|one| &one.changed_by).collect();
+    let mutants: BTreeSet<&Mutant> = judges.iter().flat_map(|judge| &judge.changed_by).collect();
     let mut survivors = Vec::new();
     let mut caught: BTreeMap<String, usize> = BTreeMap::new();
     for mutant in &mutants {
-        let mut able = judges.iter().filter(|one| one.changed_by.contains(mutant));
-        let by = able.find_map(|one| Some((one, one.catches(mutant)?)));
+        let mut able = judges.iter().filter(|judge| judge.changed_by.contains(mutant));
+        let by = able.find_map(|judge| Some((judge, judge.catches(mutant)?)));
         match by {
             Some((judge, how)) => {
                 println!("{mutant}: {} {how}", judge.name);
@@ -460,18 +469,19 @@ fn every_mutant_is_caught() {
                 *caught.entry(kind.to_owned()).or_default() += 1;
             }
             None => {
-                let able = judges.iter().filter(|one| one.changed_by.contains(mutant)).count();
+                let able = judges.iter().filter(|judge| judge.changed_by.contains(mutant)).count();
                 println!("{mutant}: NOTHING ({able} cases)");
                 if let Some(dir) = &write {
-                    let before = written.iter().find_map(|one| {
-                        let is_able = one.changed_by.contains(mutant);
-                        let how = is_able.then(|| one.weakened(mutant)?.apart(&one.shown))??;
-                        Some((*one, how))
+                    let before = written.iter().find_map(|judge| {
+                        let is_able = judge.changed_by.contains(mutant);
+                        let how =
+                            is_able.then(|| judge.weakened(mutant)?.apart(&judge.shown))??;
+                        Some((*judge, how))
                     });
-                    if let Some((one, how)) = before.or_else(|| showing(&judges, mutant)) {
-                        println!("    {} {how}", one.name);
-                        write_case(dir, one);
-                        written.push(one);
+                    if let Some((judge, how)) = before.or_else(|| showing(&judges, mutant)) {
+                        println!("    {} {how}", judge.name);
+                        write_case(dir, judge);
+                        written.push(judge);
                     }
                 }
                 survivors.push(mutant.to_string());
@@ -483,18 +493,18 @@ fn every_mutant_is_caught() {
     }
     println!("{} mutants, {caught:?}", mutants.len());
     assert!(mutants.len() >= MUTANTS_MIN, "{} mutants", mutants.len());
-    // More plans have more mutants in them, and are there to be looked at.
+    // More plans have more mutants in their models, and the output is there to be read.
     if more == 0 {
         let known: Vec<&str> = SURVIVORS.iter().map(|(mutant, _)| *mutant).collect();
         assert_eq!(survivors, known, "what nothing catches");
     }
 }
 
-/// The oracle alone catches what weakens `resolves`, whatever else catches it too. Of several names
-/// or views one may be enough, so of those mutants it is only said which are caught.
+/// Only the oracle catches mutants that weaken `resolves`, whatever else catches them. Of several
+/// names or views one may be enough, so for those mutants the test only prints which are caught.
 #[test]
 fn the_oracle_catches_what_weakens_resolves() {
-    let more = asked("CUTOVER_MUTANT_NAMES").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let more = setting("CUTOVER_MUTANT_NAMES").and_then(|n| n.parse().ok()).unwrap_or(0);
     let judges = executed(NAMES.iter().copied().chain(701..701 + more));
     let kinds = ["circle/A", "nothing/A", "nothing/AAAA", "nothing/TXT"];
     let mut wanted: BTreeSet<Mutant> =
@@ -502,14 +512,14 @@ fn the_oracle_catches_what_weakens_resolves() {
     wanted.extend([Answer::Alias, Answer::Absence, Answer::Exposed].map(Mutant::Blind));
     let lives = [Answer::Alias, Answer::Absence].map(Hold::Lives);
     wanted.extend(lives.map(Mutant::NoHold));
-    let mutants = judges.iter().flat_map(|one| &one.changed_by).filter(|mutant| match mutant {
+    let mutants = judges.iter().flat_map(|judge| &judge.changed_by).filter(|mutant| match mutant {
         Mutant::FirstOf(kind) | Mutant::FirstView(kind) => kind.starts_with("resolves/"),
         Mutant::Without(_) | Mutant::Unstated(_) | Mutant::Blind(_) | Mutant::NoHold(_) => false,
     });
     let others: BTreeSet<&Mutant> = mutants.collect();
     for mutant in others.into_iter().chain(&wanted) {
-        let able = judges.iter().filter(|one| one.changed_by.contains(mutant));
-        let mut caught = able.filter_map(|one| Some((&one.name, one.catches(mutant)?)));
+        let able = judges.iter().filter(|judge| judge.changed_by.contains(mutant));
+        let mut caught = able.filter_map(|judge| Some((&judge.name, judge.catches(mutant)?)));
         match caught.find(|(_, how)| how.contains("resolves: ")) {
             Some((name, how)) => println!("{mutant}: {name} {how}"),
             None => {

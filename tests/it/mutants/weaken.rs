@@ -1,7 +1,7 @@
-//! The mutants: ways to weaken a proof, and what each takes out of a model.
+//! The mutants: ways to weaken a proof, and what each removes from a model.
 //!
-//! What there is to weaken is read off the models themselves: every kind of pattern, every kind of
-//! hold, every kind of answer, and every "each" in which patterns of one kind differ.
+//! What can be weakened is derived from the models themselves: every kind of pattern, every kind of
+//! hold, every kind of answer, and every "each" in which patterns of the same kind differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,20 +14,20 @@ use cutover::proof::model::Model;
 use cutover::proof::pattern::{Atom, Pattern, What};
 use cutover_contract::{Rdata, RrType};
 
-/// One way to weaken a proof.
+/// A way to weaken a proof.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mutant {
     /// No pattern of this kind.
     Without(String),
-    /// Of this kind the patterns of the first name, address, selector or family alone.
+    /// Of this kind only the patterns of the first name, address, selector or family.
     FirstOf(String),
-    /// Of each harm of this kind the pattern of the first view alone.
+    /// Of each harm of this kind only the pattern of the first view.
     FirstView(String),
-    /// What nobody states of this fact is taken to be well.
+    /// Unstated values of this fact are assumed to be good.
     Unstated(Fact),
     /// No pattern in which such an answer is cached.
     Blind(Answer),
-    /// These holds are nothing.
+    /// These holds are zero.
     NoHold(Hold),
 }
 
@@ -36,26 +36,26 @@ pub(super) enum Mutant {
 pub(super) enum Answer {
     /// Records of this type.
     Records(RrType),
-    /// An alias in place of records.
+    /// An alias instead of records.
     Alias,
-    /// That there are none.
+    /// The absence of records.
     Absence,
-    /// Only while a change is being made.
+    /// An intermediate state of a change.
     Exposed,
 }
 
 /// A kind of hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Hold {
-    /// How long such an answer lives.
+    /// How long such an answer may be cached.
     Lives(Answer),
-    /// The margin behind answers.
+    /// The margin after answers.
     AnswerMargin,
-    /// How long a fact settles.
+    /// How long a fact takes to settle.
     Settle(Fact),
     /// How long mail is in flight after its sender has stopped.
     InFlight,
-    /// The margin behind mail in flight.
+    /// The margin after mail in flight.
     FlightMargin,
     /// How long an answer is used after it was looked up.
     Use,
@@ -78,10 +78,10 @@ impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lives(answer) => write!(f, "the life of {answer}"),
-            Self::AnswerMargin => f.write_str("the margin behind answers"),
+            Self::AnswerMargin => f.write_str("the margin after answers"),
             Self::Settle(fact) => write!(f, "how long `{fact}` settles"),
             Self::InFlight => f.write_str("the life of mail in flight"),
-            Self::FlightMargin => f.write_str("the margin behind mail in flight"),
+            Self::FlightMargin => f.write_str("the margin after mail in flight"),
             Self::Use => f.write_str("how long an answer is used"),
             Self::Overrun => f.write_str("how much too long resolvers keep answers"),
         }
@@ -116,14 +116,18 @@ fn answers_of(what: &What) -> Vec<Answer> {
 /// The kind of a harm: its id without names, addresses, hosts and senders.
 fn kind_of(draft: &Draft<'_>, id: &str) -> String {
     let moves = || draft.intent.moves.iter();
-    let hosts = || moves().flat_map(|one| [&one.from, &one.to].into_iter().chain(&one.others));
+    let hosts = || {
+        moves().flat_map(|migration| {
+            [&migration.from, &migration.to].into_iter().chain(&migration.others)
+        })
+    };
     let is_sender = |part: &str| {
         hosts().flat_map(|host: &Host| &host.senders).any(|sender| sender.name == part)
     };
     let word = |part: &str| -> String {
-        if moves().any(|one| one.from.name == part) {
+        if moves().any(|migration| migration.from.name == part) {
             "OLD".to_owned()
-        } else if moves().any(|one| one.to.name == part) {
+        } else if moves().any(|migration| migration.to.name == part) {
             "NEW".to_owned()
         } else if hosts().any(|host| host.name == part) {
             "OTHER".to_owned()
@@ -133,7 +137,7 @@ fn kind_of(draft: &Draft<'_>, id: &str) -> String {
             part.to_owned()
         }
     };
-    // How far mail comes to a host makes harms of its own, of one kind.
+    // How far mail comes to a host distinguishes harms of the same kind.
     let extents = ["always", "standing-by", "first", "over-ipv4", "over-ipv6"];
     let parts = id.split(['/', ' ']).filter(|part| !extents.contains(part));
     let words: Vec<String> = parts.map(word).collect();
@@ -145,8 +149,8 @@ fn kinds(draft: &Draft<'_>, model: &Model) -> Vec<String> {
     let mut known: BTreeMap<&str, String> = BTreeMap::new();
     let patterns = model.patterns.iter();
     patterns
-        .map(|one| {
-            let id = &*one.harm.id;
+        .map(|pattern| {
+            let id = &*pattern.harm.id;
             known.entry(id).or_insert_with(|| kind_of(draft, id)).clone()
         })
         .collect()
@@ -162,7 +166,7 @@ fn holds_of(draft: &Draft<'_>, atom: &Atom) -> Vec<Hold> {
         What::Answer { .. } => {
             let lives = answers_of(&atom.what).into_iter().map(Hold::Lives);
             let margin = (!margin.is_zero()).then_some(Hold::AnswerMargin);
-            lives.filter(|one| *one != Hold::Lives(Answer::Exposed)).chain(margin).collect()
+            lives.filter(|hold| *hold != Hold::Lives(Answer::Exposed)).chain(margin).collect()
         }
         What::Fact { fact, .. } => vec![Hold::Settle(*fact)],
         What::InFlight { .. } => {
@@ -173,7 +177,7 @@ fn holds_of(draft: &Draft<'_>, atom: &Atom) -> Vec<Hold> {
     }
 }
 
-/// Every mutant that takes something out of this model.
+/// Every mutant that removes something from this model.
 pub(super) fn that_weaken(draft: &Draft<'_>, model: &Model) -> BTreeSet<Mutant> {
     let mut found = BTreeSet::new();
     let kinds = kinds(draft, model);
@@ -205,27 +209,32 @@ pub(super) fn that_weaken(draft: &Draft<'_>, model: &Model) -> BTreeSet<Mutant> 
     found
 }
 
-/// Takes out of a model what the mutant lacks.
+/// Removes from a model what the mutant lacks.
 pub(super) fn weaken(mutant: &Mutant, draft: &Draft<'_>, model: &mut Model) {
     let Model { atoms, patterns, .. } = &mut *model;
     match mutant {
-        Mutant::Without(kind) => patterns.retain(|one| kind_of(draft, &one.harm.id) != *kind),
+        Mutant::Without(kind) => {
+            patterns.retain(|pattern| kind_of(draft, &pattern.harm.id) != *kind)
+        }
         Mutant::FirstOf(kind) => {
-            let is_of = |one: &Pattern| kind_of(draft, &one.harm.id) == *kind;
-            let first = patterns.iter().find(|one| is_of(one)).map(|one| one.harm.id.clone());
-            patterns.retain(|one| !is_of(one) || Some(&one.harm.id) == first.as_ref());
+            let is_of = |pattern: &Pattern| kind_of(draft, &pattern.harm.id) == *kind;
+            let first = patterns
+                .iter()
+                .find(|pattern| is_of(pattern))
+                .map(|pattern| pattern.harm.id.clone());
+            patterns.retain(|pattern| !is_of(pattern) || Some(&pattern.harm.id) == first.as_ref());
         }
         Mutant::FirstView(kind) => {
             let mut met = BTreeSet::new();
-            patterns.retain(|one| {
-                kind_of(draft, &one.harm.id) != *kind || met.insert(one.harm.id.clone())
+            patterns.retain(|pattern| {
+                kind_of(draft, &pattern.harm.id) != *kind || met.insert(pattern.harm.id.clone())
             });
         }
         Mutant::Unstated(fact) => {
-            patterns.retain(|one| !one.unknown(atoms).any(|(unknown, _)| unknown == *fact));
+            patterns.retain(|pattern| !pattern.unknown(atoms).any(|(unknown, _)| unknown == *fact));
         }
-        Mutant::Blind(answer) => patterns.retain(|one| {
-            let mut held = one.atoms.iter();
+        Mutant::Blind(answer) => patterns.retain(|pattern| {
+            let mut held = pattern.atoms.iter();
             !held.any(|held| answers_of(&atoms[held.atom].what).contains(answer))
         }),
         Mutant::NoHold(hold) => no_hold(*hold, draft, atoms, patterns),
@@ -264,7 +273,7 @@ fn no_hold(hold: Hold, draft: &Draft<'_>, atoms: &mut [Atom], patterns: &mut [Pa
         | Hold::InFlight
         | Hold::FlightMargin => return,
     };
-    for held in patterns.iter_mut().flat_map(|one| &mut one.atoms) {
+    for held in patterns.iter_mut().flat_map(|pattern| &mut pattern.atoms) {
         held.extra = held.extra.saturating_sub(less);
     }
 }

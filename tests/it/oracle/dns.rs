@@ -1,9 +1,9 @@
-//! What resolvers may say: the contents that servers may have at each instant, their answers, and
-//! what caches keep of them.
+//! What resolvers may answer: the contents that servers may have at each instant, their answers,
+//! and what caches keep of them.
 //!
 //! Answers follow RFC 1034 §4.3.2 with delegations, DNAME (RFC 6672), wildcards and empty
-//! non-terminals (RFC 4592), and negative answers (RFC 2308). Each link of an alias is cached for
-//! itself. A cache may hold whatever some server gave within its TTL and the plan's margin.
+//! non-terminals (RFC 4592), and negative answers (RFC 2308). Each link of an alias is cached
+//! separately. A cache may hold whatever some server answered within its TTL and the plan's margin.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,17 +13,18 @@ use cutover_contract::{Atomicity, Change, InPlace, Name, Rdata, RrKey, RrSet, Rr
 
 use super::schedule::{Execution, NOW, Step};
 
-/// The records of a zone, or those of them that count for a question.
+/// The records of a zone, or those that matter for a question.
 pub(super) type Records = BTreeMap<RrKey, RrSet>;
-/// Zones by their names.
+/// Zones by name.
 pub(super) type Zones = BTreeMap<Name, Records>;
 
-/// Contents of one zone that are told apart at one instant for one question; more are left out.
+/// Maximum contents of a zone that are distinguished at an instant for a question; further ones are
+/// left out.
 const CONTENTS_MAX: usize = 96;
-/// Links of an alias that are followed.
+/// Maximum links of an alias that are followed.
 const LINKS_MAX: usize = 8;
 
-/// What a server says to one question.
+/// A server's answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Answer {
     Records(Vec<Rdata>),
@@ -39,7 +40,7 @@ pub(super) enum Answer {
 pub(super) struct Held {
     pub(super) answer: Answer,
     pub(super) ttl_secs: i64,
-    /// For how long from now on it may be held yet; `None`: servers give it now.
+    /// For how much longer it may be cached; `None` if servers give it now.
     pub(super) left_secs: Option<i64>,
 }
 
@@ -49,15 +50,15 @@ impl Held {
     }
 }
 
-/// What a resolver says in the end, aliases followed.
+/// A resolver's final answer, with aliases followed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Resolved {
     Records(Vec<Rdata>),
     NoData,
     NxDomain,
-    /// It leads to this name, where nobody of the plan has a say.
+    /// The alias leads to this name, outside the plan's zones.
     Outside(Name),
-    /// Aliases without an end.
+    /// The aliases form a loop.
     Failure,
 }
 
@@ -70,7 +71,7 @@ impl Resolved {
     }
 }
 
-/// How long a zone's negative answers are kept (RFC 2308 §5).
+/// The negative TTL of a zone (RFC 2308 §5).
 fn negative_ttl_secs(zone: &Records, origin: &Name) -> i64 {
     let soa = zone.get(&RrKey::new(origin.clone(), RrType::SOA));
     let minimum = soa.and_then(|set| set.rdata()[0].as_soa());
@@ -82,12 +83,12 @@ fn exists(zone: &Records, name: &Name) -> bool {
     zone.keys().any(|key| key.name.is_at_or_below(name))
 }
 
-/// The name below another one that stands for all that do not exist there.
+/// A name below another name, which stands for all that do not exist there.
 fn wildcard(encloser: &Name) -> Option<Name> {
     encloser.child("*").ok()
 }
 
-/// A name and those above it down to the zone, the zone first.
+/// A name and its ancestors down from the zone, the zone first.
 fn path(origin: &Name, name: &Name) -> Vec<Name> {
     let mut names = vec![name.clone()];
     while let Some(last) = names.last() {
@@ -101,7 +102,7 @@ fn path(origin: &Name, name: &Name) -> Vec<Name> {
     names
 }
 
-/// What a server of the zone with these records answers, and for how long.
+/// The answer of a server whose zone has these records, and how long it may be cached.
 pub(super) fn answer(zone: &Records, origin: &Name, key: &RrKey, negative: i64) -> (Answer, i64) {
     let at = |name: &Name, rtype| zone.get(&RrKey::new(name.clone(), rtype));
     let ttl = |set: &RrSet| i64::from(set.ttl().secs());
@@ -138,7 +139,7 @@ pub(super) fn answer(zone: &Records, origin: &Name, key: &RrKey, negative: i64) 
     }
 }
 
-/// Whether the records of a name can make a difference to a question.
+/// Whether the records of a name can matter for a question.
 fn counts(origin: &Name, names: &[Name], owner: &Name) -> bool {
     let below_zone = names.get(1);
     owner == origin
@@ -146,7 +147,7 @@ fn counts(origin: &Name, names: &[Name], owner: &Name) -> bool {
         || (owner.is_wildcard() && owner.parent().is_some_and(|up| names.contains(&up)))
 }
 
-/// What one change may be seen as while it is made, before and after left out.
+/// The intermediate states of a change, without the states before and after it.
 fn in_between(atomicity: Atomicity, change: &Change, replaced: bool) -> Vec<Option<RrSet>> {
     let ttl = [&change.before, &change.after].into_iter().flatten().map(RrSet::ttl).max();
     let ttl = ttl.expect("a change changes something");
@@ -164,7 +165,7 @@ fn in_between(atomicity: Atomicity, change: &Change, replaced: bool) -> Vec<Opti
             }
         }
         (Atomicity::None, before, after) => {
-            // A name has one alias at the most: it is the old one, the new one, or none.
+            // A name has at most one alias: the old one, the new one, or none.
             if matches!(change.key.rtype, RrType::CNAME | RrType::DNAME) {
                 return vec![None];
             }
@@ -176,7 +177,7 @@ fn in_between(atomicity: Atomicity, change: &Change, replaced: bool) -> Vec<Opti
             let mut seen = vec![None];
             for chosen in 1_usize..(1 << count) {
                 let some = all.iter().enumerate().filter(|(n, _)| chosen & (1 << n) != 0);
-                let set = RrSet::new(ttl, some.map(|(_, one)| one.clone())).ok();
+                let set = RrSet::new(ttl, some.map(|(_, rdata)| rdata.clone())).ok();
                 seen.extend(set.map(Some));
             }
             seen
@@ -197,18 +198,18 @@ fn is_valid(zone: &Records) -> bool {
     aliases.all(|name| zone.keys().filter(|key| key.name == *name).count() == 1)
 }
 
-/// From which side an instant is looked at.
+/// From which side an instant is seen.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     /// Right before it.
     UpTo,
-    /// In it: what begins and ends then is seen half made.
+    /// At it: what begins or ends then is seen half made.
     At,
-    /// When all that ends then has ended.
+    /// After everything that ends then has ended.
     Now,
 }
 
-/// A change set, as far as it counts for a question.
+/// A change set, as far as it matters for a question.
 struct Made<'a> {
     begin: i64,
     end: i64,
@@ -220,7 +221,7 @@ fn fits(zone: &Records, changes: &[&Change]) -> bool {
     changes.iter().all(|change| zone.get(&change.key) == change.before.as_ref())
 }
 
-/// The contents that may be seen while a change set is made, and when it is.
+/// The contents that may be seen while a change set is made, including the last.
 fn exposed(atomicity: Atomicity, zone: &Records, changes: &[&Change]) -> Vec<Records> {
     let is_replaced = |change: &Change| {
         changes.iter().any(|other| other.key.name == change.key.name && other.key != change.key)
@@ -235,9 +236,9 @@ fn exposed(atomicity: Atomicity, zone: &Records, changes: &[&Change]) -> Vec<Rec
         let mut next = Vec::new();
         for content in &contents {
             for state in &states {
-                let mut one = content.clone();
-                set(&mut one, &change.key, state.as_ref());
-                next.push(one);
+                let mut changed = content.clone();
+                set(&mut changed, &change.key, state.as_ref());
+                next.push(changed);
             }
         }
         next.truncate(CONTENTS_MAX);
@@ -247,34 +248,34 @@ fn exposed(atomicity: Atomicity, zone: &Records, changes: &[&Change]) -> Vec<Rec
     contents
 }
 
-/// What is the same for one question in every execution of a plan.
+/// What is the same for a question in every execution of a plan.
 struct Question {
     origin: Name,
-    /// The name and those above it, the zone first.
+    /// The name and its ancestors, the zone first.
     names: Vec<Name>,
     negative_secs: i64,
-    /// The records that count, before the first step.
+    /// The records that matter, before the first step.
     base: Records,
-    /// The places of the changes that count, in each change set that was looked at.
+    /// The positions of the changes that matter, in each change set that was checked.
     relevant: RefCell<HashMap<usize, Rc<Vec<usize>>>>,
 }
 
-/// The change sets that count for a question, and when they are made, by their place in memory.
+/// The change sets that matter for a question, and when they are made, by their address in memory.
 type Signature = Vec<(usize, i64, i64)>;
 
 /// The answers to a question, by what was made when.
 type Looked = HashMap<(RrKey, Signature), Rc<Vec<Held>>>;
 
-/// What was found in other executions of the same plan.
+/// Results from other executions of the same plan.
 #[derive(Default)]
 pub(super) struct Cache {
     questions: RefCell<HashMap<RrKey, Rc<Question>>>,
-    /// Whether a name lies in a zone of the plan.
+    /// Whether a name is in a zone of the plan.
     within: RefCell<HashMap<Name, bool>>,
     held: RefCell<Looked>,
 }
 
-/// Everything that resolvers may say in one execution.
+/// Everything that resolvers may answer in an execution.
 pub(super) struct Dns<'a> {
     zones: &'a Zones,
     atomicity: Atomicity,
@@ -289,14 +290,14 @@ pub(super) struct Dns<'a> {
 #[derive(Clone, Copy)]
 struct Dated<'a> {
     zone: &'a Name,
-    /// When it begins and ends to be made.
+    /// When making it begins and ends.
     begin: i64,
     end: i64,
     changes: &'a [Change],
     order: Order<'a>,
 }
 
-/// Where a step stands among the others.
+/// The position of a step among the others.
 #[derive(Clone, Copy)]
 struct Order<'a> {
     is_back: bool,
@@ -305,7 +306,7 @@ struct Order<'a> {
 }
 
 impl Order<'_> {
-    /// Whether it begins when another one has ended only.
+    /// Whether it begins only after another step has ended.
     fn comes_after(self, other: Order<'_>) -> bool {
         match (self.is_back, other.is_back) {
             (true, false) => true,
@@ -319,8 +320,8 @@ impl Order<'_> {
 fn made<'a>(there: &'a [Step], back: &'a [Step], execution: &Execution) -> Vec<Dated<'a>> {
     let nothing = Vec::new();
     let times = execution.back.as_ref().unwrap_or(&nothing);
-    let there = there.iter().zip(&execution.there).enumerate().map(|one| (false, one));
-    let back = back.iter().zip(times).enumerate().map(|one| (true, one));
+    let there = there.iter().zip(&execution.there).enumerate().map(|step| (false, step));
+    let back = back.iter().zip(times).enumerate().map(|step| (true, step));
     let all = there.chain(back).filter_map(|(is_back, (place, (step, time)))| {
         let (begin, end) = (*time)?;
         let (zone, changes) = step.changes.as_ref()?;
@@ -351,7 +352,7 @@ impl<'a> Dns<'a> {
         }
     }
 
-    /// The zone that a name lies in.
+    /// The zone that contains a name.
     pub(super) fn zone(&self, name: &Name) -> Option<&'a Name> {
         let zones = self.zones.keys().filter(|zone| name.is_at_or_below(zone));
         zones.max_by_key(|zone| zone.labels().count())
@@ -435,7 +436,8 @@ impl<'a> Dns<'a> {
 
     fn answers(&self, key: &RrKey, question: &Question, made: &[Made<'_>]) -> Vec<Held> {
         let Question { origin, negative_secs, base, .. } = question;
-        let mut instants: Vec<i64> = made.iter().flat_map(|one| [one.begin, one.end]).collect();
+        let mut instants: Vec<i64> =
+            made.iter().flat_map(|change| [change.begin, change.end]).collect();
         instants.push(NOW);
         instants.retain(|instant| *instant <= NOW);
         instants.sort_unstable();
@@ -450,9 +452,10 @@ impl<'a> Dns<'a> {
                 for content in self.contents(base, made, instant, *side) {
                     let (answer, ttl) = answer(&content, origin, key, *negative_secs);
                     let left = (!is_now).then(|| instant + ttl + self.margin_secs - NOW);
-                    match held.iter_mut().find(|one| one.answer == answer && one.ttl_secs == ttl) {
-                        Some(one) => {
-                            one.left_secs = match (one.left_secs, left) {
+                    match held.iter_mut().find(|held| held.answer == answer && held.ttl_secs == ttl)
+                    {
+                        Some(known) => {
+                            known.left_secs = match (known.left_secs, left) {
                                 (Some(a), Some(b)) => Some(a.max(b)),
                                 _ => None,
                             };
@@ -472,11 +475,11 @@ impl<'a> Dns<'a> {
         instant: i64,
         side: Side,
     ) -> Vec<Records> {
-        // Each with the change sets that it does not have yet. Where one of them ends as another begins
-        // that comes after it, no server has the later one without it.
+        // Each with the change sets that it lacks. If a change set ends when a later one that
+        // depends on it begins, no server has the later one without it.
         let mut contents: Vec<(Records, Vec<&Made<'_>>)> = vec![(base.clone(), Vec::new())];
-        for one in made {
-            let Made { begin, end, changes, order } = one;
+        for change in made {
+            let Made { begin, end, changes, order } = change;
             let (has_begun, has_ended) = match side {
                 Side::UpTo => (*begin < instant, *end < instant),
                 Side::At => (*begin <= instant, *end < instant),
@@ -499,7 +502,7 @@ impl<'a> Dns<'a> {
                     }
                     continue;
                 }
-                let with_it: Vec<&Made<'_>> = missing.iter().copied().chain([one]).collect();
+                let with_it: Vec<&Made<'_>> = missing.iter().copied().chain([change]).collect();
                 if does_fit {
                     let seen = exposed(self.atomicity, &content, changes);
                     next.extend(seen.into_iter().map(|content| {
@@ -517,8 +520,8 @@ impl<'a> Dns<'a> {
         contents.into_iter().map(|(content, _)| content).collect()
     }
 
-    /// Every way in which a question may be answered, aliases followed, with answers that are used for
-    /// so much longer.
+    /// Every possible answer to a question, with aliases followed, if answers are used for this
+    /// much longer.
     pub(super) fn resolved(&self, name: &Name, rtype: RrType, longer_secs: i64) -> Vec<Resolved> {
         let entry = (RrKey::new(name.clone(), rtype), longer_secs);
         if let Some(known) = self.resolved.borrow().get(&entry) {
@@ -547,8 +550,8 @@ impl<'a> Dns<'a> {
             return found.push(Resolved::Failure);
         }
         let held = self.held(&RrKey::new(name.clone(), rtype));
-        for one in held.iter().filter(|one| one.for_longer(longer)) {
-            match &one.answer {
+        for cached in held.iter().filter(|cached| cached.for_longer(longer)) {
+            match &cached.answer {
                 Answer::Records(records) => found.push(Resolved::Records(records.clone())),
                 Answer::Alias(target) => self.follow(target, rtype, longer, links - 1, found),
                 Answer::NoData => found.push(Resolved::NoData),
@@ -559,7 +562,7 @@ impl<'a> Dns<'a> {
     }
 }
 
-/// The one answer of zones that nobody changes.
+/// The only answer of zones that never change.
 pub(super) fn plain(zones: &Zones, name: &Name, rtype: RrType) -> Resolved {
     let mut name = name.clone();
     for _ in 0..LINKS_MAX {

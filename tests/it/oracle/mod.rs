@@ -1,11 +1,13 @@
 //! The oracle: a second judge of plans, which shares nothing with the proof.
 //!
-//! It starts from records, addresses and the RFCs. A plan is run on an integer clock ([`schedule`]);
-//! servers and caches answer by code of its own ([`dns`]); messages, senders and clients meet their
-//! fate ([`mail`], [`spf`]). What neither the plan states nor the zones show, an adversary chooses.
+//! It starts from records, addresses and the RFCs. A plan runs on an integer clock ([`schedule`]);
+//! servers and caches answer by separate code ([`dns`]); messages, senders and clients are
+//! simulated ([`mail`], [`spf`]). What neither the plan states nor the zones show, an adversary
+//! chooses.
 //!
-//! Harm under a proof is a disagreement, and so is a refutation whose story shows no harm. The plans
-//! are random, over the whole language ([`language`]); what they never have in them fails a test.
+//! It is a disagreement if a proved plan does harm, or if the story of a refutation shows no harm.
+//! The plans are random, over the whole language ([`language`]); a test fails if they never use
+//! some part of it.
 
 mod dns;
 mod language;
@@ -32,7 +34,7 @@ use language::{Coverage, Plan};
 use mail::{Ground, Harm, Sureness, World};
 use schedule::{Back, Execution, Step};
 
-/// A small generator: tests print its seed.
+/// A small random number generator. Tests print its seed.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -53,21 +55,21 @@ impl Random {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how thorough a test is")]
-pub(crate) fn asked(word: &str) -> Option<String> {
+pub(crate) fn setting(word: &str) -> Option<String> {
     std::env::var(word).ok()
 }
 
-/// Plans that are judged. `tests/run` takes the default; more with `CUTOVER_ORACLE_PLANS`.
+/// Number of plans. `tests/run` takes the default; set `CUTOVER_ORACLE_PLANS` for more.
 pub(crate) fn plans() -> u64 {
-    asked("CUTOVER_ORACLE_PLANS").and_then(|n| n.parse().ok()).unwrap_or(2_000)
+    setting("CUTOVER_ORACLE_PLANS").and_then(|n| n.parse().ok()).unwrap_or(2_000)
 }
 
-/// How often lines are pasted: what is stated may lead to a new demand.
+/// How often lines are pasted, because a stated fact may lead to a new demand.
 const PASTED_MAX: usize = 3;
 
 /// The seed of the first plan, so that a long run can be split.
 fn first_seed() -> u64 {
-    asked("CUTOVER_ORACLE_SEED").and_then(|n| n.parse().ok()).unwrap_or(1)
+    setting("CUTOVER_ORACLE_SEED").and_then(|n| n.parse().ok()).unwrap_or(1)
 }
 
 fn steps_of(graph: &StepGraph) -> Vec<Step> {
@@ -105,17 +107,17 @@ fn steps_of(graph: &StepGraph) -> Vec<Step> {
 
 fn backs_of(case: &Case, steps: &[Step]) -> Vec<Back> {
     let place = |id| case.graph.place(id);
-    let backs = case.ways_back.iter().map(|one| Back {
-        name: one.name().to_string(),
-        at: one.at.as_ref().and_then(place),
-        before_point: schedule::closure(steps, one.at.as_ref().and_then(place)),
-        steps: steps_of(&one.graph),
-        takes_back: one
+    let backs = case.ways_back.iter().map(|way| Back {
+        name: way.name().to_string(),
+        at: way.at.as_ref().and_then(place),
+        before_point: schedule::closure(steps, way.at.as_ref().and_then(place)),
+        steps: steps_of(&way.graph),
+        takes_back: way
             .takes_back
             .iter()
-            .filter_map(|(back, there)| Some((one.graph.place(back)?, place(there)?)))
+            .filter_map(|(back, there)| Some((way.graph.place(back)?, place(there)?)))
             .collect(),
-        never: one.no_return.keys().filter_map(place).collect(),
+        never: way.no_return.keys().filter_map(place).collect(),
     });
     backs.collect()
 }
@@ -131,19 +133,19 @@ struct Refuted {
     pairs: Vec<(usize, usize)>,
 }
 
-/// What the prover says.
+/// The prover's result.
 struct Said {
     refuted: Vec<Refuted>,
     present: BTreeSet<&'static str>,
-    /// Whether there is anything that `resolves` forbids.
+    /// Whether `resolves` forbids anything.
     resolves: bool,
 }
 
 fn said_of(case: &Case) -> Said {
     let (draft, model) = rebuilt(&case.intent, &case.snapshot, &case.tracks);
     let findings = findings(&draft, &model, &case.graph);
-    let refuted = findings.refuted.iter().map(|one| {
-        let pattern = &model.patterns[one.pattern];
+    let refuted = findings.refuted.iter().map(|refuted| {
+        let pattern = &model.patterns[refuted.pattern];
         let place = |node: usize| case.graph.place(&draft.nodes[node].id);
         let starts = pattern.starts(&model.atoms).into_iter().filter_map(place).collect();
         let parts = pattern.atoms.iter().filter_map(|held| Some((held.part?.answer, held.atom)));
@@ -156,20 +158,20 @@ fn said_of(case: &Case) -> Said {
             pairs.extend(ends.filter_map(|end| Some((place(start)?, place(end.step)?))));
         }
         let harm = pattern.harm.id.to_string();
-        Refuted { invariant: one.invariant, harm, starts, pairs }
+        Refuted { invariant: refuted.invariant, harm, starts, pairs }
     });
-    let present = findings.present.iter().map(|one| one.invariant).collect();
-    let resolves = model.patterns.iter().any(|one| one.invariant == "resolves");
+    let present = findings.present.iter().map(|harm| harm.invariant).collect();
+    let resolves = model.patterns.iter().any(|pattern| pattern.invariant == "resolves");
     Said { refuted: refuted.collect(), present, resolves }
 }
 
-/// Steps that begin last, together, in the executions that are tried: each alone, and some at random.
-/// Nothing is new when a wait begins.
+/// The steps that begin last, together, in the executions that are tried: each alone, and some at
+/// random. Waits are left out, because their begin changes nothing.
 fn tried(steps: &[Step], is_refuted: bool, random: &mut Random) -> Vec<Vec<usize>> {
     let alone = (0..steps.len()).filter(|step| !steps[*step].is_wait).map(|step| vec![step]);
     let mut tried: Vec<Vec<usize>> = alone.collect();
     if is_refuted {
-        // Little is left to be found; a few of them will do.
+        // After many executions little more is found, so a few of them are enough.
         while tried.len() > 8 {
             tried.swap_remove(random.place(tried.len()));
         }
@@ -181,8 +183,8 @@ fn tried(steps: &[Step], is_refuted: bool, random: &mut Random) -> Vec<Vec<usize
     tried
 }
 
-/// Plans in which the two differ about `resolves`, and nobody knows yet who is right: names below
-/// wildcards, at providers that make a change set one by one. They are counted and printed.
+/// Plans in which the two disagree about `resolves`, and it is not known yet who is right: names
+/// below wildcards, at providers that are not atomic. They are counted and printed.
 const NOT_EXPLAINED: &[u64] = &[];
 
 fn is_explained(seed: u64, kind: &str) -> bool {
@@ -190,11 +192,11 @@ fn is_explained(seed: u64, kind: &str) -> bool {
     !(NOT_EXPLAINED.contains(&seed) && kind.starts_with("resolves"))
 }
 
-/// A case where prover and oracle differ.
+/// A disagreement between prover and oracle.
 struct Disagreement {
     seed: u64,
     kind: String,
-    told: String,
+    report: String,
 }
 
 #[derive(Default)]
@@ -205,14 +207,14 @@ struct Tally {
     broken: BTreeMap<&'static str, u64>,
     disagreements: Vec<Disagreement>,
     executions: u64,
-    /// Plans in which names are found otherwise in the end, and by way of an alias; how many
-    /// questions those are; and plans in which `resolves` forbids something: kept, and refuted by it.
+    /// Plans in which names have other records in the end, directly and through an alias (counted
+    /// by question); and plans in which `resolves` forbids something: accepted, and refuted by it.
     found: [u64; 5],
-    /// Disagreements that nobody has explained, by their kind, with the first seed.
+    /// Unexplained disagreements, by kind, with the first seed.
     not_explained: BTreeMap<String, (u64, u64)>,
 }
 
-/// What this execution harms that was well before the first step.
+/// What this execution harms that was intact before the first step.
 fn harm(
     ground: &Ground<'_>,
     back: Option<&Back>,
@@ -233,7 +235,7 @@ fn capabilities(plan: &Plan) -> Capabilities {
     Capabilities { atomicity: plan.atomicity, ..CAPABILITIES }
 }
 
-/// The plan, compiled; an error where the compiler itself has failed.
+/// The compiled plan; an error if the compiler itself failed.
 fn compiled(plan: &Plan) -> Result<Option<Case>, String> {
     let attempt = || try_compiled(plan);
     catch_unwind(AssertUnwindSafe(attempt)).map_err(|panic| {
@@ -282,7 +284,7 @@ fn judge(seed: u64, tally: &mut Tally) {
             attempt = compiled(&plan);
         }
     }
-    // In every third plan the facts are stated that the proof asks for, as people paste them.
+    // Every third plan states the facts that the proof asks for, as people paste them.
     for _ in 0..PASTED_MAX {
         let Ok(Some(case)) = &attempt else { break };
         if !seed.is_multiple_of(3) || !plan.paste(&case.why_refuted.concat()) {
@@ -293,11 +295,11 @@ fn judge(seed: u64, tally: &mut Tally) {
     let case = match attempt {
         Ok(case) => case.filter(|case| !case.graph.steps().is_empty()),
         Err(panic) => {
-            let told = format!("{}{panic}\n", shown(&plan, "none"));
+            let report = format!("{}{panic}\n", shown(&plan, "none"));
             tally.disagreements.push(Disagreement {
                 seed,
                 kind: "the compiler panics".to_owned(),
-                told,
+                report,
             });
             None
         }
@@ -319,12 +321,12 @@ fn judge(seed: u64, tally: &mut Tally) {
             tally.not_explained.entry(kind).or_insert((0, seed)).0 += 1;
             return;
         }
-        let told = format!("{}{more}", shown(&plan, ids));
-        tally.disagreements.push(Disagreement { seed, kind, told });
+        let report = format!("{}{more}", shown(&plan, ids));
+        tally.disagreements.push(Disagreement { seed, kind, report });
     };
     for Refuted { invariant, harm: id, starts, pairs } in &said.refuted {
         *tally.broken.entry(invariant).or_default() += 1;
-        // Known for what it is: it is so before the first step.
+        // It is reported as what it is: present before the first step.
         let is_present = starts.is_empty() || before.keys().any(|(name, ..)| name == invariant);
         if is_present
             || said.present.contains(invariant)
@@ -359,17 +361,17 @@ fn judge(seed: u64, tally: &mut Tally) {
     let is_refuted = names.contains("resolves");
     let is_proved = said.resolves && !is_refuted;
     let of_names = [other > 0, by_alias > 0, false, is_proved, is_refuted].map(u64::from);
-    tally.found.iter_mut().zip(of_names).for_each(|(sum, one)| *sum += one);
+    tally.found.iter_mut().zip(of_names).for_each(|(sum, count)| *sum += count);
     tally.found[2] += questions;
 }
 
-/// Whether the harm of a refutation is this one. Of names that are not found, just this one counts.
+/// Whether a refutation names this harm. For names that do not resolve, exactly this name counts.
 fn is_told_by(id: &str, of: &str, what: &str) -> bool {
-    let Some(told) = id.strip_prefix("resolves/") else { return true };
-    let below = told.strip_prefix("*.").map(|up| format!("any-name.{up}"));
+    let Some(report) = id.strip_prefix("resolves/") else { return true };
+    let below = report.strip_prefix("*.").map(|up| format!("any-name.{up}"));
     let what: Vec<&str> = what.split(' ').take(2).collect();
     let of = format!("{}/{}", of.trim_end_matches('.'), what.join("/"));
-    of == below.as_deref().unwrap_or(told)
+    of == below.as_deref().unwrap_or(report)
 }
 
 fn zones_of(case: &Case) -> Zones {
@@ -377,8 +379,8 @@ fn zones_of(case: &Case) -> Zones {
     zones.map(|(name, seen): (&Name, _)| (name.clone(), seen.zone.rrsets.clone())).collect()
 }
 
-/// Executes a plan in several ways, and tells of harm that the proof does not name: what kind, in
-/// which execution, and what exactly. How many ways that were.
+/// Executes a plan in several ways, and reports harm that the proof does not name: its kind, the
+/// execution, and the details. Returns the number of executions.
 fn executed(
     plan: &Plan,
     case: &Case,
@@ -449,7 +451,7 @@ pub(crate) struct Weakened {
 }
 
 impl Weakened {
-    /// The plan of a seed; `None` where it is refused.
+    /// The plan of a seed; `None` if it is refused.
     pub(crate) fn of(seed: u64) -> Option<Self> {
         let (plan, random) = plan_of(seed);
         let zone = |name: &str| {
@@ -473,13 +475,13 @@ impl Weakened {
         found
     }
 
-    /// The plan, its zones by name, and what its provider changes at once.
+    /// The plan, its zones by name, and the atomicity of its provider.
     pub(crate) fn files(&self) -> (String, &[(String, String)], Atomicity) {
         (self.plan.text(), &self.plan.zones, self.plan.atomicity)
     }
 }
 
-/// What is harmed without the names and addresses of the plan.
+/// What is harmed, without the names and addresses of the plan.
 fn general(what: &str) -> String {
     let words = what.split(' ').map(|word| {
         let is_address = word.contains('.') || word.contains("::");
@@ -505,10 +507,10 @@ fn report(tally: &Tally) -> String {
         let _ = writeln!(text, "  {count:6} {kind} (not explained; first: seed {first})");
     }
     let mut kinds: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for one in disagreements {
-        let (count, first) = kinds.entry(&one.kind).or_insert((0, one.seed));
+    for disagreement in disagreements {
+        let (count, first) = kinds.entry(&disagreement.kind).or_insert((0, disagreement.seed));
         *count += 1;
-        *first = one.seed.min(*first);
+        *first = disagreement.seed.min(*first);
     }
     for (kind, (count, first)) in kinds {
         let _ = writeln!(text, "  {count:6} {kind} (first: seed {first})");
@@ -518,7 +520,7 @@ fn report(tally: &Tally) -> String {
 
 #[test]
 fn prover_and_oracle_agree() {
-    if let Some(seed) = asked("CUTOVER_ORACLE_SHOW").and_then(|n| n.parse().ok()) {
+    if let Some(seed) = setting("CUTOVER_ORACLE_SHOW").and_then(|n| n.parse().ok()) {
         show(seed);
     }
     let mut tally = Tally::default();
@@ -527,15 +529,15 @@ fn prover_and_oracle_agree() {
     }
     let text = report(&tally);
     println!("{text}");
-    if let Some(file) = asked("CUTOVER_ORACLE_REPORT") {
-        let told = tally
+    if let Some(file) = setting("CUTOVER_ORACLE_REPORT") {
+        let report = tally
             .disagreements
             .iter()
-            .map(|one| format!("##### seed {} {}\n{}\n", one.seed, one.kind, one.told));
-        std::fs::write(file, told.collect::<String>()).expect("a report");
+            .map(|found| format!("##### seed {} {}\n{}\n", found.seed, found.kind, found.report));
+        std::fs::write(file, report.collect::<String>()).expect("a report");
     }
     let first = tally.disagreements.first();
-    let first = first.map(|one| format!("seed {}: {}\n{}", one.seed, one.kind, one.told));
+    let first = first.map(|found| format!("seed {}: {}\n{}", found.seed, found.kind, found.report));
     assert_eq!(first, None, "{text}");
     let Tally { proved, refuted, refused, .. } = tally;
     let judged = proved + refuted;
@@ -543,9 +545,9 @@ fn prover_and_oracle_agree() {
     assert!(refused * 5 < (judged + refused) * 2, "less than two fifths are refused: {text}");
 }
 
-/// The oracle's own coverage: what the plans never have in them, the proof was never tried with.
+/// The coverage of the oracle: the proof is not tested with what the plans never use.
 #[test]
-fn the_plans_have_the_whole_language_in_them() {
+fn the_plans_use_the_whole_language() {
     let mut coverage = Coverage::default();
     for seed in 1..=1_500 {
         coverage.take(&plan_of(seed).0);
@@ -553,12 +555,14 @@ fn the_plans_have_the_whole_language_in_them() {
     for (what, count) in &coverage.0 {
         println!("{count:6} {what}");
     }
-    let missing: Vec<String> =
-        language::wanted().into_iter().filter(|one| !coverage.0.contains_key(one)).collect();
+    let missing: Vec<String> = language::wanted()
+        .into_iter()
+        .filter(|feature| !coverage.0.contains_key(feature))
+        .collect();
     assert!(missing.is_empty(), "never in 1500 plans: {missing:#?}");
 }
 
-/// Prints a plan, its steps and its ways back, for whoever looks into a disagreement.
+/// Prints a plan, its steps and its ways back, for investigating a disagreement.
 fn show(seed: u64) {
     let plan = plan_of(seed).0;
     println!("{}", shown(&plan, ""));

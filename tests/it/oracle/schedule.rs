@@ -1,33 +1,33 @@
-//! Executions of a plan on an integer clock, with plain steps of the oracle's own.
+//! Executions of a plan on an integer clock, with the oracle's own simple steps.
 //!
-//! An execution is made backwards from the instant that is looked at: chosen steps begin then, all
-//! before them are as late as they can be, and nothing else has begun. So whatever they replaced is
-//! as young in caches as it can be.
+//! An execution is built backwards from the instant of interest: the chosen steps begin then, all
+//! steps before them are as late as possible, and nothing else has begun. So whatever they replaced
+//! is as fresh in caches as possible.
 //!
 //! On the way back the run is killed at an instant, what has begun is settled, and the steps that
-//! take back something which has begun are made, again as late as they can be.
+//! undo something which has begun are made, again as late as possible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_contract::{Change, Name};
 
-/// The instant at which the world is looked at.
+/// The instant of interest.
 pub(super) const NOW: i64 = 1_000_000_000;
 
 /// A step, as far as the world sees it.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) id: String,
-    /// The places of what it comes after.
+    /// The positions of the steps that it directly follows.
     pub(super) after: Vec<usize>,
-    /// The places of all that has to be done before it.
+    /// The positions of all steps that have to be done before it.
     pub(super) before: BTreeSet<usize>,
-    /// How long it waits; what is no wait is done at once.
+    /// How long it waits. A step without a wait takes no time.
     pub(super) wait_secs: i64,
     pub(super) is_wait: bool,
-    /// Somebody does it, and says that it is done.
+    /// A person does it and confirms it.
     pub(super) is_task: bool,
-    /// What it changes, and in which zone.
+    /// Its change, and the zone.
     pub(super) changes: Option<(Name, Vec<Change>)>,
 }
 
@@ -36,19 +36,20 @@ pub(super) struct Back {
     pub(super) name: String,
     /// The step of the way there that has to be done.
     pub(super) at: Option<usize>,
-    /// What is done when that one is.
+    /// The steps that are done when that step is.
     pub(super) before_point: BTreeSet<usize>,
     pub(super) steps: Vec<Step>,
-    /// Which step of the way there each step takes back.
+    /// The step of the way there that each step undoes.
     pub(super) takes_back: BTreeMap<usize, usize>,
-    /// No way back once one of these has begun.
+    /// There is no way back once one of these has begun.
     pub(super) never: BTreeSet<usize>,
 }
 
-/// When each step begins and ends, by place; `None`: it has not begun.
+/// When each step begins and ends, by position; `None` if it has not begun.
 pub(super) type Times = Vec<Option<(i64, i64)>>;
 
-/// The execution in which these steps begin at an instant and all before them is as late as it can be.
+/// The execution in which these steps begin at an instant, and all steps before them are as late as
+/// possible.
 pub(super) fn as_late_as_possible(
     steps: &[Step],
     is_made: &dyn Fn(usize) -> bool,
@@ -57,7 +58,7 @@ pub(super) fn as_late_as_possible(
     ends_by: i64,
 ) -> Times {
     let mut times: Times = vec![None; steps.len()];
-    // For each step, by when it has to have ended, for what comes after it.
+    // For each step, the time by which it has to have ended because of its successors.
     let mut until: Vec<Option<i64>> = vec![None; steps.len()];
     for place in (0..steps.len()).rev() {
         let is_last = last.contains(&place);
@@ -70,9 +71,9 @@ pub(super) fn as_late_as_possible(
             (Some(until), false) => (until - span, until),
         };
         for before in &steps[place].after {
-            until[*before] = Some(until[*before].map_or(begin, |one| one.min(begin)));
+            until[*before] = Some(until[*before].map_or(begin, |limit| limit.min(begin)));
         }
-        // A step that falls away hands the bound on to what it comes after.
+        // A step that falls away passes its limit on to its predecessors.
         if is_made(place) {
             times[place] = Some((begin, end));
         }
@@ -80,7 +81,7 @@ pub(super) fn as_late_as_possible(
     times
 }
 
-/// A step and all that it comes after.
+/// A step and all its predecessors.
 pub(super) fn closure(steps: &[Step], of: Option<usize>) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     let mut open: Vec<usize> = of.into_iter().collect();
@@ -132,8 +133,8 @@ pub(super) fn in_order(
     Some(Execution { there: (0..steps.len()).map(|at| times[place(&at)]).collect(), back: None })
 }
 
-/// The way back from where these steps had begun last, looked at when those of the way back begin.
-/// `None` where the run does not go back from there.
+/// The way back from the point where these steps had begun last, at the instant when those of the
+/// way back begin. `None` if the run does not go back from there.
 pub(super) fn back(
     steps: &[Step],
     back: &Back,

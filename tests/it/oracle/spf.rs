@@ -1,18 +1,19 @@
-//! SPF straight from RFC 7208, for the oracle alone: no code of the project's own evaluator.
+//! SPF directly from RFC 7208, only for the oracle. It shares no code with the project's own
+//! evaluator.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cutover_contract::{Name, Rdata, RrType};
 
-/// Terms that ask DNS (RFC 7208 §4.6.4), and the names of one `mx` or `ptr`.
+/// The limit of terms that query DNS (RFC 7208 §4.6.4), and of names of an `mx` or `ptr`.
 const LOOKUPS_MAX: usize = 10;
 const VOIDS_MAX: usize = 2;
 
-/// What becomes of a question.
+/// The result of a query.
 pub(super) enum Reply {
     Records(Vec<Rdata>),
     Nothing,
-    /// Nobody can say.
+    /// The answer is unknown.
     Unknown,
 }
 
@@ -27,15 +28,14 @@ pub(super) enum Verdict {
     PermError,
 }
 
-/// Who answers.
+/// Answers the queries.
 pub(super) trait Resolver {
     fn ask(&mut self, name: &Name, rtype: RrType) -> Reply;
-    /// Whether a mechanism that nobody can decide matches: `ptr`, and `%{p}`. `None`:
-    /// they are evaluated.
+    /// Whether an undecidable mechanism matches: `ptr`, and `%{p}`. `None` if they are evaluated.
     fn undecidable(&mut self) -> Option<bool>;
 }
 
-/// Who sends.
+/// The sender.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     pub(super) ip: IpAddr,
@@ -86,7 +86,7 @@ pub(super) fn check(resolver: &mut impl Resolver, sender: &Sender) -> Verdict {
     evaluation.check_host(&sender.domain).unwrap_or_else(|stopped| stopped)
 }
 
-/// A name of a text with dots; `None` for what is not a domain name of several labels.
+/// The name of a text with dots; `None` if it is not a domain name of several labels.
 pub(super) fn name(text: &str) -> Option<Name> {
     let text = text.strip_suffix('.').unwrap_or(text);
     Name::from_labels(text.split('.').map(str::as_bytes)).ok()
@@ -157,7 +157,8 @@ impl<R: Resolver> Evaluation<'_, R> {
             }
         };
         self.count()?;
-        // A name of the sender's own words is like any other that nobody knows: with a wildcard it is there.
+        // A name that contains the sender's own words may be any unknown name, which exists if
+        // there is a wildcard.
         let is_open = matches!(mechanism, Mechanism::Ptr(_)) || spec.is_some_and(|s| of_pointer(s));
         if is_open && let Some(is_match) = self.resolver.undecidable() {
             return Ok(is_match);
@@ -227,7 +228,7 @@ impl<R: Resolver> Evaluation<'_, R> {
         Ok(names)
     }
 
-    /// Macros (RFC 7208 §7), and what is longer than a name may be, cut from the left.
+    /// Expands macros (RFC 7208 §7), and shortens a name that is too long from the left.
     fn expand(&mut self, spec: &str, domain: &str) -> Stopped<String> {
         let mut out = String::new();
         let mut rest = spec;
@@ -299,7 +300,7 @@ fn escaped(text: &str) -> String {
     text.bytes().map(octet).collect()
 }
 
-/// An address in labels: of IPv6 the nibbles.
+/// An address as labels: for IPv6 the nibbles.
 fn dotted(ip: IpAddr, is_reversed: bool) -> String {
     let mut labels: Vec<String> = match ip {
         IpAddr::V4(v4) => v4.octets().iter().map(u8::to_string).collect(),
@@ -329,7 +330,7 @@ pub(super) fn is_spf(text: &[u8]) -> bool {
     head && text.get(6).is_none_or(|next| *next == b' ')
 }
 
-/// Whether a domain-spec hangs on names that the sender's address leads to.
+/// Whether a domain-spec depends on names to which the sender's address leads.
 fn of_pointer(spec: &str) -> bool {
     spec.split("%{").skip(1).any(|body| body.starts_with(['p', 'P']))
 }
@@ -365,13 +366,13 @@ fn parse(text: &str) -> Option<Record> {
         };
         record.terms.push((verdict, mechanism(rest)?));
     }
-    if record.terms.iter().any(|(_, one)| matches!(one, Mechanism::All)) {
+    if record.terms.iter().any(|(_, mechanism)| matches!(mechanism, Mechanism::All)) {
         record.redirect = None;
     }
     Some(record)
 }
 
-/// `name=value`, where the sign comes before any `:` or `/`.
+/// A modifier `name=value`, in which the sign comes before any `:` or `/`.
 fn modifier(term: &str) -> Option<(&str, &str)> {
     let (key, value) = term.split_once('=')?;
     let mut letters = key.chars();

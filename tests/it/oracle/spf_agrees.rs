@@ -1,4 +1,4 @@
-//! The oracle's SPF against the project's own evaluator, which passes the published suite.
+//! The oracle's SPF compared with the project's own evaluator, which passes the published suite.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -101,7 +101,7 @@ fn random_record(random: &mut Random) -> String {
     text
 }
 
-/// As the world answers, without an adversary.
+/// The answers of the world, without an adversary.
 struct Plain<'n>(&'n Names);
 
 impl Resolver for Plain<'_> {
@@ -115,10 +115,10 @@ impl Resolver for Plain<'_> {
     }
 }
 
-/// Against the evaluator of `cutover`, which passes the published suite of RFC 7208 and shares no line
-/// with this one.
+/// The reference is the evaluator of `cutover`, which passes the published suite of RFC 7208 and
+/// shares no line with the oracle's.
 #[test]
-fn spf_is_evaluated_as_the_evaluator_that_passes_the_suite_does() {
+fn spf_is_evaluated_as_by_the_evaluator_that_passes_the_suite() {
     let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
     for seed in 1..20_000_u64 {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);

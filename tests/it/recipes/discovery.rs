@@ -39,7 +39,7 @@ fn srv_records_are_switched_published_and_removed() {
 }
 
 #[test]
-fn what_the_old_host_does_not_say_is_not_removed() {
+fn what_the_old_host_does_not_declare_is_not_removed() {
     let live = "_pop3s._tcp SRV 0 1 995 pop.elsewhere.test.\n";
     assert_snapshot!(discovery(live, "pop3: \"mail.acme.test:995\"", "imap: \"imap.host.test:993\""), @"
     T+0s publish/acme.test/_imaps._tcp/SRV

@@ -1,4 +1,4 @@
-//! DKIM keys: published before the switch, removed when no mail that they signed is in flight.
+//! DKIM keys: published before the switch, and removed when no mail signed by them is in flight.
 
 use insta::assert_snapshot;
 
@@ -32,7 +32,7 @@ fn the_new_key_comes_first_and_the_old_one_goes_last() {
 }
 
 #[test]
-fn a_key_that_nobody_publishes_is_missed() {
+fn a_key_that_is_not_published_is_reported() {
     assert_snapshot!(dkim("", "old", "new"), @"
     error[dkim-missing]: there is no DKIM key at new._domainkey.acme.test.
     = help: write what to publish: `{ selector: NAME, cname: ... }` or `{ selector: NAME, txt: ... }`
@@ -60,7 +60,7 @@ fn a_key_that_moves_with_the_server_stays() {
     T+0s switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx1.host.test.
     ");
-    // However it is divided into strings.
+    // Whatever its division into strings.
     let (front, back) = KEY.split_at(20);
     assert_snapshot!(dkim(&key(&format!("\"{front}\" \"{back}\"")), "s1", &new), @"
     T+0s switch/acme.test/@/MX
@@ -69,7 +69,7 @@ fn a_key_that_moves_with_the_server_stays() {
 }
 
 #[test]
-fn a_live_key_in_other_words_stays_as_it_is_spelled() {
+fn a_live_key_in_another_spelling_stays() {
     let live = KEY.replace("; ", ";").replace("p=", "p= ");
     let new = format!("{{ selector: s1, txt: \"{KEY}\" }}");
     let steps = dkim(&format!("s1._domainkey TXT \"{live}\"\n"), "s1", &new);
@@ -100,7 +100,7 @@ fn a_key_of_several_senders_is_published_once() {
 }
 
 #[test]
-fn keys_lie_in_the_zone_that_serves_them() {
+fn keys_are_in_the_zone_that_serves_them() {
     let zone = acme("@ 5m MX 10 mail\n_domainkey NS ns1\n");
     let keys = "$TTL 1h\n@ SOA ns1.acme.test. hostmaster.acme.test. 1 3600 600 86400 600\n@ NS ns1.acme.test.\nold CNAME old.dkim.test.\n";
     let body = body("old", "{ selector: new, cname: new.host.test. }");
@@ -113,7 +113,7 @@ fn keys_lie_in_the_zone_that_serves_them() {
     T+12d 22m remove/_domainkey.acme.test/old/CNAME
       3600 old.dkim.test. -> absent
     ");
-    // Delegated to others, it cannot be written.
+    // Delegated elsewhere, it cannot be written.
     assert_snapshot!(plan(&[zones[0], zones[2]], &body), @"
     error[delegated]: new._domainkey.acme.test. is not in the zone acme.test.: _domainkey.acme.test. is delegated
     = help: add the zone `_domainkey.acme.test.` to `zones:`, if it can be changed

@@ -46,14 +46,14 @@ fn ttls_that_are_not_restored_stay_low() {
 }
 
 #[test]
-fn records_that_are_as_wanted_keep_their_ttl_even_where_ttls_are_not_restored() {
+fn unchanged_records_keep_their_ttl_even_if_ttls_are_not_restored() {
     let zone = acme("@ MX 10 mx1.host.test.\n");
     let body = moves("", "").replace("to: new }", "to: new, restore_ttls: false }");
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &body), @"nothing to change");
 }
 
 #[test]
-fn an_exchange_that_nobody_knows_is_not_swept_away() {
+fn an_unknown_exchange_is_not_removed() {
     let zone = acme("@ MX 10 mail\n@ MX 50 filter.vendor.test.\n");
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &moves("", "")), @"
     error[unknown-exchange]: the live MX records of acme.test. name `50 filter.vendor.test.`, which neither host of the move has
@@ -62,7 +62,7 @@ fn an_exchange_that_nobody_knows_is_not_swept_away() {
 }
 
 #[test]
-fn old_and_new_exchanges_side_by_side_become_new_ones_alone() {
+fn of_old_and_new_exchanges_only_the_new_ones_remain() {
     let zone = acme("@ 5m MX 10 mail\n@ 5m MX 20 mx1.host.test.\n");
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &moves("", "")), @"
     T+0s switch/acme.test/@/MX
@@ -82,7 +82,7 @@ fn a_domain_without_mx_records_gets_them_and_their_absence_is_waited_out() {
 }
 
 #[test]
-fn rfc7505_a_domain_that_takes_no_mail_is_not_moved() {
+fn rfc7505_a_domain_without_mail_is_not_moved() {
     let zone = acme("@ MX 0 .\n");
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", HOST)], &moves("", "")), @"
     error[null-mx]: acme.test. accepts no mail: it has a null MX record
@@ -91,7 +91,7 @@ fn rfc7505_a_domain_that_takes_no_mail_is_not_moved() {
 }
 
 #[test]
-fn rfc2181_section_10_3_an_exchange_is_no_alias() {
+fn rfc2181_section_10_3_an_exchange_is_not_an_alias() {
     let zone = acme("@ MX 10 mail\n");
     let host = HOST.replace("mx1 A 198.51.100.1", "mx1 CNAME ns1");
     assert_snapshot!(plan(&[("acme.test", &zone), ("host.test", &host)], &moves("", "")), @"

@@ -13,19 +13,19 @@ use insta::assert_snapshot;
 use super::{HOST, acme, moves, plan, read, shown};
 use crate::registry::language;
 
-/// Records alone, without a move; `live` is in the zone.
+/// Only records, without a move. `live` is in the zone.
 fn records(live: &str, records: &str) -> String {
     plan(&[("acme.test", &acme(live))], &format!("records:\n{records}"))
 }
 
 #[test]
-fn without_a_wish_for_order_records_change_at_once() {
-    let asked = "  - { zone: acme.test, name: www, type: A, to: [ 203.0.113.80 ] }
+fn records_without_an_order_change_at_once() {
+    let wanted = "  - { zone: acme.test, name: www, type: A, to: [ 203.0.113.80 ] }
   - { zone: acme.test, name: new, type: A, to: [ 203.0.113.81 ], ttl: 10m }
   - { zone: acme.test, name: stage, type: A, absent: true }
   - { zone: acme.test, name: mail, type: A, to: [ 192.0.2.10 ] }
 ";
-    assert_snapshot!(records("www A 192.0.2.80\nstage A 192.0.2.81\n", asked), @"
+    assert_snapshot!(records("www A 192.0.2.80\nstage A 192.0.2.81\n", wanted), @"
     T+0s switch/acme.test/www/A
       86400 192.0.2.80 -> 86400 203.0.113.80
     T+0s publish/acme.test/new/A
@@ -37,11 +37,11 @@ fn without_a_wish_for_order_records_change_at_once() {
 
 #[test]
 fn a_ttl_is_lowered_before_and_restored_after() {
-    let asked = "  - { zone: acme.test, name: www, type: A, to: [ 203.0.113.80 ], lower_ttl: 5m }
+    let wanted = "  - { zone: acme.test, name: www, type: A, to: [ 203.0.113.80 ], lower_ttl: 5m }
   - { zone: acme.test, name: old, type: A, absent: true, lower_ttl: 5m }
   - { zone: acme.test, name: short, type: A, to: [ 203.0.113.80 ], lower_ttl: 5m }
 ";
-    assert_snapshot!(records("www A 192.0.2.80\nold A 192.0.2.81\nshort 60 A 192.0.2.82\n", asked), @"
+    assert_snapshot!(records("www A 192.0.2.80\nold A 192.0.2.81\nshort 60 A 192.0.2.82\n", wanted), @"
     T+0s lower/acme.test/www/A
       86400 192.0.2.80 -> 300 192.0.2.80
     T+0s lower/acme.test/old/A
@@ -59,11 +59,11 @@ fn a_ttl_is_lowered_before_and_restored_after() {
 
 #[test]
 fn a_ttl_alone_is_a_change_that_others_wait_for() {
-    let asked = "  - { id: ttl, zone: acme.test, name: www, type: A, to: [ 192.0.2.80 ], ttl: 5m }
+    let wanted = "  - { id: ttl, zone: acme.test, name: www, type: A, to: [ 192.0.2.80 ], ttl: 5m }
   - { zone: acme.test, name: web, type: CNAME, to: [ www.acme.test. ], after: \"record:ttl\" }
   - { zone: acme.test, name: mail, type: A, to: [ 192.0.2.10 ], ttl: 1d }
 ";
-    assert_snapshot!(records("www A 192.0.2.80\n", asked), @"
+    assert_snapshot!(records("www A 192.0.2.80\n", wanted), @"
     T+0s lower/acme.test/www/A
       86400 192.0.2.80 -> 300 192.0.2.80
     T+0s restore/acme.test/mail/A
@@ -75,11 +75,11 @@ fn a_ttl_alone_is_a_change_that_others_wait_for() {
 
 #[test]
 fn records_come_after_others() {
-    let asked = "  - { id: one, zone: acme.test, name: www, type: A, to: [ 203.0.113.80 ], lower_ttl: 5m }
+    let wanted = "  - { id: one, zone: acme.test, name: www, type: A, to: [ 203.0.113.80 ], lower_ttl: 5m }
   - { id: done, zone: acme.test, name: mail, type: A, to: [ 192.0.2.10 ] }
   - { zone: acme.test, name: two, type: A, to: [ 203.0.113.81 ], after: [ \"record:one\", \"record:done\" ] }
 ";
-    assert_snapshot!(records("www 1h A 192.0.2.80\n", asked), @"
+    assert_snapshot!(records("www 1h A 192.0.2.80\n", wanted), @"
     T+0s lower/acme.test/www/A
       3600 192.0.2.80 -> 300 192.0.2.80
     T+1h 6m switch/acme.test/www/A
@@ -92,12 +92,12 @@ fn records_come_after_others() {
 }
 
 #[test]
-fn an_alias_takes_the_place_of_addresses_and_gives_it_back() {
-    let asked =
+fn an_alias_replaces_addresses_and_back() {
+    let wanted =
         "  - { zone: acme.test, name: www, type: CNAME, to: [ web.host.test. ], lower_ttl: 5m }
   - { zone: acme.test, name: shop, type: A, to: [ 203.0.113.80 ], lower_ttl: 5m }
 ";
-    assert_snapshot!(records("www A 192.0.2.80\nwww 1h AAAA 2001:db8::80\nshop 2h CNAME shop.old.test.\n", asked), @"
+    assert_snapshot!(records("www A 192.0.2.80\nwww 1h AAAA 2001:db8::80\nshop 2h CNAME shop.old.test.\n", wanted), @"
     T+0s lower/acme.test/www/CNAME
       A 86400 192.0.2.80 -> 300 192.0.2.80
       AAAA 3600 2001:db8::80 -> 300 2001:db8::80
@@ -125,9 +125,9 @@ fn an_alias_takes_the_place_of_addresses_and_gives_it_back() {
 }
 
 #[test]
-fn records_have_their_place_in_a_move() {
+fn records_are_ordered_within_a_move() {
     let zone = acme("@ 5m MX 10 mail\nwww A 192.0.2.80\n");
-    let asked = [
+    let wanted = [
         "with: expand",
         "with: switch",
         "with: contract",
@@ -135,7 +135,7 @@ fn records_have_their_place_in_a_move() {
         "after: switch",
         "after: contract",
     ];
-    let records: String = asked
+    let records: String = wanted
         .iter()
         .enumerate()
         .map(|(number, when)| {
@@ -191,14 +191,14 @@ fn a_record_of_the_switch_is_lowered_and_restored_with_it() {
 
 #[test]
 fn nothing_is_written_below_a_delegation() {
-    let asked = "  - { zone: acme.test, name: a.shop, type: A, to: [ 203.0.113.80 ] }\n";
-    assert_snapshot!(records("shop NS ns.elsewhere.test.\n", asked), @"
+    let wanted = "  - { zone: acme.test, name: a.shop, type: A, to: [ 203.0.113.80 ] }\n";
+    assert_snapshot!(records("shop NS ns.elsewhere.test.\n", wanted), @"
     error[delegated]: a.shop.acme.test. is not in the zone acme.test.: shop.acme.test. is delegated
     = help: add the zone `shop.acme.test.` to `zones:`, if it can be changed
     ");
 }
 
-/// The changes of `records` at a provider that keeps no TTL below ten minutes.
+/// The changes of `records` at a provider with a minimum TTL of ten minutes.
 fn with_floor(live: &str, records: &str) -> String {
     let text = format!(
         "version: 1\nname: floor\nproviders: {{ p: {{ type: zonefile, directory: . }} }}\nzones: {{ acme.test: {{ provider: p }} }}\nrecords:\n{records}"
@@ -229,13 +229,13 @@ fn with_floor(live: &str, records: &str) -> String {
 
 #[test]
 fn the_shortest_ttl_of_the_provider_is_kept() {
-    let asked =
+    let wanted =
         "  - { zone: acme.test, name: www, type: A, to: [ 203.0.113.80 ], lower_ttl: 1m }\n";
-    assert_snapshot!(with_floor("www A 192.0.2.80\n", asked), @"
+    assert_snapshot!(with_floor("www A 192.0.2.80\n", wanted), @"
     lower/acme.test/www/A: 86400 192.0.2.80 -> 600 192.0.2.80
     switch/acme.test/www/A: 600 192.0.2.80 -> 600 203.0.113.80
     restore/acme.test/www/A: 600 203.0.113.80 -> 86400 203.0.113.80
     ");
-    let asked = "  - { zone: acme.test, name: www, type: A, to: [ 203.0.113.80 ], ttl: 1m }\n";
-    assert_snapshot!(with_floor("www A 192.0.2.80\n", asked), @"the provider of acme.test. supports no TTL below 600 s, but `ttl:` is 60 s");
+    let wanted = "  - { zone: acme.test, name: www, type: A, to: [ 203.0.113.80 ], ttl: 1m }\n";
+    assert_snapshot!(with_floor("www A 192.0.2.80\n", wanted), @"the provider of acme.test. supports no TTL below 600 s, but `ttl:` is 60 s");
 }

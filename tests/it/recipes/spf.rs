@@ -1,4 +1,4 @@
-//! SPF: one record, widened before the switch and narrowed in the end.
+//! SPF: a single record, widened before the switch and narrowed in the end.
 
 use insta::assert_snapshot;
 
@@ -10,7 +10,7 @@ fn spf(records: &str, old: &str, new: &str) -> String {
     plan(&[("acme.test", &zone), ("host.test", HOST)], &moves(old, new))
 }
 
-/// As [`spf`], with one SPF record of this text.
+/// As [`spf`], with an SPF record of this text.
 fn record(text: &str, old: &str, new: &str) -> String {
     spf(&format!("@ 1h TXT \"{text}\"\n"), old, new)
 }
@@ -29,7 +29,7 @@ fn other_txt_records_stay_to_the_octet() {
 }
 
 #[test]
-fn terms_that_nobody_declares_stay() {
+fn undeclared_terms_stay() {
     assert_snapshot!(
         record("v=spf1 include:crm.test ip4:192.0.2.10 exp=why.acme.test ?all", "ip4:192.0.2.10", "include:_spf.host.test"),
         @r#"
@@ -98,7 +98,7 @@ fn a_domain_without_spf_gets_a_record_of_both_sides() {
 }
 
 #[test]
-fn where_nobody_declares_spf_nothing_is_published() {
+fn without_declared_spf_nothing_is_published() {
     assert_snapshot!(spf("", "", ""), @"
     T+0s switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx1.host.test.
@@ -185,7 +185,7 @@ fn rfc7208_section_5_2_an_include_leads_to_one_record() {
 }
 
 #[test]
-fn macros_stay_and_names_that_nobody_is_asked_for_are_taken_on_trust() {
+fn macros_stay_and_names_that_are_not_queried_are_assumed() {
     let live = "v=spf1 include:%{i}._ip.acme.test exists:%{l}.users.acme.test ip4:192.0.2.10 -all";
     assert_snapshot!(record(live, "ip4:192.0.2.10", "include:_spf.elsewhere.test"), @r#"
     T+0s widen/acme.test/@/TXT
@@ -198,7 +198,7 @@ fn macros_stay_and_names_that_nobody_is_asked_for_are_taken_on_trust() {
 }
 
 #[test]
-fn an_ending_is_no_sender() {
+fn an_ending_is_not_a_sender() {
     assert_snapshot!(record("v=spf1 mx -all", "v=spf1 mx -all", "include:_spf.host.test"), @"
     error[spf-terms]: `v=spf1` is not a sender
     = help: write only the terms that authorise this sender, such as `include:_spf.example.com`
@@ -207,9 +207,9 @@ fn an_ending_is_no_sender() {
     ");
 }
 
-/// A verification code comes with the first change of the SPF record, and stays beside it.
+/// A verification code comes with the first change of the SPF record, and stays.
 #[test]
-fn texts_come_beside_the_record() {
+fn texts_come_with_the_record() {
     let with = |texts: &str, record: &str, keys: &str| {
         let zone = acme(&format!("@ 5m MX 10 mail\n@ 1h TXT \"a\"\n{record}"));
         let line = format!(
@@ -228,7 +228,7 @@ fn texts_come_beside_the_record() {
     T+12d 1h 12m narrow/acme.test/@/TXT
       3600 "MS=ms123", "a", "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all" -> 3600 "MS=ms123", "a", "v=spf1 include:_spf.host.test -all"
     "#);
-    // The record itself has nothing to do any more.
+    // The record itself does not change any more.
     let both = "@ 1h TXT \"v=spf1 ip4:192.0.2.10 include:_spf.host.test -all\"\n";
     assert_snapshot!(with(texts, both, ""), @r#"
     T+0s widen/acme.test/@/TXT
@@ -238,7 +238,7 @@ fn texts_come_beside_the_record() {
     T+12d 6m narrow/acme.test/@/TXT
       3600 "MS=ms123", "a", "v=spf1 ip4:192.0.2.10 include:_spf.host.test -all" -> 3600 "MS=ms123", "a", "v=spf1 include:_spf.host.test -all"
     "#);
-    // Where there is no record yet, it comes too.
+    // It also comes if there was no record before.
     assert_snapshot!(with(texts, "", ""), @r#"
     T+0s widen/acme.test/@/TXT
       3600 "a" -> 3600 "MS=ms123", "a", "v=spf1 ip4:192.0.2.10 include:_spf.host.test ~all"
@@ -266,7 +266,7 @@ fn texts_come_beside_the_record() {
 }
 
 #[test]
-fn a_domain_that_is_no_zone_has_its_own_record() {
+fn a_domain_that_is_not_a_zone_has_its_own_record() {
     let zone =
         acme("lists 1h MX 10 mail\nlists 2h TXT \"v=spf1 mx -all\"\n@ TXT \"v=spf1 -all\"\n");
     let body =
@@ -286,7 +286,7 @@ fn a_domain_that_is_no_zone_has_its_own_record() {
 }
 
 #[test]
-fn what_a_record_repeats_is_no_reason_to_change_it() {
+fn repetitions_in_a_record_do_not_change_it() {
     assert_snapshot!(record("v=spf1 a:x.test a:x.test -all", "ip4:192.0.2.10", ""), @"
     T+0s switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx1.host.test.
@@ -323,7 +323,7 @@ fn spf_same_term_other_words() {
       3600 "v=spf1 ip4:192.0.2.10/32 include:_spf.host.test -all" -> 3600 "v=spf1 include:_spf.host.test -all"
     "#
     );
-    // What both sides say stays, and is not said twice.
+    // What both sides declare stays, and is not repeated.
     assert_snapshot!(
         record("v=spf1 ip4:198.51.100.7/32 ip4:192.0.2.10 -all", "ip4:192.0.2.10 ip4:198.51.100.7", "ip4:198.51.100.7"),
         @r#"
@@ -333,7 +333,7 @@ fn spf_same_term_other_words() {
       3600 "v=spf1 ip4:198.51.100.7/32 ip4:192.0.2.10 -all" -> 3600 "v=spf1 ip4:198.51.100.7/32 -all"
     "#
     );
-    // A network is not its first address.
+    // A network is not the same as its first address.
     assert_snapshot!(record("v=spf1 ip4:192.0.2.0/24 -all", "ip4:192.0.2.0", ""), @"
     T+0s switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx1.host.test.

@@ -1,10 +1,10 @@
-//! SPF terms that mean other servers when exchanges and addresses change.
+//! SPF terms whose meaning would change with exchanges and addresses.
 
 use insta::assert_snapshot;
 
 use super::{HOST, acme, moves, plan, planned_only};
 
-/// A move from `mail` to `mx`, an exchange in the same zone; `more` is put into the zone.
+/// A move from `mail` to `mx`, an exchange in the same zone. `more` is added to the zone.
 fn within(more: &str, old: &str, new: &str) -> String {
     let zone = acme(&format!("@ 5m MX 10 mail\n{more}"));
     plan(&[("acme.test", &zone)], &within_body(old, new))
@@ -15,7 +15,7 @@ fn within_body(old: &str, new: &str) -> String {
         .replace("name: mx1.host.test.", "name: mx.acme.test., addresses: [ 203.0.113.25 ]")
 }
 
-/// A move by which `mail` itself gets another address.
+/// A move in which `mail` itself gets another address.
 fn repointed(more: &str, old: &str, new: &str) -> String {
     let zone = acme(&format!("@ 5m MX 10 mail\n{more}"));
     let body = within_body(old, new)
@@ -92,7 +92,7 @@ fn a_is_frozen_through_aliases() {
 }
 
 #[test]
-fn an_address_that_nobody_remembers_stays_when_planned_again_after_the_switch() {
+fn a_forgotten_address_stays_when_planned_again_after_the_switch() {
     let half = "@ TXT \"v=spf1 ip4:192.0.2.10 ip4:203.0.113.25 -all\"\n";
     let zone = acme(&format!("@ 5m MX 10 mail\n{half}"))
         .replace("mail 1h A 192.0.2.10", "mail 5m A 203.0.113.25");
@@ -101,7 +101,7 @@ fn an_address_that_nobody_remembers_stays_when_planned_again_after_the_switch() 
     T+7d narrow/acme.test/@/TXT
       86400 "v=spf1 ip4:192.0.2.10 ip4:203.0.113.25 -all" -> 86400 "v=spf1 ip4:192.0.2.10 mx -all"
     "#);
-    // Unless the plan says it.
+    // Unless the plan states it.
     let body = body.replacen(
         "name: mail.acme.test. }",
         "name: mail.acme.test., addresses: [ 192.0.2.10 ] }",
@@ -121,7 +121,7 @@ fn a_term_that_keeps_its_meaning_is_left_alone() {
     T+1h 6m switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx.acme.test.
     ");
-    // One server under two names does not move.
+    // A server with two names does not move.
     let more = "@ TXT \"v=spf1 mx -all\"\nmx A 203.0.113.25\nmail 1h A 203.0.113.25\n";
     let zone = acme(&format!("@ 5m MX 10 mail\n{more}")).replace("mail 1h A 192.0.2.10\n", "");
     assert_snapshot!(plan(&[("acme.test", &zone)], &within_body("mx", "mx")), @"
@@ -154,7 +154,7 @@ fn the_bare_domain_moves_with_the_web_site() {
 }
 
 #[test]
-fn an_alias_that_is_put_there_is_followed() {
+fn a_new_alias_is_followed() {
     let zone = acme("@ 5m MX 10 mail\nout A 192.0.2.12\n@ TXT \"v=spf1 a:out.acme.test -all\"\n");
     let body = moves("", "a:out.acme.test")
         + "records: [ { zone: acme.test, name: out, type: CNAME, to: [ mx1.host.test. ], with: switch } ]\n";
@@ -194,14 +194,14 @@ fn what_cannot_be_frozen_is_refused() {
 }
 
 #[test]
-fn the_meaning_of_another_record_is_looked_at() {
+fn the_meaning_of_another_record_is_checked() {
     let more =
         "@ TXT \"v=spf1 include:_spf.acme.test -all\"\n_spf TXT \"v=spf1 mx:acme.test -all\"\n";
     assert_snapshot!(within(more, "", "ip4:203.0.113.25"), @"
     error[spf-freeze]: the SPF term `mx:acme.test` of _spf.acme.test., which the record of acme.test. leads to, changes its meaning with the move
     = help: replace it at _spf.acme.test. by equivalent `ip4:` and `ip6:` terms, then plan again
     ");
-    // A name that means nobody yet may come to mean the new server.
+    // A name without records may later lead to the new server.
     let more = "@ TXT \"v=spf1 mx -all\"\n_spf TXT \"v=spf1 a:mx.acme.test -all\"\n";
     assert_snapshot!(within(more, "mx", "include:_spf.acme.test"), @r#"
     T+0s publish/acme.test/mx/A

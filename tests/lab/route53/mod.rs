@@ -281,8 +281,8 @@ impl Route53 {
             }
         };
         let at = from.map_or(0, |from| rrsets.partition_point(|rrset| rrset.order() < from));
-        let asked = request.parameter("maxitems").and_then(|text| text.parse().ok());
-        let max = asked.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
+        let wanted = request.parameter("maxitems").and_then(|text| text.parse().ok());
+        let max = wanted.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
         let page = &rrsets[at..rrsets.len().min(at + max)];
         let next = rrsets.get(at + max);
         let shown = page.iter().map(Rrset::shown).collect();

@@ -17,7 +17,7 @@ use crate::lab::fault_proxy::{Answer, FaultProxy};
 const OTHER_TOKENS: [&str; 2] =
     ["kT9-not-for-anybodys-eyes_0123456789abcdX", "not-for-anybodys-eyes"];
 
-/// A fake, and a door to it.
+/// A fake, and a proxy in front of it.
 pub(crate) struct Fake {
     fake: Arc<Cloudflare>,
     proxy: FaultProxy,

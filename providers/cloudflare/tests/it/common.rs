@@ -19,14 +19,14 @@ pub(crate) fn fake(plan: &'static str, held: &[&str]) -> Arc<Cloudflare> {
     fake
 }
 
-/// An adapter for a door, with additional configuration.
+/// An adapter for a proxy, with additional configuration.
 pub(crate) fn adapter_with(url: &str, token: &str, more: &[(&str, &str)]) -> Box<dyn Provider> {
     let url = format!("{url}/client/v4");
     let texts = [&[("url", &*url), ("api_token", token)], more].concat();
     connected(&cutover_cloudflare::ADAPTER, &texts)
 }
 
-/// An adapter for a door.
+/// An adapter for a proxy.
 pub(crate) fn adapter(url: &str) -> Box<dyn Provider> {
     adapter_with(url, TOKEN, &[])
 }

@@ -14,7 +14,7 @@ fn is_batch(request: &Request) -> bool {
     request.method == "POST"
 }
 
-/// A door where this happens right before the first batch.
+/// A proxy at which this happens right before the first batch.
 fn meddled(
     fake: &std::sync::Arc<crate::cloudflare::Cloudflare>,
     meddle: impl Fn(&crate::cloudflare::Cloudflare) + Send + Sync + 'static,
@@ -63,21 +63,21 @@ async fn nothing_more_is_sent_while_cloudflare_blocks() {
         is_first.then(|| HttpFault::Instead(answer.with("retry-after", "300")))
     });
     let provider = adapter(&proxy.url());
-    let asked = async || provider.read_zone(&zone()).await;
+    let read = async || provider.read_zone(&zone()).await;
     let throttled = |error: &ProviderError| match error.next() {
         Next::Retry(span) => span,
         Next::Halt | Next::Fix | Next::Look => panic!("{error}"),
     };
-    let error = asked().await.expect_err("one too many");
+    let error = read().await.expect_err("one too many");
     assert_eq!(throttled(&error), Duration::from_secs(300));
     assert_eq!(proxy.exchanges().len(), 2);
-    let error = asked().await.expect_err("not before the time");
+    let error = read().await.expect_err("not before the time");
     assert!(throttled(&error) > Duration::from_secs(290), "{error}");
     assert_eq!(proxy.exchanges().len(), 2, "nothing is sent");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(301)).await;
     tokio::time::resume();
-    assert_eq!(asked().await.expect("a zone").rrsets, held(&fake));
+    assert_eq!(read().await.expect("a zone").rrsets, held(&fake));
 }
 
 #[tokio::test]

@@ -35,11 +35,11 @@ async fn changed_records_keep_their_comments_and_tags() {
     assert!(receipt.read_back);
     assert_eq!(operations(&proxy), [0, 1, 0, 0]);
     let records = fake.records(ZONE);
-    let told = |field: &str| -> Vec<&Value> { records.iter().map(|r| &r[field]).collect() };
-    assert_eq!(told("id"), [&json!(ids[0]), &json!(ids[1])]);
-    assert_eq!(told("comment"), [&json!("ask Ada"), &json!("ask Ada")]);
-    assert_eq!(told("tags"), [&json!(["owner:ada"]), &json!(["owner:ada"])]);
-    assert_eq!(told("content"), [&json!("a.new.example"), &json!("b.old.example")]);
+    let values = |field: &str| -> Vec<&Value> { records.iter().map(|r| &r[field]).collect() };
+    assert_eq!(values("id"), [&json!(ids[0]), &json!(ids[1])]);
+    assert_eq!(values("comment"), [&json!("ask Ada"), &json!("ask Ada")]);
+    assert_eq!(values("tags"), [&json!(["owner:ada"]), &json!(["owner:ada"])]);
+    assert_eq!(values("content"), [&json!("a.new.example"), &json!("b.old.example")]);
 }
 
 #[tokio::test]

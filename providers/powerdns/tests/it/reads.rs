@@ -174,14 +174,14 @@ async fn types_of_real_zones() {
         let gone = Change { key: at.clone(), before: Some(rrset.clone()), after: None };
         let set = ChangeSet::new(zone(), vec![gone]).expect("a change");
         let found = adapter_of(&server).check(&zone(), std::slice::from_ref(&set)).await;
-        assert_eq!(found.expect("it can be asked").len(), 1, "{at}");
+        assert_eq!(found.expect("it can be checked").len(), 1, "{at}");
         let error = adapter_of(&server).apply(&set).await.expect_err("it is kept");
         assert!(matches!(error, ProviderError::Unsupported { .. }), "{error}");
     }
     // Everything else can be changed, even beside these records, and they stay.
     let beside = changes(&[], &["cert 60 TXT \"x\""]);
     let found = adapter_of(&server).check(&zone(), std::slice::from_ref(&beside)).await;
-    assert_eq!(found.expect("it can be asked"), []);
+    assert_eq!(found.expect("it can be checked"), []);
     adapter_of(&server).apply(&beside).await.expect("made");
     let mut after = adapter_of(&server).read_zone(&zone()).await.expect("it is readable");
     after.rrsets.remove(&key("cert TXT")).expect("it is there");
@@ -204,7 +204,7 @@ async fn beside_instructions() {
         changes(&[], &["@ 60 A 192.0.2.1"]),
         changes(&[], &["@ 60 AAAA 2001:db8::1", "lua 60 TXT \"b\""]),
     ];
-    let found = adapter.check(&zone(), &sets).await.expect("it can be asked");
+    let found = adapter.check(&zone(), &sets).await.expect("it can be checked");
     let keys: Vec<String> = found.iter().map(|unwritable| unwritable.key.to_string()).collect();
     assert_eq!(keys, ["acme.test. A", "acme.test. AAAA", "lua.acme.test. TXT"]);
     for (set, is_written) in sets.iter().zip([true, true, false, false]) {

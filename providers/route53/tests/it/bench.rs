@@ -15,7 +15,7 @@ use crate::route53::{Route53, has_type, refusal};
 /// A key that the fake does not know.
 const OTHER_KEY: &str = "AKIANOTFORANYBODYEYE";
 
-/// A fake, and a door to it.
+/// A fake, and a proxy in front of it.
 pub(crate) struct Fake {
     fake: Arc<Route53>,
     proxy: FaultProxy,

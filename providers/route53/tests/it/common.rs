@@ -21,13 +21,13 @@ pub(crate) fn fake(held: &[&str]) -> Arc<Route53> {
     fake
 }
 
-/// An adapter for a door, with additional configuration.
+/// An adapter for a proxy, with additional configuration.
 pub(crate) fn adapter_with(url: &str, key: &str, more: &[(&str, &str)]) -> Box<dyn Provider> {
     let own = [("endpoint_url", url), ("access_key_id", key), ("secret_access_key", SECRET)];
     connected(&cutover_route53::ADAPTER, &[&own, more].concat())
 }
 
-/// An adapter for a door.
+/// An adapter for a proxy.
 pub(crate) fn adapter(url: &str) -> Box<dyn Provider> {
     adapter_with(url, KEY, &[])
 }

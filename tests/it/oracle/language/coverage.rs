@@ -1,4 +1,4 @@
-//! What of the language the plans have in them, and what they have to.
+//! Which parts of the language the random plans use, and which they have to use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// Which keys, facts, types and moments some plans have in them, and how often.
+/// Which keys, facts, types and moments the plans use, and how often.
 #[derive(Default)]
 pub(in crate::oracle) struct Coverage(pub(in crate::oracle) BTreeMap<String, u64>);
 
@@ -49,33 +49,36 @@ impl Coverage {
     }
 }
 
-/// What of the language the plans of the oracle never have in them, and why.
+/// The parts of the language that the oracle's plans never use, and why.
 const NOT_JUDGED: &[(&str, &str)] = &[
     ("key notify", "it tells people, and changes nothing"),
     ("key providers", "an adapter's own keys; what it can do is chosen by the oracle"),
-    ("key zones.*.authorities", "who is asked; the world knows servers without addresses"),
+    (
+        "key zones.*.authorities",
+        "which servers are queried; the simulated servers have no addresses",
+    ),
     ("key gates.before_switch.", "what is probed and how often changes no step's place"),
     ("key gates.after_switch.", "as before the switch"),
     ("key tasks.before_switch.", "a task's command is not run by the world"),
     ("key tasks.after_switch.", "as before the switch"),
     ("key gates.on_fail", "which way is gone back: all of them are tried"),
-    ("key defaults", "put together before a plan is one"),
-    ("key include", "put together before a plan is one"),
-    ("key migrate.domains.file", "put together before a plan is one"),
-    ("key zones.file", "put together before a plan is one"),
+    ("key defaults", "resolved before the plan is decoded"),
+    ("key include", "resolved before the plan is decoded"),
+    ("key migrate.domains.file", "resolved before the plan is decoded"),
+    ("key zones.file", "resolved before the plan is decoded"),
     ("key on_drift", "what is set aside is late, and every delay is judged"),
-    ("key assume.confirm", "who is asked makes a step late, and every delay is judged"),
-    ("key assume.check", "who is asked makes a step late, and every delay is judged"),
+    ("key assume.confirm", "asking a person delays a step, and every delay is tried"),
+    ("key assume.check", "asking a person delays a step, and every delay is tried"),
     ("key assume.by", "not played yet: a fact that a task brings about"),
-    ("key tasks.before_contract", "not played yet: as those before and behind the switch"),
-    ("key tasks.before_release", "not played yet: as those before and behind the switch"),
+    ("key tasks.before_contract", "not simulated yet: as those before and after the switch"),
+    ("key tasks.before_release", "not simulated yet: as those before and after the switch"),
     ("key tasks.way_back", "not played yet: a task of the way back"),
     ("key hosts.*.exchanges.domains", "not played yet: a host that is another for each domain"),
     ("key hosts.*.senders.domains", "not played yet: a host that is another for each domain"),
 ];
 
-/// Everything that the plans have to have in them: each key and fact of the language, each moment,
-/// each value, and what zones and SPF records are made of.
+/// Everything that the plans have to use: each key and fact of the language, each moment, each
+/// value, and the components of zones and SPF records.
 pub(in crate::oracle) fn wanted() -> BTreeSet<String> {
     let mut wanted = BTreeSet::new();
     schema_keys("", schema(), &mut wanted);
@@ -135,11 +138,15 @@ fn schema_keys(path: &str, value: &Value, seen: &mut BTreeSet<String>) {
         schema_keys(path, &value["items"], seen);
     }
     for word in ["anyOf", "oneOf"] {
-        value[word].as_array().into_iter().flatten().for_each(|one| schema_keys(path, one, seen));
+        value[word]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .for_each(|schema| schema_keys(path, schema, seen));
     }
 }
 
-/// The paths of a plan's keys, names of the user's choice left out.
+/// The paths of a plan's keys, without names of the user's choice.
 pub(in crate::oracle) fn keys(path: &str, value: &Value, seen: &mut BTreeSet<String>) {
     match value {
         Value::Object(entries) => {

@@ -1,4 +1,4 @@
-//! Random facts: mostly what a plan needs, at times what it does not, and at times the contrary.
+//! Random facts: mostly those that a plan needs, sometimes others, and sometimes the contrary.
 
 use super::*;
 
@@ -109,10 +109,10 @@ impl Made<'_> {
         facts
     }
 
-    /// Facts of names and addresses, and those that came with them.
+    /// Facts about names and addresses, and the facts that were added with them.
     pub(super) fn newer_facts(&mut self, facts: &mut Vec<Fact>) {
         let moments = [None, None, Some("expand"), Some("switch"), Some("contract")];
-        // What a plan needs that has such things in it, mostly; and at times what it does not.
+        // Mostly what a plan with these parts needs, and sometimes what it does not need.
         let mut more = Vec::new();
         let text = |host: &Host| {
             let mut text = String::new();

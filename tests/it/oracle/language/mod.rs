@@ -1,7 +1,8 @@
-//! Random small zones and plans over the whole language, and which of it they have in them.
+//! Random small zones and plans over the whole language, and which parts of it they use.
 //!
-//! A plan is a value of the oracle's own. It is written out for the compiler, and read by the world:
-//! so nothing that the compiler understands, or misses, comes back to the judge.
+//! A plan is a value of the oracle. It is written as YAML for the compiler, and the simulated world
+//! reads the value itself. So a mistake of the compiler in reading the plan does not reach the
+//! judge.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -21,7 +22,7 @@ pub(super) use coverage::{Coverage, wanted};
 use super::Random;
 use crate::registry::language;
 
-/// The JSON Schema of the language, as it is built.
+/// The JSON Schema of the language.
 fn schema() -> &'static Value {
     static READ: OnceLock<Value> = OnceLock::new();
     READ.get_or_init(|| {
@@ -30,7 +31,7 @@ fn schema() -> &'static Value {
     })
 }
 
-/// The facts that the language has.
+/// The facts of the language.
 pub(super) fn facts_of_language() -> Vec<&'static str> {
     let item = &schema()["properties"]["assume"]["items"]["properties"];
     let facts = item["fact"]["enum"].as_array().expect("facts");
@@ -41,7 +42,7 @@ fn has(fact: &str) -> bool {
     facts_of_language().contains(&fact)
 }
 
-/// Whether facts may be of names and addresses; before, they were of hosts alone.
+/// Whether facts may be about names and addresses. Earlier plans have only facts about hosts.
 pub(super) fn has_names() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
     *HAS.get_or_init(|| has("published"))
@@ -49,7 +50,7 @@ pub(super) fn has_names() -> bool {
 
 pub(super) struct Exchange {
     pub(super) preference: u16,
-    /// Absolute; `{domain}` is each domain in turn.
+    /// An absolute name, in which `{domain}` stands for each domain in turn.
     pub(super) name: String,
     pub(super) addresses: Vec<String>,
 }
@@ -71,7 +72,7 @@ pub(super) struct Host {
     pub(super) name: &'static str,
     pub(super) exchanges: Vec<Exchange>,
     pub(super) senders: Vec<Sender>,
-    /// A mechanism, and where it leads to: a name, with a port for some.
+    /// A mechanism, and its target: a name, for some with a port.
     pub(super) discovery: Vec<(&'static str, String)>,
     pub(super) tlsa: Vec<String>,
 }
@@ -83,21 +84,21 @@ pub(super) struct Fact {
     pub(super) value: &'static str,
     pub(super) from: Option<&'static str>,
     pub(super) settle_secs: i64,
-    /// It can be left out: a fact that no pattern of a plan reads is an error.
+    /// It can be left out, because a fact that no pattern of a plan reads is an error.
     pub(super) may_be_needless: bool,
 }
 
 pub(super) struct Plan {
-    /// Name without the last dot, and text.
+    /// A name without the last dot, and a text.
     pub(super) zones: Vec<(String, String)>,
     pub(super) hosts: Vec<Host>,
-    /// The domains that move from the first host to the second; none: nothing moves.
+    /// The domains that move from the first host to the second; if empty, nothing moves.
     pub(super) domains: Vec<String>,
     pub(super) migrate: String,
     pub(super) overrun_secs: i64,
     pub(super) cutover_ttl_secs: i64,
     pub(super) records: Vec<String>,
-    /// What becomes of names that lead through each other.
+    /// What happens to names that lead to one another.
     pub(super) leads: Vec<&'static str>,
     pub(super) facts: Vec<Fact>,
     pub(super) margin_secs: i64,
@@ -107,7 +108,7 @@ pub(super) struct Plan {
     pub(super) atomicity: Atomicity,
 }
 
-/// What a fact says that is stated without a value.
+/// The value of a fact that is stated without one.
 fn usual(fact: &str) -> &'static str {
     match fact {
         "mail" => "relay",
@@ -123,17 +124,17 @@ struct Made<'r> {
     old: Host,
     new: Host,
     third: Host,
-    /// Owners and types that records of the plan's own may change.
+    /// Owners and types that the plan's own records may change.
     owners: Vec<(&'static str, &'static str)>,
-    /// The records of the plan's own, as they are written.
+    /// The plan's own records, as they are written.
     written: String,
 }
 
 const NAMES: [&str; 4] = ["acme.test", "host.test", "other.test", "new.acme.test"];
 
 impl Plan {
-    /// In some plans SPF records refuse by what nobody can decide: `-ptr`, or a record that nobody
-    /// asked. By the seed alone, so that all other plans are what they were.
+    /// In some plans, SPF records refuse by something that cannot be decided: `-ptr`, or a record
+    /// that was not queried. This depends only on the seed, so that all other plans stay the same.
     pub(super) fn refuse_by_name(&mut self, seed: u64) {
         const SPF: &str = "v=spf1 ";
         let zone = &mut self.zones[0].1;
@@ -163,7 +164,7 @@ impl Plan {
         }
     }
 
-    /// States the facts of which these lines of a verdict say how to state them; `false`: of none.
+    /// States the facts that these lines of a verdict ask for. Returns `false` if there are none.
     pub(super) fn paste(&mut self, lines: &[String]) -> bool {
         let before = self.facts.len();
         for line in lines.iter().filter_map(|line| line.trim().strip_prefix("- { fact: ")) {
@@ -338,7 +339,7 @@ impl Plan {
         }
     }
 
-    /// Leaves out what the plan may not need; whether there was any.
+    /// Leaves out what the plan may not need. Returns whether there was anything.
     pub(super) fn leave_out(&mut self, all: bool) -> bool {
         let count = self.facts.len();
         self.facts.retain(|fact| !(fact.may_be_needless || (all && fact.kind != "host")));
@@ -349,7 +350,7 @@ impl Plan {
         !self.domains.is_empty()
     }
 
-    /// As YAML.
+    /// The plan as YAML.
     pub(super) fn text(&self) -> String {
         let zones: Vec<String> =
             self.zones.iter().map(|(name, _)| format!("{name}: {{ provider: files }}")).collect();
@@ -391,12 +392,15 @@ fn host_text(host: &Host, text: &mut String) {
     let exchanges: Vec<String> = host
         .exchanges
         .iter()
-        .map(|one| {
-            let addresses = match one.addresses.is_empty() {
+        .map(|exchange| {
+            let addresses = match exchange.addresses.is_empty() {
                 true => String::new(),
-                false => format!(", addresses: [ {} ]", quoted(&one.addresses)),
+                false => format!(", addresses: [ {} ]", quoted(&exchange.addresses)),
             };
-            format!("{{ preference: {}, name: \"{}\"{addresses} }}", one.preference, one.name)
+            format!(
+                "{{ preference: {}, name: \"{}\"{addresses} }}",
+                exchange.preference, exchange.name
+            )
         })
         .collect();
     if !exchanges.is_empty() {

@@ -1,18 +1,19 @@
-//! Names that lead through each other, and records of the plan that lead them elsewhere: aliases
-//! that are turned round, or become addresses, wildcards, DNAMEs, and names of another zone.
+//! Names that lead to one another, and records of the plan that change where they lead: aliases
+//! that are reversed or become addresses, wildcards, DNAMEs, and names of another zone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::*;
 
-/// Plans before this one are what they were: the tests of the mutants name some of them.
+/// Plans with smaller seeds stay as they were, because the tests of the mutants refer to some of
+/// them.
 const FIRST: u64 = 701;
 
 /// A name, and its records before the plan and in the end, as `TYPE data` with ` | ` between them.
 type Line = (&'static str, &'static str, &'static str);
 
-/// Names that belong together, and what becomes of them.
+/// Names that belong together, and how they change.
 const TOGETHER: &[(&str, &[Line])] = &[
     (
         "an alias is turned round",
@@ -154,7 +155,7 @@ const TOGETHER: &[(&str, &[Line])] = &[
     ),
 ];
 
-/// What may be at a name.
+/// The possible records of a name.
 const ANYTHING: &[&str] = &[
     "",
     "A 192.0.2.71",
@@ -171,18 +172,18 @@ const ANYTHING: &[&str] = &[
 ];
 const ANYWHERE: &[&str] = &["shop", "store", "old", "fresh", "depot", "x.s", "*.s", "x.e", "x.f"];
 
-/// The records of a line's end, by type.
+/// The records at the end of a line, by type.
 fn sets(text: &str) -> BTreeMap<&str, &str> {
-    text.split(" | ").filter_map(|one| one.split_once(' ')).collect()
+    text.split(" | ").filter_map(|record| record.split_once(' ')).collect()
 }
 
-/// What may become of names that belong together.
+/// The possible changes of names that belong together.
 pub(super) fn together() -> impl Iterator<Item = &'static str> {
     TOGETHER.iter().map(|(what, _)| *what)
 }
 
 impl Plan {
-    /// In some plans names lead through each other; some have nothing else in them.
+    /// In some plans names lead to one another, and some plans contain nothing else.
     pub(in crate::oracle) fn lead_along(&mut self, seed: u64, random: &mut Random) {
         if seed < FIRST || !seed.is_multiple_of(2) {
             return;
@@ -190,7 +191,8 @@ impl Plan {
         if seed.is_multiple_of(4) {
             self.nothing_else(random);
         }
-        // Not played: who passes by the name of an address where that is an alias that leads out.
+        // Not simulated: a sender that passes by the name of an address which is an alias out of
+        // the zones.
         self.zones[0].1 = self.zones[0].1.replace(" ptr ", " ");
         let mut lines: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
         for _ in 0..1 + random.below(2) {
@@ -208,7 +210,7 @@ impl Plan {
         }
         let mut texts = Vec::new();
         for (name, (before, after)) in lines {
-            // A few do not change as they were to.
+            // A few do not change as intended.
             let after = match random.below(12) {
                 0 => before,
                 1 => random.of(&["", "A 192.0.2.73"]),
@@ -234,7 +236,7 @@ impl Plan {
                 texts.push(format!("name: \"{name}\", type: {rtype}, to: [ \"{quoted}\" ]{ttl}"));
             }
         }
-        // In any order: what stands first in a plan is not to come first for that.
+        // In random order, so that the order of execution does not follow from that of the plan.
         for number in 0..texts.len() {
             let text = texts.swap_remove(random.place(texts.len()));
             let after = match random.below(if number > 0 { 6 } else { 1 }) {
@@ -249,7 +251,7 @@ impl Plan {
         }
     }
 
-    /// Leaves nothing in a plan but its first zone, and that without mail.
+    /// Removes everything from a plan but its first zone, and mail from that.
     fn nothing_else(&mut self, random: &mut Random) {
         let zone = &self.zones[0].1;
         let mut kept: String = zone.lines().take(4).map(|line| format!("{line}\n")).collect();

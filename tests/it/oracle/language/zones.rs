@@ -1,4 +1,4 @@
-//! Random zones, hosts and records of the plan's own.
+//! Random zones, hosts and the plan's own records.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -190,7 +190,7 @@ impl Made<'_> {
         let mut new = sender(new, Vec::new());
         self.keys(&mut old, &mut new);
         let is_bare = |sender: &Sender| sender.spf.is_empty() && sender.dkim.is_empty();
-        // A sender that says nothing of itself fails wherever there is an SPF record.
+        // A sender that declares nothing fails wherever there is an SPF record.
         if is_bare(&new) && !record.is_empty() && self.random.below(8) > 0 {
             new.spf.push("ip4:203.0.113.25".to_owned());
         }
@@ -337,7 +337,7 @@ impl Made<'_> {
         }
     }
 
-    /// A record of the plan's own.
+    /// One of the plan's own records.
     pub(super) fn record(
         &mut self,
         number: u64,

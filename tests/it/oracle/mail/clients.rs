@@ -1,4 +1,4 @@
-//! Whether people find their mailboxes; and how quickly a switch takes effect.
+//! Whether people find their mailboxes, and how quickly a switch takes effect.
 
 use std::net::IpAddr;
 
@@ -44,7 +44,7 @@ impl<'a> World<'a> {
                 let leads = |view: &Resolved| {
                     let ips: Vec<IpAddr> = view.records().iter().filter_map(Rdata::ip).collect();
                     let is_old = |ip: &IpAddr| {
-                        meant.records().iter().filter_map(Rdata::ip).any(|one| one == *ip)
+                        meant.records().iter().filter_map(Rdata::ip).any(|other| other == *ip)
                     };
                     let is_new = |ip: &IpAddr| {
                         self.ground.new_servers.contains(ip) || self.ground.new.contains(ip)
@@ -103,7 +103,7 @@ impl<'a> World<'a> {
                 }
             }
         }
-        // What comes to the old host, its clients see.
+        // Clients of the old host see the mail that comes to it.
         let comes = self.may_come_to_new(domain);
         if has_names() && comes && uses_old && self.may("redirects", "old", "false", "false") {
             let is_asked = !self.host(false).discovery.is_empty();
@@ -131,7 +131,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether the switch, or the way back, may take longer than it is to.
+    /// Whether the switch, or the way back, may take longer than allowed.
     pub(super) fn of_speed(&self) {
         let plan = self.ground.plan;
         if self.has_ended("checkpoint/before-contract") || self.execution.back.is_some() {
@@ -149,7 +149,7 @@ impl<'a> World<'a> {
                 continue;
             }
             for change in changes {
-                for held in self.dns.held(&change.key).iter().filter(|one| one.for_longer(0)) {
+                for held in self.dns.held(&change.key).iter().filter(|held| held.for_longer(0)) {
                     let is_there = !matches!(held.answer, Answer::NoData | Answer::NxDomain);
                     if held.ttl_secs > plan.cutover_ttl_secs {
                         let owner = &change.key.name;

@@ -1,4 +1,4 @@
-//! What the plan states, and when it is so: facts over time, on the way there and on the way back.
+//! What the plan states, and when it holds: facts over time, on the way there and on the way back.
 
 use std::collections::BTreeSet;
 
@@ -34,12 +34,12 @@ impl<'a> World<'a> {
         let order = [None, Some("expand"), Some("switch"), Some("contract")];
         let facts = self.ground.plan.facts.iter();
         let mut facts: Vec<&Fact> =
-            facts.filter(|one| one.fact == fact && one.subject == subject).collect();
-        facts.sort_by_key(|one| order.iter().position(|from| *from == one.from));
+            facts.filter(|stated| stated.fact == fact && stated.subject == subject).collect();
+        facts.sort_by_key(|stated| order.iter().position(|from| *from == stated.from));
         facts
     }
 
-    /// The values that a fact may have.
+    /// The possible values of a fact.
     pub(super) fn values(
         &self,
         fact: &str,
@@ -48,33 +48,33 @@ impl<'a> World<'a> {
     ) -> BTreeSet<&'static str> {
         let stated = self.stated(fact, subject);
         let id = |from: &str| format!("assume/{from}/{fact}/{subject}");
-        let in_run = |one: &&&Fact| {
-            one.from.is_none_or(|from| !self.ground.ids.contains_key(id(from).as_str()))
+        let in_run = |stated: &&&Fact| {
+            stated.from.is_none_or(|from| !self.ground.ids.contains_key(id(from).as_str()))
         };
-        let mut last = stated.iter().rfind(in_run).map_or(unsaid, |one| one.value);
-        // Each value with the time from which on it is none any more.
+        let mut last = stated.iter().rfind(in_run).map_or(unsaid, |stated| stated.value);
+        // Each value, with the time from which it no longer holds.
         let mut values: Vec<(&'static str, Option<i64>)> = vec![(last, None)];
-        for one in stated {
-            let Some(from) = one.from else { continue };
+        for stated in stated {
+            let Some(from) = stated.from else { continue };
             let Some((_, end)) = self.there(&id(from)) else { continue };
-            if one.value == last {
+            if stated.value == last {
                 continue;
             }
             let before = last;
-            values.last_mut().expect("one").1 = Some(end + one.settle_secs);
-            values.push((one.value, None));
-            last = one.value;
+            values.last_mut().expect("one").1 = Some(end + stated.settle_secs);
+            values.push((stated.value, None));
+            last = stated.value;
             if self.execution.back.is_some() {
                 match self.back(&format!("back/{}", id(from))) {
                     Some((_, end)) => {
-                        values.last_mut().expect("one").1 = Some(end + one.settle_secs);
+                        values.last_mut().expect("one").1 = Some(end + stated.settle_secs);
                         values.push((before, None));
                         last = before;
                     }
                     None if self.back_ids.contains_key(format!("back/{}", id(from)).as_str()) => {}
-                    // It was so before the point that is gone back to.
+                    // It already held before the point to which the run goes back.
                     None if self.is_before_point(&id(from), from) => {}
-                    // Nobody says that it was taken back, and nobody that it was not.
+                    // The plan does not say whether it was undone.
                     None => values.push((before, None)),
                 }
             }
@@ -86,7 +86,7 @@ impl<'a> World<'a> {
         may.map(|(value, _)| value).collect()
     }
 
-    /// Whether a fact is of a part of the move that is not gone back over.
+    /// Whether a fact belongs to a part of the move that is not undone.
     pub(super) fn is_before_point(&self, id: &str, from: &str) -> bool {
         let is_kept = match self.point {
             "before-contract" => matches!(from, "expand" | "switch"),
@@ -106,9 +106,9 @@ impl<'a> World<'a> {
         self.values(fact, subject, unsaid).contains(value)
     }
 
-    /// A fact that counts on the way back alone: so when a person has said so there.
+    /// A fact that only counts on the way back: it holds once a person has confirmed it there.
     pub(super) fn is_taken_back(&self, fact: &str, value: &'static str) -> BTreeSet<bool> {
-        let stated = self.stated(fact, "new").iter().any(|one| one.value == value);
+        let stated = self.stated(fact, "new").iter().any(|stated| stated.value == value);
         let id = format!("back/assume/{fact}/new");
         match (stated, self.back(&id)) {
             (false, _) => BTreeSet::from([false]),
@@ -135,7 +135,7 @@ impl<'a> World<'a> {
         self.ground.plan.use_secs + self.ground.plan.overrun_secs
     }
 
-    /// Whether mail that was sent through a host may be on its way.
+    /// Whether mail that was sent through a host may be in flight.
     pub(super) fn is_in_flight(&self, host: &str) -> bool {
         let life = self.ground.plan.queue_life_secs;
         match host {
@@ -144,10 +144,11 @@ impl<'a> World<'a> {
                 if self.may("sends", "old", "true", "true") {
                     return true;
                 }
-                let ends = stated.iter().filter(|one| one.value == "false").filter_map(|one| {
-                    let (_, end) = self.there(&format!("assume/{}/sends/old", one.from?))?;
-                    Some(end + one.settle_secs + life > NOW)
-                });
+                let ends =
+                    stated.iter().filter(|stated| stated.value == "false").filter_map(|stated| {
+                        let (_, end) = self.there(&format!("assume/{}/sends/old", stated.from?))?;
+                        Some(end + stated.settle_secs + life > NOW)
+                    });
                 ends.into_iter().any(|is| is)
             }
             "new" => {
@@ -161,18 +162,19 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether mail may be on its way that was signed with a key which is no longer used.
+    /// Whether mail may be in flight that was signed with a key which is no longer used.
     pub(super) fn is_signed_in_flight(&self, key: &str) -> bool {
         let life = self.ground.plan.queue_life_secs + self.ground.plan.margin_secs;
-        self.stated("signs", key).iter().filter(|one| one.value == "false").any(|one| {
-            let begun = one.from.and_then(|from| self.there(&format!("assume/{from}/signs/{key}")));
-            begun.is_some_and(|(_, end)| end + one.settle_secs + life > NOW)
+        self.stated("signs", key).iter().filter(|stated| stated.value == "false").any(|stated| {
+            let begun =
+                stated.from.and_then(|from| self.there(&format!("assume/{from}/signs/{key}")));
+            begun.is_some_and(|(_, end)| end + stated.settle_secs + life > NOW)
         })
     }
 
     pub(super) fn is_known_to_accept(&self, kind: &str, subject: &str) -> bool {
         has_names()
-            && self.stated("accepts", subject).iter().any(|one| one.kind == kind)
+            && self.stated("accepts", subject).iter().any(|stated| stated.kind == kind)
             && !self.may("accepts", subject, "false", "false")
     }
 
@@ -184,7 +186,7 @@ impl<'a> World<'a> {
 
     /// Whether the last copy from the new host to the old one may have begun, or is never made.
     pub(super) fn is_copied_back(&self) -> bool {
-        let stated = self.stated("synced", "new").iter().any(|one| one.value == "true");
+        let stated = self.stated("synced", "new").iter().any(|stated| stated.value == "true");
         !stated || self.is_taken_back("synced", "true").contains(&true)
     }
 }

@@ -1,4 +1,5 @@
-//! What is known of a plan before anything is done: who is where, and who sends from where.
+//! What is known of a plan before anything is done: which host is where, and from where senders
+//! send.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -18,22 +19,22 @@ pub(in crate::oracle) struct Ground<'a> {
     pub(super) ids: HashMap<&'a str, usize>,
     pub(super) old: BTreeSet<IpAddr>,
     pub(super) new: BTreeSet<IpAddr>,
-    /// Where clients of each host go to.
+    /// Where the clients of each host connect.
     pub(super) old_servers: BTreeSet<IpAddr>,
     pub(super) new_servers: BTreeSet<IpAddr>,
     pub(super) domains: Vec<(Name, Kind)>,
-    /// Domains that have MX records by the plan alone.
+    /// Domains that have MX records only because of the plan.
     pub(super) added: BTreeSet<Name>,
     pub(super) spf_owners: BTreeSet<Name>,
-    /// What a domain's live SPF record lets pass.
+    /// Addresses that a domain's live SPF record lets pass.
     pub(super) live: BTreeMap<Name, BTreeSet<IpAddr>>,
-    /// From where the senders of a host send, by host, place and domain.
+    /// From where the senders of a host send, by host, position and domain.
     pub(super) sources: BTreeMap<(&'static str, usize, Name), BTreeSet<IpAddr>>,
-    /// What is to be found all the while.
+    /// The questions whose names have to resolve at all times.
     pub(super) found: Vec<Found>,
     pub(super) sorts: Sorts,
     pub(super) cache: Cache,
-    /// The same where every change set is made at once.
+    /// The same if every change set is atomic.
     pub(super) cache_at_once: Cache,
 }
 
@@ -63,13 +64,13 @@ pub(super) fn spf_text(records: &[Rdata]) -> Vec<String> {
     texts.filter(|text| spf::is_spf(text)).filter_map(|text| String::from_utf8(text).ok()).collect()
 }
 
-/// A wildcard's owner stands for every name below: for one that exists nowhere.
+/// A wildcard's owner stands for every name below it that does not exist.
 pub(super) fn any_below(owner: &Name) -> Name {
     let up = owner.parent().filter(|_| owner.is_wildcard());
     up.and_then(|up| up.child("any-name").ok()).unwrap_or_else(|| owner.clone())
 }
 
-/// The addresses that some terms name, where DNS says what these zones say.
+/// The addresses that some terms name, in DNS with these zones.
 pub(super) fn authorised(
     zones: &Zones,
     terms: &str,
@@ -90,12 +91,12 @@ pub(super) fn authorised(
             "ip4" | "ip6" => {
                 found.extend(value.split('/').next().and_then(|ip| ip.parse::<IpAddr>().ok()))
             }
-            "a" => found.extend(target().iter().flat_map(|one| addresses(zones, one))),
+            "a" => found.extend(target().iter().flat_map(|name| addresses(zones, name))),
             "mx" => {
                 let answer = target().map(|target| plain(zones, &target, RrType::MX));
                 let records = answer.iter().flat_map(Resolved::records);
                 let exchanges = records.filter_map(Rdata::as_mx);
-                found.extend(exchanges.flat_map(|(_, one)| addresses(zones, &one)));
+                found.extend(exchanges.flat_map(|(_, exchange)| addresses(zones, &exchange)));
             }
             "include" | "redirect" => {
                 if let Some(target) = target() {
@@ -145,12 +146,12 @@ impl<'a> Ground<'a> {
             for (_, target) in &plan.hosts[0].discovery {
                 old_servers.extend(addresses(zones, &server(target)));
             }
-            // What clients find before the move is the old host's.
+            // What clients find before the move belongs to the old host.
             for label in SERVICES {
                 let Ok(owner) = Name::relative_to(label, domain) else { continue };
                 let rtype = if label.starts_with('_') { RrType::SRV } else { RrType::A };
                 let key = RrKey::new(owner.clone(), rtype);
-                // What a wildcard answers is nobody's mail server.
+                // A name for which a wildcard answers is not a mail server.
                 if !zones.values().any(|records| records.contains_key(&key)) {
                     continue;
                 }
@@ -180,7 +181,7 @@ impl<'a> Ground<'a> {
         let has_spf = |zones: &Zones, owner: &Name| {
             !spf_text(plain(zones, owner, RrType::TXT).records()).is_empty()
         };
-        // Who sends may take mail at its own address (RFC 5321 §5.1).
+        // A name that sends mail may receive mail at its own address (RFC 5321 §5.1).
         let is_host = |owner: &Name| !owner.labels().any(|label| label.first() == Some(&b'_'));
         let sends = every(RrType::TXT).filter(|owner| is_host(owner) && has_spf(zones, owner));
         let signs = every(RrType::TXT).chain(every(RrType::CNAME)).filter_map(|owner| {
@@ -190,8 +191,8 @@ impl<'a> Ground<'a> {
             let own = owner.to_string();
             (own.starts_with("_mta-sts.") || own.starts_with("_dmarc.")).then(|| owner.parent())?
         });
-        // Whoever looks for a server's certificate there comes with mail (RFC 7672 §3.1): for a domain that
-        // has MX records, or for the server's own name.
+        // A sender that looks for a server's certificate comes with mail (RFC 7672 §3.1): for a
+        // domain with MX records, or for the server's own name.
         let has_certificate = every(RrType::TLSA).filter_map(|owner| {
             owner.to_string().starts_with("_25._tcp.").then(|| owner.parent()?.parent()).flatten()
         });
@@ -208,7 +209,10 @@ impl<'a> Ground<'a> {
             let exchanges = exchanges_of(zones, &owner);
             let kind = match moving.contains(&owner) {
                 true => Kind::Moves,
-                false if !is_below && exchanges.iter().any(|one| old_names.contains(one)) => {
+                false
+                    if !is_below
+                        && exchanges.iter().any(|exchange| old_names.contains(exchange)) =>
+                {
                     Kind::Stays
                 }
                 false => Kind::Other,
@@ -249,7 +253,7 @@ impl<'a> Ground<'a> {
             cache_at_once: Cache::default(),
         }
     }
-    /// How many questions are answered otherwise in the end, and how many of them by way of an alias.
+    /// The number of questions with another answer in the end, directly and through an alias.
     pub(in crate::oracle) fn changing(&self) -> (usize, usize) {
         changing(&self.found)
     }

@@ -1,12 +1,12 @@
-//! What becomes of a message, a sender and a client at one instant.
+//! What happens to a message, a sender and a client at an instant.
 //!
-//! Everything starts from records and addresses. A host is known by its addresses, under whatever
+//! Everything starts from records and addresses. A host is known by its addresses, whatever its
 //! name. What neither the plan states nor the zones show, the adversary chooses: each answer that
-//! caches may hold, for each question by itself; the exchange and the address family; the selector
-//! and the address that a sender uses; what is at an address that nobody knows.
+//! caches may hold, separately for each question; the exchange and the address family; the selector
+//! and the address that a sender uses; what is at an unknown address.
 //!
-//! Harm is sure, or possible where the language leaves open whether it counts. Under a proof no sure
-//! harm may be found; the story of a refutation has to show possible harm at least.
+//! Harm is certain, or only possible if the language leaves open whether it counts. Under a proof
+//! there must be no certain harm. The story of a refutation has to show at least possible harm.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,11 +28,11 @@ mod senders;
 
 pub(super) use ground::Ground;
 
-/// Views of one SPF evaluation that are tried.
+/// Views of an SPF evaluation that are tried.
 const VIEWS_MAX: usize = 300;
 /// An address that no record of the zones names.
 const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(233, 252, 0, 99));
-/// What stands before a mail service's SRV records.
+/// The start of the owner of a mail service's SRV records.
 const SERVICES: [&str; 10] = [
     "_imap._tcp",
     "_imaps._tcp",
@@ -67,12 +67,12 @@ pub(super) fn name(text: &str) -> Name {
     Name::absolute(&format!("{}.", text.trim_end_matches('.'))).expect("a name")
 }
 
-/// The world at [`NOW`], in one execution.
+/// The world at [`NOW`], in an execution.
 pub(super) struct World<'a> {
     ground: &'a Ground<'a>,
     execution: &'a Execution,
     back_ids: HashMap<&'a str, usize>,
-    /// What is done before the point that is gone back to, and stays.
+    /// What was done before the point to which the run goes back, and stays.
     before_point: &'a BTreeSet<usize>,
     point: &'a str,
     /// The steps of the way back.
@@ -109,7 +109,7 @@ impl<'a> World<'a> {
     }
 
     fn add(&self, invariant: &'static str, domain: &Name, what: impl Into<String>, sure: bool) {
-        // What was no mail domain before the plan is not a domain whose mail can be lost by it.
+        // A name that was not a mail domain before the plan has no mail that could be lost.
         let of_mail = matches!(invariant, "deliverable" | "transport-policy");
         let is_mail = !of_mail || !self.ground.added.contains(domain);
         let sure = sure && is_mail;
@@ -119,7 +119,7 @@ impl<'a> World<'a> {
         *known = (*known).max(sureness);
     }
 
-    /// Everything that is harmed; on request also what may only possibly count.
+    /// Everything that is harmed; on request also what is only possibly harm.
     pub(super) fn harm(self, with_possible: bool) -> Harm {
         for (domain, kind) in &self.ground.domains {
             self.of_routes(domain, *kind);

@@ -1,12 +1,12 @@
-//! Whether names are found all the while that are found before the plan and in the end.
+//! Whether names that resolve before the plan and in the end resolve at all times.
 //!
-//! It is asked for every name of every zone, for names below wildcards and DNAMEs, and for every
-//! type. A resolver follows aliases link by link, each from a cache of its own age, and asks no
-//! question twice: where it comes back to one, it goes in a circle.
+//! This is checked for every name of every zone, for names below wildcards and DNAMEs, and for
+//! every type. A resolver follows aliases link by link, each from a cache of its own age, and asks
+//! no question twice: if it comes back to a question, the aliases form a loop.
 //!
-//! What one RRset goes through while its provider writes it is no harm of this kind by itself. So a
-//! way is looked at twice: as it is where every change set is made at once, and as it is at this
-//! provider, where another answer to another question would have led home.
+//! The states of a single RRset while its provider writes it are not a harm of this kind by
+//! themselves. So each path is checked twice: as if every change set were atomic, and at this
+//! provider, if another answer to another question would have led to the records.
 
 use std::collections::BTreeSet;
 
@@ -16,14 +16,14 @@ use super::super::dns::{Answer, Dns, Records, Zones, answer};
 use super::ground::any_below;
 use super::*;
 
-/// Aliases that a resolver follows.
+/// Maximum aliases that a resolver follows.
 const ALIASES_MAX: usize = 8;
-/// Ways of one question that are told apart; more are left out.
+/// Maximum paths of a question that are distinguished; further ones are left out.
 const WAYS_MAX: usize = 2_000;
-/// Names that are asked for in one plan; more are left out.
+/// Maximum names of a plan that are checked; further ones are left out.
 const NAMES_MAX: usize = 300;
 
-/// How the harm ends that is of one of these sorts.
+/// The end of a harm's id that is of one of these kinds.
 const BELOW_A_DNAME: &str = " below a DNAME";
 const BY_A_WILDCARD: &str = " by a wildcard";
 const OF_NO_OWN_TYPE: &str = " of a type that no name there has of its own";
@@ -34,14 +34,14 @@ const HALF_REPLACED: &str = " while several types take a name's place";
 enum Leads {
     InACircle,
     ToNothing,
-    /// To records, or to where nobody of the plan has a say.
+    /// To records, or out of the plan's zones.
     Home,
 }
 
-/// A question, and what was told.
+/// A question and its answer.
 type Link = (RrKey, Answer);
 
-/// The questions on one way, and where it ends.
+/// The questions on a path, and where it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Way {
     links: Vec<Link>,
@@ -49,25 +49,26 @@ struct Way {
 }
 
 impl Way {
-    /// Whether whoever was told this may come this way: it is told on it, or not asked for.
+    /// Whether a resolver with this answer may take this path: the path contains the answer, or not
+    /// the question.
     fn agrees_with(&self, (key, told): &Link) -> bool {
         self.links.iter().all(|(asked, other)| asked != key || other == told)
     }
 }
 
-/// A question that is to lead home all the while.
+/// A question that has to lead to records at all times.
 pub(super) struct Found {
     key: RrKey,
-    /// Where it leads before the plan or in the end: what is worse.
+    /// Where it leads before the plan or in the end, whichever is worse.
     least: Leads,
-    /// The ways before the plan and in the end.
+    /// The paths before the plan and in the end.
     known: [Way; 2],
 }
 
-/// All that may be told; `None`: nobody of the plan has a say.
+/// All possible answers; `None` for a name outside the plan's zones.
 type Ask<'a> = &'a dyn Fn(&RrKey) -> Option<Vec<Answer>>;
 
-/// All ways that a question may go.
+/// All possible paths of a question.
 fn ways(ask: Ask<'_>, key: &RrKey) -> Vec<Way> {
     let mut done = Vec::new();
     let mut open = vec![(Vec::<Link>::new(), key.clone())];
@@ -100,12 +101,12 @@ fn ways(ask: Ask<'_>, key: &RrKey) -> Vec<Way> {
     done
 }
 
-/// That there is nothing at a name, and that there is nothing of this type, are one.
+/// The absence of a name counts as the absence of the type.
 fn plainly(told: Answer) -> Answer {
     if told == Answer::NxDomain { Answer::NoData } else { told }
 }
 
-/// The one way of a question in zones that nobody changes.
+/// The only path of a question in zones that never change.
 fn way(zones: &Zones, key: &RrKey) -> Way {
     let ask = |key: &RrKey| {
         let within = zones.keys().filter(|zone| key.name.is_at_or_below(zone));
@@ -115,7 +116,7 @@ fn way(zones: &Zones, key: &RrKey) -> Way {
     ways(&ask, key).swap_remove(0)
 }
 
-/// The names that some DNAME makes of those that are there.
+/// The names that DNAMEs make of existing names.
 fn below_dnames(zones: [&Zones; 2], names: &BTreeSet<Name>) -> BTreeSet<Name> {
     let mut made = BTreeSet::new();
     let all = zones.into_iter().flat_map(|zones| zones.values()).flatten();
@@ -131,7 +132,7 @@ fn below_dnames(zones: [&Zones; 2], names: &BTreeSet<Name>) -> BTreeSet<Name> {
     made
 }
 
-/// What is to be found all the while.
+/// The questions that have to lead to records at all times.
 pub(super) fn to_be_found(before: &Zones, end: &Zones) -> Vec<Found> {
     let keys = || [before, end].into_iter().flat_map(|zones| zones.values()).flat_map(|z| z.keys());
     let mut names: BTreeSet<Name> = keys().map(|key| any_below(&key.name)).collect();
@@ -159,11 +160,11 @@ pub(super) fn to_be_found(before: &Zones, end: &Zones) -> Vec<Found> {
     found
 }
 
-/// How many questions are answered otherwise in the end, and how many of them by way of an alias.
+/// The number of questions with another answer in the end, directly and through an alias.
 pub(super) fn changing(found: &[Found]) -> (usize, usize) {
-    let home = found.iter().filter(|one| one.least == Leads::Home);
-    let other = home.filter(|one| one.known[0] != one.known[1]);
-    let by_alias = |one: &&Found| one.known.iter().any(|way| way.links.len() > 1);
+    let home = found.iter().filter(|found| found.least == Leads::Home);
+    let other = home.filter(|found| found.known[0] != found.known[1]);
+    let by_alias = |found: &&Found| found.known.iter().any(|way| way.links.len() > 1);
     let (by_alias, plain): (Vec<&Found>, Vec<&Found>) = other.partition(by_alias);
     (by_alias.len() + plain.len(), by_alias.len())
 }
@@ -196,8 +197,8 @@ impl Sorts {
         }
     }
 
-    /// Whether a name is an alias that becomes another, or comes, or goes; below a wildcard or a
-    /// DNAME that holds for the one name that is like all others.
+    /// Whether a name is an alias that changes, comes, or goes. Below a wildcard or a DNAME this is
+    /// checked for the name that stands for all others.
     fn is_led_elsewhere(&self, name: &Name) -> bool {
         let up = name.parent().filter(|_| name.labels().next() == Some(b"any-name"));
         let star = up.as_ref().and_then(|up| up.child("*").ok());
@@ -222,7 +223,7 @@ impl Sorts {
         both.any(|(whole, less)| links.iter().any(|(key, _)| told(whole, key) != told(less, key)))
     }
 
-    /// By what a way that leads nowhere is another thing than aliases that become others.
+    /// How a path that leads nowhere differs from aliases that change.
     fn sort(&self, found: &Found, bad: &Way, is_together: bool) -> &'static str {
         let is_at = |name: &Name, rtype| {
             let key = RrKey::new(name.clone(), rtype);
@@ -244,7 +245,7 @@ impl Sorts {
         if is_together && self.is_led_elsewhere(&found.key.name) {
             return "";
         }
-        // An alias at a name that has none of its own.
+        // An alias at a name that has no alias record itself.
         let is_borrowed = |(key, told): &Link| {
             matches!(told, Answer::Alias(_)) && !is_at(&key.name, RrType::CNAME)
         };
@@ -263,7 +264,7 @@ impl Sorts {
 }
 
 impl World<'_> {
-    /// Names that are not found, though they were before and will be in the end.
+    /// Names that do not resolve, although they did before and will in the end.
     pub(super) fn of_found(&self) {
         let at_once = (self.ground.plan.atomicity != Atomicity::ChangeSet).then(|| {
             let steps = (self.ground.steps, self.back);
@@ -303,9 +304,9 @@ impl World<'_> {
         let ask = |key: &RrKey| {
             dns.zone(&key.name)?;
             let held = dns.held(key);
-            let told = held.iter().filter(|one| one.for_longer(0));
+            let told = held.iter().filter(|cached| cached.for_longer(0));
             let mut all: Vec<Answer> = Vec::new();
-            for told in told.map(|one| plainly(one.answer.clone())) {
+            for told in told.map(|cached| plainly(cached.answer.clone())) {
                 if !all.contains(&told) {
                     all.push(told);
                 }

@@ -1,4 +1,4 @@
-//! What strict senders and receivers hold to: MTA-STS, DANE, DMARC.
+//! What strict senders and receivers check: MTA-STS, DANE, DMARC.
 
 use std::collections::BTreeSet;
 
@@ -68,9 +68,9 @@ impl<'a> World<'a> {
                     );
                 }
                 if exchanges.iter().all(is_shut) {
-                    let is_known = exchanges
-                        .iter()
-                        .all(|one| hosts(one).iter().any(|h| !h.is_empty() && may_not(h)));
+                    let is_known = exchanges.iter().all(|exchange| {
+                        hosts(exchange).iter().any(|h| !h.is_empty() && may_not(h))
+                    });
                     self.add(
                         "transport-policy",
                         domain,
@@ -87,7 +87,7 @@ impl<'a> World<'a> {
                     "transport-policy",
                     domain,
                     "no certificate matches TLSA",
-                    exchanges.iter().all(|one| !hosts(one).contains("")),
+                    exchanges.iter().all(|exchange| !hosts(exchange).contains("")),
                 );
             }
         }
@@ -129,14 +129,14 @@ impl<'a> World<'a> {
         })
     }
 
-    /// The hosts that an exchange may be, by its addresses; `""`: nobody knows.
+    /// The hosts that an exchange may be, by its addresses; `""` if unknown.
     pub(super) fn hosts_of(&self, exchange: &Name, domain: &Name) -> BTreeSet<&'static str> {
         let mut hosts = BTreeSet::new();
         for family in [RrType::A, RrType::AAAA] {
             for view in self.dns.resolved(exchange, family, 0) {
                 if matches!(view, Resolved::Outside(_)) {
                     let of = |host: &Host| {
-                        host.exchanges.iter().any(|one| of_domain(&one.name, domain) == *exchange)
+                        host.exchanges.iter().any(|own| of_domain(&own.name, domain) == *exchange)
                     };
                     hosts.insert(if of(self.host(true)) { "new" } else { "" });
                 }
@@ -155,7 +155,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn fails_dane(&self, exchange: &Name, hosts: &BTreeSet<&'static str>) -> bool {
-        let Some(owner) = exchange.child("_tcp").ok().and_then(|one| one.child("_25").ok()) else {
+        let Some(owner) = exchange.child("_tcp").ok().and_then(|tcp| tcp.child("_25").ok()) else {
             return false;
         };
         let live = plain(self.ground.zones, &owner, RrType::TLSA);
@@ -171,7 +171,7 @@ impl<'a> World<'a> {
                     .iter()
                     .filter_map(|text| Rdata::parse(RrType::TLSA, text, None).ok())
                     .collect();
-                let is_declared = view.records().iter().any(|one| declared.contains(one));
+                let is_declared = view.records().iter().any(|rdata| declared.contains(rdata));
                 let is_live = *host == "old" && *view == live;
                 let unsaid = if is_declared || is_live { "true" } else { "false" };
                 self.may("tlsa_matches", host, "false", unsaid)
@@ -179,7 +179,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// Whether a policy of the domain, or of one above it, may have mail refused.
+    /// Whether a policy of the domain, or of a domain above it, may have mail refused.
     pub(super) fn is_strict(&self, domain: &Name) -> bool {
         let names = std::iter::successors(Some(domain.clone()), Name::parent);
         let mut owners = names.filter_map(|name| name.child("_dmarc").ok());
@@ -189,7 +189,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// Whether a policy may be stricter than today's, for mail that nobody looked at.
+    /// Whether a policy may be stricter than today's, for mail that was not considered.
     pub(super) fn of_dmarc(&self, domain: &Name) {
         let owner = domain.child("_dmarc").expect("a name");
         let rank = strictness;
@@ -206,7 +206,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Exchanges elsewhere may have TLSA records that nobody asked for.
+    /// Exchanges elsewhere may have TLSA records that were not queried.
     pub(super) fn of_foreign_exchanges(&self, domain: &Name) {
         for exchange in self.exchanges(domain, 0).iter().flatten() {
             let views = self.dns.resolved(exchange, RrType::A, 0);
@@ -215,7 +215,7 @@ impl<'a> World<'a> {
             let live_six = plain(self.ground.zones, exchange, RrType::AAAA);
             let is_moved =
                 views.iter().any(|view| *view != live) || six.iter().any(|view| *view != live_six);
-            let owner = exchange.child("_tcp").ok().and_then(|one| one.child("_25").ok());
+            let owner = exchange.child("_tcp").ok().and_then(|tcp| tcp.child("_25").ok());
             let is_new = !exchanges_of(self.ground.zones, domain).contains(exchange);
             let is_changed = owner.is_some_and(|owner| {
                 let live = plain(self.ground.zones, &owner, RrType::TLSA);

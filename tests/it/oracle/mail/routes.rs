@@ -9,24 +9,25 @@ use super::super::language::{Host, has_names};
 use super::ground::{exchanges_of, of_domain};
 use super::*;
 
-/// What hosts a message to a domain may come to.
+/// The hosts that a message to a domain may reach.
 #[derive(Default)]
 pub(super) struct Routes {
     to_old: bool,
     only_old: bool,
-    /// The same, where an exchange outside that the old host names goes off with it.
+    /// The same, if an exchange outside that the old host names is switched off with it.
     only_named_old: bool,
     to_new: bool,
 }
 impl<'a> World<'a> {
-    /// The exchanges of each view of a domain; `None`: the message bounces at once.
+    /// The exchanges of each view of a domain; `None` if the message bounces at once.
     pub(super) fn exchanges(&self, domain: &Name, longer: i64) -> Vec<Vec<Name>> {
         let mut views = Vec::new();
         for view in self.dns.resolved(domain, RrType::MX, longer) {
             match view {
                 Resolved::NoData => views.push(vec![domain.clone()]),
                 Resolved::Records(records) => {
-                    let exchanges = records.iter().filter_map(Rdata::as_mx).map(|(_, one)| one);
+                    let exchanges =
+                        records.iter().filter_map(Rdata::as_mx).map(|(_, exchange)| exchange);
                     views.push(exchanges.collect());
                 }
                 Resolved::NxDomain | Resolved::Outside(_) | Resolved::Failure => {}
@@ -38,7 +39,7 @@ impl<'a> World<'a> {
     /// Whether some sender may find an exchange of the new host.
     pub(super) fn may_come_to_new(&self, domain: &Name) -> bool {
         let own = &self.host(true).exchanges;
-        let named = |name: &Name| own.iter().any(|one| of_domain(&one.name, domain) == *name);
+        let named = |name: &Name| own.iter().any(|own| of_domain(&own.name, domain) == *name);
         let leads = |name: &Name| {
             let views = [RrType::A, RrType::AAAA].map(|family| self.dns.resolved(name, family, 0));
             views.iter().flatten().any(|view| {
@@ -57,12 +58,12 @@ impl<'a> World<'a> {
         let of_new_by_name = |exchange: &Name| {
             let host = ground.plan.hosts.get(1);
             host.is_some_and(|host| {
-                host.exchanges.iter().any(|one| of_domain(&one.name, domain) == *exchange)
+                host.exchanges.iter().any(|own| of_domain(&own.name, domain) == *exchange)
             })
         };
         let of_old_by_name = |exchange: &Name| {
             let mut own = ground.plan.hosts.iter().take(1).flat_map(|host| &host.exchanges);
-            kind == Kind::Moves && own.any(|one| of_domain(&one.name, domain) == *exchange)
+            kind == Kind::Moves && own.any(|own| of_domain(&own.name, domain) == *exchange)
         };
         for exchanges in self.exchanges(domain, longer) {
             if exchanges.iter().any(Name::is_root) {
@@ -72,12 +73,12 @@ impl<'a> World<'a> {
             for family in [RrType::A, RrType::AAAA] {
                 let (mut nowhere, mut all_old, mut any, mut any_old) = (true, true, false, false);
                 let mut all_named_old = true;
-                for exchange in exchanges.iter().filter(|one| !one.is_root()) {
+                for exchange in exchanges.iter().filter(|exchange| !exchange.is_root()) {
                     let mut may_have_none = false;
                     let mut may_be_old = false;
                     for view in self.dns.resolved(exchange, family, longer) {
                         if let Resolved::Outside(target) = &view {
-                            // What takes mail is there.
+                            // The servers that receive mail exist.
                             let is_there = self.is_published(target)
                                 || self.is_known_to_accept("name", &exchange.to_string());
                             may_have_none |= !is_there;
@@ -115,13 +116,14 @@ impl<'a> World<'a> {
                             let is_known = is_old || (is_new && kind == Kind::Moves);
                             let stated = self.is_known_to_accept("address", &ip.to_string())
                                 || self.is_known_to_accept("name", &exchange.to_string());
-                            // What takes the mail of a domain that stays goes on to.
+                            // The servers that receive the mail of a domain that stays continue to
+                            // do so.
                             let is_today = kind != Kind::Moves
-                                && exchanges_of(ground.zones, domain).iter().any(|one| {
-                                    let live = plain(ground.zones, one, family);
+                                && exchanges_of(ground.zones, domain).iter().any(|exchange| {
+                                    let live = plain(ground.zones, exchange, family);
                                     live.records().iter().filter_map(Rdata::ip).any(|l| l == ip)
                                 });
-                            // The old host's other addresses may know nothing of a domain that stays.
+                            // The old host's other addresses may not know a domain that stays.
                             let is_of_others = is_old && kind == Kind::Other;
                             if (!is_known || is_of_others) && !stated && !is_today {
                                 self.add(
@@ -138,7 +140,7 @@ impl<'a> World<'a> {
                     all_named_old &= may_be_old || may_have_none || of_old_by_name(exchange);
                     any_old |= may_be_old;
                 }
-                // Exchanges without an address are a harm of their own.
+                // Exchanges without an address are a separate harm.
                 routes.only_old |= any && all_old && any_old;
                 routes.only_named_old |= any && all_named_old && any_old;
                 is_gone &= nowhere;
@@ -166,11 +168,11 @@ impl<'a> World<'a> {
         });
         let own = domain.to_string().replace("any-name.", "*.");
         let is_moving =
-            self.ground.domains.iter().any(|(one, kind)| one == domain && *kind == Kind::Moves);
+            self.ground.domains.iter().any(|(name, kind)| name == domain && *kind == Kind::Moves);
         let hosts = ["old", "new"].into_iter().filter(|_| is_moving);
         let all: Vec<&str> = hosts.chain([own.as_str()]).collect();
         let said = || all.iter().filter(|subject| !self.stated(fact, subject).is_empty());
-        // Of two that say otherwise, neither counts.
+        // If two facts contradict each other, neither counts.
         let is_stated = said().next().is_some()
             && said().all(|subject| !self.may(fact, subject, "true", "true"));
         if (counts || may_count) && !is_stated {
@@ -183,11 +185,11 @@ impl<'a> World<'a> {
         for view in self.dns.resolved(domain, RrType::MX, 0) {
             match view {
                 Resolved::NxDomain => {
-                    // Whoever has no mail today misses none.
+                    // A domain without mail today loses none.
                     let exchanges = exchanges_of(self.ground.zones, domain);
-                    let had_mail = exchanges.iter().any(|one| {
+                    let had_mail = exchanges.iter().any(|exchange| {
                         [RrType::A, RrType::AAAA].into_iter().any(|family| {
-                            !plain(self.ground.zones, one, family).records().is_empty()
+                            !plain(self.ground.zones, exchange, family).records().is_empty()
                         })
                     });
                     self.add("deliverable", domain, "no such domain", had_mail);
@@ -204,7 +206,7 @@ impl<'a> World<'a> {
         if kind != Kind::Moves {
             let keys = exchanges_of(self.ground.zones, domain)
                 .into_iter()
-                .flat_map(|one| [(one.clone(), RrType::A), (one, RrType::AAAA)])
+                .flat_map(|name| [(name.clone(), RrType::A), (name, RrType::AAAA)])
                 .chain([(domain.clone(), RrType::MX)]);
             let is_other = |(name, rtype): (Name, RrType)| {
                 let live = plain(self.ground.zones, &name, rtype);
@@ -230,7 +232,7 @@ impl<'a> World<'a> {
             let own = domain.to_string().replace("any-name.", "*.");
             let stays = !self.stated("stays", &own).is_empty()
                 && !self.may("stays", &own, "false", "false");
-            // A host stays on for a domain that stays there.
+            // A host stays for a domain that stays there.
             let stays_on = has_names() && (kind == Kind::Stays || stays);
             if off && late.only_old && !stays_on {
                 self.add("deliverable", domain, "the old host is off", kind == Kind::Other);
@@ -273,7 +275,7 @@ impl<'a> World<'a> {
             lost("the old host is off", late.only_old);
         }
         let ever_relays =
-            self.stated("mail", "old").iter().any(|one| one.value.starts_with("relay"));
+            self.stated("mail", "old").iter().any(|stated| stated.value.starts_with("relay"));
         if off && ever_relays && queued.to_old {
             lost("the old host's queue is off", true);
         }
@@ -312,8 +314,9 @@ impl<'a> World<'a> {
         }
         let names = |host: &Host| {
             let views = self.exchanges(domain, 0);
-            let is_own =
-                |one: &Name| host.exchanges.iter().any(|e| of_domain(&e.name, domain) == *one);
+            let is_own = |exchange: &Name| {
+                host.exchanges.iter().any(|e| of_domain(&e.name, domain) == *exchange)
+            };
             views.iter().flatten().any(is_own)
         };
         if mail.contains("relay_by_mx") && (now.to_old || names(self.host(false))) {
@@ -332,7 +335,7 @@ impl<'a> World<'a> {
         let new_mail = self.values("mail", "new", "store");
         let new_relays = new_mail.contains("relay") || new_mail.contains("relay_by_mx");
         let synced = self.values("synced", "old", "false");
-        let is_ever = self.stated("synced", "old").iter().any(|one| one.value == "true");
+        let is_ever = self.stated("synced", "old").iter().any(|stated| stated.value == "true");
         let is_copied = synced.contains("true") || !is_ever;
         let local = self.may("routes_local", "old", "true", "true");
         let is_stored =
@@ -350,7 +353,7 @@ impl<'a> World<'a> {
         let copies = self
             .stated("synced", "new")
             .iter()
-            .any(|one| one.value == "true" && one.from.is_some());
+            .any(|stated| stated.value == "true" && stated.from.is_some());
         let is_later = self.execution.back.is_some() && !self.is_copied_back();
         if at_old && relays && now.to_old && !is_later {
             lost("passed on to where nobody reads yet", !copies);
@@ -378,7 +381,8 @@ impl<'a> World<'a> {
                     && is_copied
                     && self.is_taken_back("clients", "false").contains(&false)
                 {
-                    // Who says that clients leave it on the way there says so of the way back too.
+                    // A plan that states that clients leave the host on the way there states it for
+                    // the way back too.
                     let is_of_back = self.stated("clients", "new").iter().all(|o| o.from.is_none());
                     let sure = !copies && is_of_back;
                     lost("clients write at the new host after its last copy back", sure);

@@ -11,17 +11,17 @@ use super::super::spf::{self, Reply, Resolver, Verdict};
 use super::ground::*;
 use super::*;
 
-/// Over which the adversary chooses views in one SPF evaluation.
+/// The adversary's choices of views in an SPF evaluation.
 struct Views<'w> {
     dns: &'w Dns<'w>,
     is_published: &'w dyn Fn(&Name) -> bool,
-    /// Whose records say that this sender passes, or that it does not, as the adversary likes.
+    /// Names whose records let this sender pass, or not, as the adversary chooses.
     is_open: &'w dyn Fn(&Name) -> bool,
     known: HashMap<RrKey, Vec<Resolved>>,
-    /// What was chosen, of how many.
+    /// The choices made, each with the number of alternatives.
     chosen: Vec<(usize, usize)>,
     at: usize,
-    /// What was answered in this evaluation already.
+    /// The answers given in this evaluation so far.
     said: HashMap<RrKey, usize>,
 }
 
@@ -34,13 +34,13 @@ impl Views<'_> {
         self.chosen[self.at - 1].0
     }
 
-    /// The next choice; none: all were tried.
+    /// Makes the next choice; `None` if all were tried.
     fn advance(&mut self) -> bool {
         self.at = 0;
         self.said.clear();
-        while let Some((one, count)) = self.chosen.pop() {
-            if one + 1 < count {
-                self.chosen.push((one + 1, count));
+        while let Some((choice, count)) = self.chosen.pop() {
+            if choice + 1 < count {
+                self.chosen.push((choice + 1, count));
                 return true;
             }
         }
@@ -62,34 +62,34 @@ impl Resolver for Views<'_> {
         let chosen = match self.said.get(&key) {
             Some(said) => *said,
             None => {
-                let one = if count > 1 { self.choose(count) } else { 0 };
-                self.said.insert(key.clone(), one);
-                one
+                let choice = if count > 1 { self.choose(count) } else { 0 };
+                self.said.insert(key.clone(), choice);
+                choice
             }
         };
         let known = self.known[&key].get(chosen);
         match known {
             Some(Resolved::Outside(target)) if rtype == RrType::TXT && (self.is_open)(target) => {
                 let says: &[&[u8]] = &[b"v=spf1 -all", b"v=spf1 +all"];
-                let one = match self.said.get(&open_key(target)) {
+                let choice = match self.said.get(&open_key(target)) {
                     Some(said) => *said,
                     None => {
                         let target = open_key(target);
-                        let one = self.choose(says.len());
-                        self.said.insert(target, one);
-                        one
+                        let choice = self.choose(says.len());
+                        self.said.insert(target, choice);
+                        choice
                     }
                 };
-                Reply::Records(vec![Rdata::txt(says[one])])
+                Reply::Records(vec![Rdata::txt(says[choice])])
             }
-            // Whatever is there, it is none of this sender's addresses.
+            // Whatever is there, it is not an address of this sender.
             Some(Resolved::Outside(target))
                 if rtype != RrType::TXT
                     && ((self.is_open)(target) || (self.is_published)(target)) =>
             {
                 Reply::Records(Vec::new())
             }
-            // There is one record, within the limits, which lets its own senders pass.
+            // There is a single record, within the limits, which lets its own senders pass.
             Some(Resolved::Outside(target))
                 if rtype == RrType::TXT && (self.is_published)(target) =>
             {
@@ -107,7 +107,7 @@ impl Resolver for Views<'_> {
 }
 
 impl<'a> World<'a> {
-    /// Keys that are there today, and that somebody may sign with.
+    /// Keys that exist today, and with which somebody may sign.
     pub(super) fn of_keys(&self) {
         let keys = self.ground.zones.values().flat_map(|records| records.keys());
         let keys = keys.filter(|key| matches!(key.rtype, RrType::TXT | RrType::CNAME));
@@ -130,7 +130,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// SPF of one address, in every view.
+    /// The SPF results of an address, in every view.
     pub(super) fn outcomes(&self, domain: &Name, ip: IpAddr) -> BTreeSet<Verdict> {
         self.outcomes_where(domain, ip, &|name| self.is_published(name), &|_| false)
     }
@@ -163,10 +163,10 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn fails(&self, domain: &Name, ip: IpAddr) -> bool {
-        // What nobody could ask is told of the record, and not of its senders.
+        // An unknown record is reported for the record, and not for its senders.
         let is_open = |name: &Name| !self.is_published(name);
         let outcomes = self.outcomes_where(domain, ip, &|_| true, &is_open);
-        outcomes.iter().any(|one| !matches!(one, Verdict::Pass | Verdict::TempError))
+        outcomes.iter().any(|verdict| !matches!(verdict, Verdict::Pass | Verdict::TempError))
     }
 
     pub(super) fn has_key(view: &Resolved) -> bool {
@@ -202,7 +202,7 @@ impl<'a> World<'a> {
                 }
             }
             for (place, sender) in host.senders.iter().enumerate() {
-                // What a third host's terms lead to no longer is nobody's, as the plan says.
+                // What the terms of a third host no longer lead to is not the plan's concern.
                 let own = domain.to_string();
                 let is_silent = !self.may("sends", &own, "true", "true");
                 let is_sure = matches!(host.name, "old" | "new") || !is_silent;
@@ -243,7 +243,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whoever passes SPF today, and is named by nobody.
+    /// Senders that pass SPF today, and that nothing names.
     pub(super) fn of_live_senders(&self, domain: &Name, kind: Option<Kind>) {
         let Some(live) = self.ground.live.get(domain) else { return };
         let own = domain.to_string();
@@ -253,7 +253,9 @@ impl<'a> World<'a> {
         }
         let texts = spf_text(plain(self.ground.zones, domain, RrType::TXT).records());
         let is_open = |text: &String| {
-            ["exists:", "ptr", "include:", "%{", " mx", " a:"].iter().any(|one| text.contains(one))
+            ["exists:", "ptr", "include:", "%{", " mx", " a:"]
+                .iter()
+                .any(|term| text.contains(term))
         };
         let views = self.dns.resolved(domain, RrType::TXT, 0);
         if texts.iter().any(is_open) && views.iter().any(|view| spf_text(view.records()) != texts) {
@@ -284,10 +286,10 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whoever passes by an address of a name below the domain, which `ptr` or `exists` leads to: the
-    /// adversary's own address may be that one.
+    /// Senders that pass because of an address of a name below the domain, to which `ptr` or
+    /// `exists` leads: the adversary's own address may be that address.
     fn of_the_client(&self, domain: &Name, kind: Option<Kind>, texts: &[String]) {
-        let open = |text: &String| ["exists:", "ptr", "%{"].iter().any(|one| text.contains(one));
+        let open = |text: &String| ["exists:", "ptr", "%{"].iter().any(|term| text.contains(term));
         let records = self.ground.zones.values().flat_map(|records| records.iter());
         let txt = records.filter(|(key, _)| key.rtype == RrType::TXT);
         let mut all = txt.flat_map(|(_, rrset)| spf_text(rrset.rdata()));
@@ -319,19 +321,20 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Mail from addresses that no record names: refused where today it is not.
+    /// Mail from addresses that no record names is refused, although it is not refused today.
     fn of_others(&self, owner: &Name) {
         let live = plain(self.ground.zones, owner, RrType::TXT);
         let texts = spf_text(live.records());
         let refuses = texts.iter().any(|text| text.ends_with("-all"));
-        let is_refused = self.outcomes(owner, NOBODY).iter().any(|one| *one != Verdict::Pass);
+        let is_refused =
+            self.outcomes(owner, NOBODY).iter().any(|verdict| *verdict != Verdict::Pass);
         let views = self.dns.resolved(owner, RrType::TXT, 0);
         if !refuses && is_refused && views.iter().any(|view| *view != live) {
             self.add("authenticated", owner, "whoever else sends", false);
         }
     }
 
-    /// Whether an SPF record is sound in every view.
+    /// Whether an SPF record is valid in every view.
     pub(super) fn of_records(&self, owner: &Name) {
         self.of_others(owner);
         let is_domain = self.ground.domains.iter().any(|(domain, _)| domain == owner);

@@ -155,6 +155,32 @@ fn ids_of_steps_are_texts_in_two_files_only() {
     nothing(problems);
 }
 
+/// The compiler finds a code that nothing makes; this finds a code that stands for two things.
+#[test]
+fn codes_of_problems_are_in_one_table_and_used() {
+    const TABLE: &str = "src/cli/failure/code.rs";
+    let sources = files("src", &[".rs"]);
+    let (_, table) = sources.iter().find(|(path, _)| path == TABLE).expect("the table");
+    let rows =
+        table.lines().filter_map(|line| line.trim().strip_suffix("\",")?.split_once(" = \""));
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for (kind, name) in rows.filter(|(kind, _)| kind.chars().all(char::is_alphanumeric)) {
+        count += 1;
+        let used = format!("Code::{kind}");
+        let is_used = |(path, text): &(String, String)| path != TABLE && text.contains(&used);
+        if !sources.iter().any(is_used) {
+            problems.push(format!("{TABLE}: nothing is `{name}`"));
+        }
+        let plans = format!("(\"{name}\")");
+        for (path, _) in sources.iter().filter(|(_, text)| shipped(text).contains(&plans)) {
+            problems.push(format!("{path}: `{name}` is a code of commands, see {TABLE}"));
+        }
+    }
+    assert!(count > 40, "{count} codes");
+    nothing(problems);
+}
+
 #[test]
 fn recipes_do_not_import_one_another() {
     let recipes = files("src/recipe", &[".rs"]);

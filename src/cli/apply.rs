@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::exit::Exit;
+use super::failure::{Code, ErrorFormat, Failure, Message, Severity, told};
 use super::planning::{Input, Story};
 use super::rollback::run_way_back;
 use super::running::{
     Ended, Going, GoingArgs, RunArgs, Turn, ask, drive_run, halt_help, lease, manual_tasks,
     newest_still, reach, rest_until, show_halt,
 };
-use super::{
-    Failure, Invocation, home, planning, print_err, print_out, several, shell_quote, styling,
-};
+use super::{Invocation, home, planning, print_err, print_out, several, shell_quote, styling};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later, show_instant};
 use crate::digest::Digest;
@@ -69,15 +68,16 @@ impl From<Exit> for Applied {
 /// How often a run that waits for a person is polled. Our choice: a person notices no delay.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     let Args { inputs, going, again, replan, digest } = args;
+    let going = GoingArgs { errors, ..going };
     let how = How { again, replan, digest };
     if let [input] = &inputs[..] {
         return Ok(apply_one(&going.of(input), how).await?.exit);
     }
     if digest.is_some() {
-        let text = "error: `--digest` takes a single artifact\nhelp: apply them one at a time";
-        return Err(Failure::new(Exit::Usage, text));
+        let message = Message::new(Code::Usage, "`--digest` takes a single artifact");
+        return Err(message.help("apply them one at a time").usage());
     }
     let read: Vec<Input> =
         inputs.iter().map(|input| planning::read(input)).collect::<Result<_, _>>()?;
@@ -103,10 +103,11 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             }
             print_out(&format!("{}:\n", input.display()))?;
             let how = if ended.is_none() { how } else { How { replan: false, ..how } };
-            *ended = Some(apply_one(&leaving.of(input), how).await.unwrap_or_else(|failure| {
-                print_err(&failure.text);
-                failure.exit.into()
-            }));
+            *ended = Some(
+                apply_one(&leaving.of(input), how)
+                    .await
+                    .unwrap_or_else(|failure| errors.fail(&failure).into()),
+            );
         }
         let next = ended.iter().flatten().filter_map(|one| one.until).min();
         let Some(next) = next.filter(|_| going.wait) else { break };
@@ -131,7 +132,7 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
         planning::check_consistent(artifact)?;
     }
     let runs = args.state.runs(&args.input, input.name());
-    let found = runs.newest().await.map_err(|error| Failure::error(&error))?;
+    let found = runs.newest().await?;
     let seen = found.as_ref().map(|found| found.id.clone());
     let asked = asked(&input, how);
     let known = newest(&runs, found.as_ref()).await?;
@@ -154,7 +155,7 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
         Input::Artifact(artifact) => *artifact,
         Input::Plan(plan) => Artifact {
             parent: supersedes,
-            ..planning::plan(&args.input, &plan, &args.state, args.commands.allowed()).await?
+            ..planning::plan(&args.input, &plan, &args.going.planning()).await?
         },
     };
     if artifact.graph.steps().is_empty() {
@@ -170,31 +171,29 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
     check_digest(|| artifact.digest(), how.digest)?;
     planning::check_not_refuted(&artifact, Story::NotShown, "nothing was changed")?;
     planning::check_no_clash(&artifact, runs.store()).await?;
-    if let Some(exit) = ask(args.auto_approve, "Apply", || {
+    ask(args.auto_approve, "Apply", || {
         print_out(&plan::plan(&artifact, Detail::Brief).text(styling(&std::io::stdout())))
-    })? {
-        return Ok(exit.into());
-    }
+    })?;
     let mut lease = lease(&runs).await?;
     // Another run may have started while you were being asked.
     planning::check_no_clash(&artifact, runs.store()).await?;
     let found = still_so(&runs, (seen.as_ref(), &asked), action).await?;
     // Connect before the run opens: a missing provider or secret must not halt an open run.
-    let reached = reach(&args.input, &artifact, args.commands.allowed())?;
+    let reached = reach(args, &artifact)?;
     if let Some(open) = found.filter(|found| found.run.state.finished.is_none()) {
         let away = Some(Turn::Away(artifact.digest())).filter(|_| !open.run.state.leaves());
         // Kept on disk so that the run can continue whenever this process ends.
         if away.is_some() {
             let kept = runs.keep_next(&mut *lease, &open, &artifact).await;
-            kept.map_err(|error| Failure::error(&error))?;
+            kept?;
         }
-        let reached = reach(&args.input, &open.run.artifact, args.commands.allowed())?;
+        let reached = reach(args, &open.run.artifact)?;
         let ended = drive_run(open, reached, going, (&runs, &mut *lease), away).await?;
         if ended.outcome != DriveOutcome::Finished {
             return applied(&runs, args, ended, &mut *lease).await;
         }
     }
-    let found = runs.create(&mut *lease, artifact).await.map_err(|error| Failure::error(&error))?;
+    let found = runs.create(&mut *lease, artifact).await?;
     let ended = drive_run(found, reached, going, (&runs, &mut *lease), None).await?;
     applied(&runs, args, ended, &mut *lease).await
 }
@@ -207,11 +206,9 @@ fn check_digest(of: impl FnOnce() -> Digest, reviewed: Option<Digest>) -> Result
     if is == reviewed {
         return Ok(());
     }
-    let text = format!(
-        "error: the artifact is {is}, not the {reviewed} of `--digest`\n\
-         help: review it with `cutover show`, or apply the artifact that was reviewed"
-    );
-    Err(Failure::new(Exit::Refuted, text))
+    let text = format!("the artifact is {is}, not the {reviewed} of `--digest`");
+    let help = "review it with `cutover show`, or apply the artifact that was reviewed";
+    Err(Message::new(Code::DigestMismatch, text).help(help).ends(Exit::Refuted))
 }
 
 async fn applied(
@@ -224,7 +221,7 @@ async fn applied(
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         DriveOutcome::Finished if artifact.is_way_back() => {
-            print_out(&why_rolled_back(runs, &artifact, args.invocation()).await?)?;
+            print_out(&told(&why_rolled_back(runs, &artifact, args.invocation()).await?))?;
             Ok(Exit::Halted.into())
         }
         // The process ended before it started the successor.
@@ -291,29 +288,32 @@ async fn why_rolled_back(
     runs: &Runs,
     back: &Artifact,
     invocation: Invocation<'_>,
-) -> Result<String, Failure> {
-    let turned = runs.rolled_back_by(back).await.map_err(|error| Failure::error(&error))?;
+) -> Result<Message, Failure> {
+    let turned = runs.rolled_back_by(back).await?;
     let state = turned.map(|turned| turned.run.state);
     let by = state.as_ref().and_then(|state| state.turned_by.as_ref());
     let words = by.and_then(|by| state.as_ref()?.last_words.get(by));
-    let words = words.map_or(String::new(), |words| format!("\n  {}", escape_control(words)));
-    let why = match by {
-        Some(gate) => format!("{gate} failed{words}\nFix the cause, then apply"),
-        None => "somebody ran `cutover rollback`\nApply".to_owned(),
+    let again = invocation.line("apply", "--again");
+    let (why, help) = match by {
+        Some(gate) => (
+            format!("rolled back: {gate} failed"),
+            format!("fix the cause, then apply the plan again with `{again}`, or change it"),
+        ),
+        None => (
+            "rolled back: somebody ran `cutover rollback`".to_owned(),
+            format!("apply the plan again with `{again}`, or change it"),
+        ),
     };
-    Ok(format!(
-        "rolled back: {why} the plan again with `{}`, or change it.\n",
-        invocation.line(COMMAND, "--again")
-    ))
+    let message = Message::new(Code::RunRolledBack, why).severity(Severity::Note);
+    Ok(message.details(words).help(help))
 }
 
 /// Refuses to apply a plan that a person rolled back.
-fn rolled_back_by_person(back: &Artifact, invocation: Invocation<'_>) -> String {
-    format!(
-        "error: the run of {} was rolled back with `cutover rollback`\nhelp: apply the plan again with `{}`, or change it",
-        back.name,
-        invocation.line(COMMAND, "--again")
-    )
+fn rolled_back_by_person(back: &Artifact, invocation: Invocation<'_>) -> Failure {
+    let text = format!("the run of {} was rolled back with `cutover rollback`", back.name);
+    let again = invocation.line("apply", "--again");
+    let help = format!("apply the plan again with `{again}`, or change it");
+    Message::new(Code::RunRolledBack, text).help(help).ends(Exit::Halted)
 }
 
 /// What is asked for.
@@ -339,8 +339,9 @@ async fn still_so(
     match decide(asked, known.as_ref()) == Ok(action) {
         true => Ok(found),
         false => {
-            let text = "error: another process has continued or rolled back the run in the meantime\nhelp: look at it with `cutover status`, and apply again";
-            Err(Failure::new(Exit::Error, text))
+            let text = "another process has continued or rolled back the run in the meantime";
+            let help = "look at it with `cutover status`, and apply again";
+            Err(Message::new(Code::RunMovedOn, text).help(help).error())
         }
     }
 }
@@ -349,12 +350,11 @@ async fn still_so(
 async fn newest(runs: &Runs, found: Option<&Found>) -> Result<Option<Newest>, Failure> {
     let Some(found) = found else { return Ok(None) };
     let (artifact, state) = (&found.run.artifact, &found.run.state);
-    let error = |error| Failure::error(&error);
     let turned = match artifact.is_way_back() {
-        true => runs.rolled_back_by(artifact).await.map_err(error)?,
+        true => runs.rolled_back_by(artifact).await?,
         false => None,
     };
-    let next = runs.next(found).await.map_err(error)?;
+    let next = runs.next(found).await?;
     let turned = turned.as_ref().map(|turned| &turned.run.state);
     Ok(Some(Newest::of(artifact, state, turned, next.as_ref())))
 }
@@ -374,16 +374,16 @@ async fn carry_on(
     if !found.run.artifact.is_way_back() {
         check_digest(|| found.run.state.artifact(), digest)?;
     }
-    let next = runs.next(&found).await.map_err(|error| Failure::error(&error))?;
-    let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
+    let next = runs.next(&found).await?;
+    let reached = reach(args, &found.run.artifact)?;
     let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
     let settled = ended.outcome == DriveOutcome::Finished && ended.state.replaced.is_some();
     // Its successor was confirmed, but the process stopped before starting it.
     let Some(next) = next.filter(|_| settled) else {
         return applied(runs, args, ended, &mut *lease).await;
     };
-    let reached = reach(&args.input, &next, args.commands.allowed())?;
-    let found = runs.create(&mut *lease, next).await.map_err(|error| Failure::error(&error))?;
+    let reached = reach(args, &next)?;
+    let found = runs.create(&mut *lease, next).await?;
     let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
     applied(runs, args, ended, &mut *lease).await
 }
@@ -396,58 +396,56 @@ async fn refused(
     args: &RunArgs,
 ) -> Result<Failure, Failure> {
     let artifact = &found.run.artifact;
-    Ok(match refusal {
+    let code = match refusal {
         Refusal::RollingBack => {
-            let text = format!(
-                "error: the run of {} is rolling back\nhelp: continue the rollback with `{}`; then you can apply again",
-                artifact.name,
-                args.invocation().line("rollback", "")
-            );
-            Failure::new(Exit::Usage, text)
+            let text = format!("the run of {} is rolling back", artifact.name);
+            let line = args.invocation().line("rollback", "");
+            let help = format!("continue the rollback with `{line}`; then you can apply again");
+            return Ok(Message::new(Code::RunRollingBack, text).help(help).usage());
         }
         Refusal::RolledBackByGate => {
-            let text = why_rolled_back(runs, artifact, args.invocation()).await?;
-            Failure::new(Exit::Halted, text.trim_end())
+            let why = why_rolled_back(runs, artifact, args.invocation()).await?;
+            return Ok(why.ends(Exit::Halted));
         }
         Refusal::RolledBackByPerson => {
-            Failure::new(Exit::Halted, rolled_back_by_person(artifact, args.invocation()))
+            return Ok(rolled_back_by_person(artifact, args.invocation()));
         }
-        Refusal::PlanChanged | Refusal::OtherArtifact => {
-            let next = runs.next(found).await.map_err(|error| Failure::error(&error))?;
-            let goes_on = next.as_ref().unwrap_or(artifact);
-            let text = match runs.store().folder(&found.id) {
-                Some(folder) => in_folder(refusal, &folder, goes_on, args),
-                None => format!(
-                    "error: {refusal}\n  the run {} continues with {}\n\
-                     help: restore the plan and apply it,\n\
-                     or plan again from live DNS and supersede the run: `--replan` with `plan -o` or `apply`",
-                    found.id,
-                    goes_on.digest().short()
-                ),
-            };
-            Failure::new(Exit::Usage, text)
+        Refusal::ParentGone(_) => return Ok(planned_for_another(refusal)),
+        Refusal::PlanChanged => Code::PlanChanged,
+        Refusal::OtherArtifact => Code::OtherArtifact,
+    };
+    let next = runs.next(found).await?;
+    let goes_on = next.as_ref().unwrap_or(artifact);
+    let message = Message::new(code, refusal.to_string());
+    let message = match runs.store().folder(&found.id) {
+        Some(folder) => in_folder(message, &folder, goes_on, args),
+        None => {
+            let digest = goes_on.digest().short();
+            let help = "restore the plan and apply it,\n\
+                or plan again from live DNS and supersede the run: `--replan` with `plan -o` or `apply`";
+            message.detail(format!("the run {} continues with {digest}", found.id)).help(help)
         }
-        Refusal::ParentGone(_) => planned_for_another(refusal),
-    })
+    };
+    Ok(message.usage())
 }
 
 fn planned_for_another(refusal: Refusal) -> Failure {
-    Failure::new(Exit::Usage, format!("error: {refusal}\nhelp: plan again from live DNS"))
+    let message = Message::new(Code::ParentGone, refusal.to_string());
+    message.help("plan again from live DNS").usage()
 }
 
 /// How to go on with a run that is a folder.
-fn in_folder(refusal: Refusal, folder: &Path, artifact: &Artifact, args: &RunArgs) -> String {
+fn in_folder(message: Message, folder: &Path, artifact: &Artifact, args: &RunArgs) -> Message {
     let digest = artifact.digest().short();
     let finish = way_to_finish(folder, artifact, args);
     let (shown, given_up) = (shell_quote(folder), shell_quote(&folder.with_extension("given-up")));
-    format!(
-        "error: {refusal}\n  the run in {shown} continues with {digest}\n\
-         help: restore the plan and apply it, or finish the run with its own artifact:\n\
+    message.detail(format!("the run in {shown} continues with {digest}")).help(format!(
+        "restore the plan and apply it, or finish the run with its own artifact:\n\
          {finish}\n\
          or plan again from live DNS and supersede the run: `--replan` with `plan -o` or `apply`;\n\
          or abandon the run where it stands, with whatever it has begun:\n  \
          mv {shown} {given_up}",
-    )
+    ))
 }
 
 /// The commands that finish an open run without its plan.

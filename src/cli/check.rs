@@ -1,9 +1,13 @@
 //! `cutover check`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+
+use super::annotations::{Finding, github, sarif};
 use super::exit::Exit;
-use super::{Failure, planning, print_out, several};
+use super::failure::{Failure, Problem, entries, failed};
+use super::{planning, print_out, print_raw, several};
 
 /// Check plans offline: their syntax, their values, and whether they are consistent
 #[derive(clap::Args)]
@@ -11,31 +15,66 @@ pub(super) struct Args {
     /// The plans
     #[arg(required = true, value_name = "PLAN")]
     plans: Vec<PathBuf>,
+    /// The format of the findings; all but text go to standard output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For machines: as with `--error-format json`
+    Json,
+    /// For code scanners: SARIF 2.1.0
+    Sarif,
+    /// For GitHub Actions: annotations at the lines of the plans
+    Github,
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
-    let mut failures = Vec::new();
+    let Args { plans: paths, format } = args;
+    let mut failures: Vec<(&Path, Failure)> = Vec::new();
     let mut plans = Vec::new();
-    for path in &args.plans {
+    for path in &paths {
         match planning::read_plan(path) {
             Ok(plan) => {
-                let zones = plan.intent.zones.len();
-                print_out(
-                    &format!("{}: ok ({}, {zones} in zones)\n", path.display(), plan.intent.name)
-                        .replace("in zones", if zones == 1 { "zone" } else { "zones" }),
-                )?;
+                if format == Format::Text {
+                    print_out(&passed(path, &plan))?;
+                }
                 plans.push(planning::Input::Plan(Box::new(plan)));
             }
-            Err(failure) => failures.push(failure),
+            Err(failure) => failures.push((path, failure)),
         }
     }
-    failures.extend(several::check_disjoint(plans.iter()).err());
-    match failures.is_empty() {
-        true => Ok(Exit::Done),
-        false => {
-            let texts: Vec<String> = failures.into_iter().map(|failure| failure.text).collect();
-            // The texts are escaped and coloured already.
-            Err(Failure { text: texts.join("\n\n"), exit: Exit::Usage })
-        }
-    }
+    // Its findings all have places.
+    failures
+        .extend(several::check_disjoint(plans.iter()).err().map(|failure| (&*paths[0], failure)));
+    let exit = if failures.is_empty() { Exit::Done } else { Exit::Usage };
+    let text = match format {
+        Format::Text if failures.is_empty() => return Ok(exit),
+        Format::Text => return Err(Failure { exit, problems: problems(failures) }),
+        Format::Json => failed(&Failure { exit, problems: problems(failures) }) + "\n",
+        Format::Sarif => sarif(&findings(&failures)),
+        Format::Github => github(&findings(&failures)),
+    };
+    print_raw(&text)?;
+    Ok(exit)
+}
+
+fn passed(path: &Path, plan: &planning::Plan) -> String {
+    let zones = plan.intent.zones.len();
+    let plural = if zones == 1 { "" } else { "s" };
+    format!("{}: ok ({}, {zones} zone{plural})\n", path.display(), plan.intent.name)
+}
+
+fn problems(failures: Vec<(&Path, Failure)>) -> Vec<Problem> {
+    failures.into_iter().flat_map(|(_, failure)| failure.problems).collect()
+}
+
+fn findings<'p>(failures: &[(&'p Path, Failure)]) -> Vec<Finding<'p>> {
+    let all = failures
+        .iter()
+        .map(|(path, failure)| entries(&failure.problems).into_iter().map(|entry| (*path, entry)));
+    all.flatten().collect()
 }

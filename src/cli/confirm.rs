@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
+use super::failure::{Code, ErrorFormat, Failure, Message};
 use super::running::{Reach, Word, newest_still, not_confirmable, owner, record_word};
-use super::{Failure, Invocation, StateArgs, planning, print_out};
+use super::{Invocation, StateArgs, planning, print_out};
 use crate::calendar::Moment;
 use crate::graph::StepId;
 use crate::journal::Event;
@@ -43,14 +44,14 @@ fn reason(text: &str) -> Result<String, &'static str> {
     }
 }
 
-pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     let Args { input: path, step, reason, not_done, state } = args;
     let input = planning::read(&path)?;
     let runs = state.runs(&path, input.name());
-    let found = runs.newest().await.map_err(|error| Failure::error(&error))?;
+    let found = runs.newest().await?;
     let none = || {
-        let text = format!("error: there is no run of {}", input.name());
-        Failure::new(Exit::Usage, text)
+        let text = format!("there is no run of {}", input.name());
+        Message::new(Code::NoRun, text).usage()
     };
     let found = found.ok_or_else(none)?;
     let step = StepId::new(step);
@@ -64,7 +65,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             let goes_back =
                 found.run.artifact.is_way_back() || found.run.state.turned_back.is_some();
             let command = if goes_back { "rollback" } else { "apply" };
-            record_word((&runs, &mut *lease), found, Reach::nothing(&path), &step, word).await?;
+            let reach = Reach::nothing(&path, errors);
+            record_word((&runs, &mut *lease), found, reach, &step, word).await?;
             let next = Invocation::of(&path, &state).line(command, "");
             print_out(&format!("{step}: recorded; continue with `{next}`\n"))?;
         }
@@ -72,7 +74,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             leave_word(&runs, &found, &step, word).await?;
             print_out(&format!("{step}: passed on to the process that runs the plan\n"))?;
         }
-        Err(error) => return Err(Failure::error(&error)),
+        Err(error) => return Err(error.into()),
     }
     Ok(Exit::Done)
 }
@@ -80,17 +82,15 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
 /// Leaves a confirmation for the process that has the lease, if its run is waiting for it.
 async fn leave_word(runs: &Runs, found: &Found, step: &StepId, word: Word) -> Result<(), Failure> {
     let Word::Done(reason) = word else {
-        let text =
-            "error: a process is running the plan, and knows itself whether the task was done";
-        return Err(Failure::new(Exit::Usage, text));
+        let text = "a process is running the plan, and knows itself whether the task was done";
+        return Err(Message::new(Code::NotConfirmable, text).usage());
     };
     let moment = Moment { at: now(), steady: steady() };
     let event = Event::Allowed { step: step.clone(), reason: reason.clone() };
     let mut state = found.run.state.clone();
-    let error = |error| Failure::error(&error);
     // The process may not have read earlier confirmations yet, so count them in.
     for earlier in found.run.artifact.graph.steps() {
-        let said = runs.store().note(&found.id, Note::Done(&earlier.id)).await.map_err(error)?;
+        let said = runs.store().note(&found.id, Note::Done(&earlier.id)).await?;
         if let Some(reason) = said {
             let event = Event::Allowed { step: earlier.id.clone(), reason };
             let mut after = state.clone();
@@ -101,5 +101,5 @@ async fn leave_word(runs: &Runs, found: &Found, step: &StepId, word: Word) -> Re
     }
     let may_follow = state.apply(&found.run.artifact, moment, &event);
     may_follow.map_err(|error| not_confirmable(step, &error))?;
-    runs.store().leave(&found.id, Note::Done(step), &reason).await.map_err(error)
+    Ok(runs.store().leave(&found.id, Note::Done(step), &reason).await?)
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
-use super::planning::{self, Input};
-use super::{CommandArgs, Failure, StateArgs, print_out, styling};
+use super::failure::{Code, ErrorFormat, Failure, Message};
+use super::planning::{self, Input, Planning};
+use super::{CommandArgs, StateArgs, print_out, styling};
 use crate::render::explain;
 
 /// Explain why a step or a wait is there and what would break without it, or what an invariant or a
@@ -21,18 +22,16 @@ pub(super) struct Args {
     commands: CommandArgs,
 }
 
-pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     let word = args.subject.to_str().unwrap_or_default();
     if let (Some(document), None) = (explain::word(word), &args.step) {
         print_out(&document.text(styling(&std::io::stdout())))?;
         return Ok(Exit::Done);
     }
     if !Path::new(&args.subject).exists() {
-        let text = format!(
-            "error: `{word}` is neither a file nor a name that can be explained\nhint: the names are {}",
-            explain::words().join(", ")
-        );
-        return Err(Failure::new(Exit::Usage, text));
+        let text = format!("`{word}` is neither a file nor a name that can be explained");
+        let help = format!("the names are {}", explain::words().join(", "));
+        return Err(Message::new(Code::UnknownSubject, text).help(help).usage());
     }
     let artifact = match planning::read(&args.subject)? {
         Input::Artifact(artifact) => {
@@ -40,7 +39,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             *artifact
         }
         Input::Plan(plan) => {
-            planning::plan(&args.subject, &plan, &args.state, args.commands.allowed()).await?
+            let how = Planning { state: &args.state, commands: args.commands.allowed(), errors };
+            planning::plan(&args.subject, &plan, &how).await?
         }
     };
     let document = match &args.step {
@@ -48,9 +48,10 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         Some(step) => explain::step(&artifact, step).ok_or_else(|| {
             let all: Vec<&str> = artifact.graph.steps().iter().map(|s| s.id.as_str()).collect();
             let guess = crate::diag::did_you_mean(step, all.iter().copied());
-            let hint = guess.map(|guess| format!("\nhint: did you mean `{guess}`?"));
-            let hint = hint.unwrap_or_else(|| "\nhint: leave out the step to list them".into());
-            Failure::new(Exit::Usage, format!("error: the plan has no step `{step}`{hint}"))
+            let help = guess.map(|guess| format!("did you mean `{guess}`?"));
+            let help = help.unwrap_or_else(|| "leave out the step to list them".into());
+            let text = format!("the plan has no step `{step}`");
+            Message::new(Code::UnknownStep, text).help(help).usage()
         })?,
     };
     print_out(&document.text(styling(&std::io::stdout())))?;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::{Failure, Invocation, StateArgs, print_err, print_out, status};
+use super::failure::{Code, ErrorFormat, Failure, Message, Severity};
+use super::{Invocation, StateArgs, print_out, status};
 use crate::journal::Entry;
 use crate::render::status::entry;
 use crate::world::real::store::{Found, Runs};
@@ -27,13 +28,12 @@ pub(super) struct Args {
 /// How many octets of output are buffered.
 const AT_ONCE: usize = 1 << 16;
 
-pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
+pub(super) async fn run(args: &Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     let runs = status::runs(&args.plan, &args.state)?;
-    let error = |error| Failure::error(&error);
-    let numbers = runs.numbers().await.map_err(error)?;
+    let numbers = runs.numbers().await?;
     if args.all {
         for number in &numbers {
-            let Some(found) = runs.run(*number).await.map_err(error)? else { continue };
+            let Some(found) = runs.run(*number).await? else { continue };
             let artifact = &found.run.artifact;
             let what = if artifact.is_way_back() { "way back of " } else { "" };
             let digest = found.run.state.artifact();
@@ -41,18 +41,19 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
             show(&runs, &found).await?;
         }
     } else if let Some(number) = args.run {
-        let found = runs.run(number).await.map_err(error)?.ok_or_else(|| {
+        let found = runs.run(number).await?.ok_or_else(|| {
             let known: Vec<String> = numbers.iter().map(ToString::to_string).collect();
             let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
-            let text = format!("error: there is no run {number}\nhelp: known runs: {known}");
-            Failure::new(Exit::Usage, text)
+            let message = Message::new(Code::NoRun, format!("there is no run {number}"));
+            message.help(format!("known runs: {known}")).usage()
         })?;
         show(&runs, &found).await?;
-    } else if let Some(found) = runs.newest().await.map_err(error)? {
+    } else if let Some(found) = runs.newest().await? {
         show(&runs, &found).await?;
         if numbers.len() > 1 {
             let line = Invocation::of(&args.plan, &args.state).line("log", "--all");
-            print_err(&format!("note: only the newest run is shown; `{line}` shows all"));
+            let text = format!("only the newest run is shown; `{line}` shows all");
+            errors.remark(Message::new(Code::OnlyNewest, text).severity(Severity::Note));
         }
     } else {
         print_out("no run yet\n")?;
@@ -69,6 +70,6 @@ async fn show(runs: &Runs, found: &Found) -> Result<(), Failure> {
             shown = print_out(&std::mem::take(&mut text));
         }
     };
-    runs.entries(found, &mut take).await.map_err(|error| Failure::error(&error))?;
+    runs.entries(found, &mut take).await?;
     shown.and_then(|()| print_out(&text))
 }

@@ -3,11 +3,13 @@
 //! Requested output goes to standard output, everything else to standard error. Colour is used only
 //! on a terminal, and never with `NO_COLOR`.
 
+mod annotations;
 mod apply;
 mod check;
 mod confirm;
 pub mod exit;
 mod explain;
+mod failure;
 mod log;
 mod plan;
 mod planning;
@@ -30,11 +32,12 @@ use cutover_contract::Adapter;
 
 use crate::diag::is_unseen;
 use crate::probe;
-use crate::render::{Styling, escape_control};
+use crate::render::Styling;
 use crate::spec::Registry;
-use crate::world::real::connect::{Commands, ConnectError};
+use crate::world::real::connect::Commands;
 use crate::world::real::store::{Directory, Runs, Store};
 use exit::Exit;
+use failure::{Code, ErrorFormat, Failure, Message, Problem};
 
 /// Every adapter, one line each.
 #[must_use]
@@ -60,6 +63,9 @@ pub fn language() -> Registry<'static> {
 #[derive(Parser)]
 #[command(name = "cutover", version, max_term_width = 100)]
 struct Cli {
+    /// How to write errors and warnings to standard error
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
+    error_format: ErrorFormat,
     #[command(subcommand)]
     command: Command,
 }
@@ -139,111 +145,60 @@ fn home(input: &Path) -> PathBuf {
     }
 }
 
-/// A failed command: its message and its exit code.
-struct Failure {
-    text: String,
-    exit: Exit,
-}
-
-impl Failure {
-    /// The text may quote untrusted input, so unseen characters are escaped.
-    fn new(exit: Exit, text: impl AsRef<str>) -> Self {
-        Self { text: escape_control(text.as_ref()), exit }
-    }
-
-    /// A provider that cannot be used.
-    fn connect(name: &str, error: &ConnectError) -> Self {
-        let exit = match error {
-            ConnectError::UnknownKind(_) | ConnectError::Config(_) | ConnectError::Refused(_) => {
-                Exit::Usage
-            }
-            ConnectError::Secret { .. } => Exit::Error,
-        };
-        Self::new(exit, format!("error: cannot use provider `{name}`: {error}"))
-    }
-
-    /// A failed operation, with its chain of causes.
-    fn error(error: &dyn std::error::Error) -> Self {
-        let mut text = format!("error: {error}");
-        let mut source = error.source();
-        while let Some(cause) = source {
-            // Many errors repeat their source; say each thing once.
-            if !text.contains(&cause.to_string()) {
-                text += &format!(": {cause}");
-            }
-            source = cause.source();
-        }
-        Self::new(Exit::Error, text)
-    }
-}
-
 /// Runs the command line of this process.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
     let arguments: Vec<std::ffi::OsString> = arguments.into_iter().collect();
     // A script that reads 2 as "changes" must not get 2 for a mistyped option.
     let detailed = arguments.iter().any(|argument| argument == "--detailed-exitcode");
-    let usage = if detailed { Exit::Error } else { Exit::Usage };
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let to_stdout = !error.use_stderr();
-            let text = error.render();
-            if to_stdout {
-                let stdout = styling(&std::io::stdout());
-                let text = if stdout == Styling::Coloured {
-                    text.ansi().to_string()
-                } else {
-                    text.to_string()
-                };
-                // If this fails, there is nowhere left to report it.
-                let _ = print_out(&text);
-            } else {
-                let stderr = styling(&std::io::stderr());
-                print_err(&if stderr == Styling::Coloured {
-                    text.ansi().to_string()
-                } else {
-                    text.to_string()
-                });
-            }
-            return if to_stdout { Exit::Done } else { usage };
+    let errors = ErrorFormat::among(&arguments);
+    let (errors, ended) = match Cli::try_parse_from(arguments) {
+        Ok(cli) => (cli.error_format, run_command(cli)),
+        Err(error) if error.use_stderr() => {
+            let problems = vec![Problem::CommandLine(Box::new(error))];
+            (errors, Err(Failure { exit: Exit::Usage, problems }))
+        }
+        Err(help) => {
+            let text = match styling(&std::io::stdout()) {
+                Styling::Coloured => help.render().ansi().to_string(),
+                Styling::Plain => help.render().to_string(),
+            };
+            // If this fails, there is nowhere left to report it.
+            let _ = print_out(&text);
+            return Exit::Done;
         }
     };
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&Failure::error(&error)),
-    };
-    let ended = runtime.block_on(async {
-        match cli.command {
-            Command::Check(args) => check::run(args),
-            Command::Plan(args) => plan::run(args).await,
-            Command::Show(args) => show::run(&args),
-            Command::Explain(args) => explain::run(args).await,
-            Command::Apply(args) => apply::run(args).await,
-            Command::Rollback(args) => rollback::run(args).await,
-            Command::Confirm(args) => confirm::run(args).await,
-            Command::Status(args) => status::run(&args).await,
-            Command::Log(args) => log::run(&args).await,
-            Command::Zone(args) => zone::run(args).await,
-            Command::Providers(args) => providers::run(&args),
-            Command::Schema(args) => schema::run(&args),
-        }
-    });
     match ended {
         Ok(exit) => exit,
         // As in Terraform, every other failure is 1.
         Err(failure) if detailed && failure.exit != Exit::Refuted => {
-            fail(&Failure { exit: Exit::Error, ..failure })
+            errors.fail(&failure.ends(Exit::Error))
         }
-        Err(failure) => fail(&failure),
+        Err(failure) => errors.fail(&failure),
     }
 }
 
-fn fail(failure: &Failure) -> Exit {
-    print_err(&failure.text);
-    failure.exit
+fn run_command(cli: Cli) -> Result<Exit, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::system(&error))?;
+    let Cli { command, error_format: errors } = cli;
+    runtime.block_on(async {
+        match command {
+            Command::Check(args) => check::run(args),
+            Command::Plan(args) => plan::run(args, errors).await,
+            Command::Show(args) => show::run(&args),
+            Command::Explain(args) => explain::run(args, errors).await,
+            Command::Apply(args) => apply::run(args, errors).await,
+            Command::Rollback(args) => rollback::run(args, errors).await,
+            Command::Confirm(args) => confirm::run(args, errors).await,
+            Command::Status(args) => status::run(&args).await,
+            Command::Log(args) => log::run(&args, errors).await,
+            Command::Zone(args) => zone::run(args, errors).await,
+            Command::Providers(args) => providers::run(&args),
+            Command::Schema(args) => schema::run(&args),
+        }
+    })
 }
 
 /// Writes the `cutover` commands that messages suggest, with the user's own input and `--state`.
@@ -328,7 +283,9 @@ fn print_raw(text: &str) -> Result<(), Failure> {
 fn write_out(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::error(&error)),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Message::of_cause(Code::OutputFailed, &error).error())
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }

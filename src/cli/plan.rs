@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::exit::Exit;
-use super::planning::{Plan, Story};
+use super::failure::{Code, ErrorFormat, Failure, Message};
+use super::planning::{Plan, Planning, Story};
 use super::{
-    CommandArgs, Failure, Invocation, StateArgs, planning, print_err, print_out, print_raw,
-    several, shell_quote, styling,
+    CommandArgs, Invocation, StateArgs, planning, print_err, print_out, print_raw, several,
+    shell_quote, styling,
 };
 use crate::artifact::Artifact;
 use crate::digest::Digest;
@@ -97,10 +98,10 @@ impl FormArgs {
     /// Refuses what would have no effect.
     pub(super) fn check(&self) -> Result<(), Failure> {
         match self.max_chars {
-            Some(_) if self.format != Format::Markdown => Err(Failure::new(
-                Exit::Usage,
-                "error: `--max-chars` works with `--format markdown` only",
-            )),
+            Some(_) if self.format != Format::Markdown => {
+                let text = "`--max-chars` works with `--format markdown` only";
+                Err(Message::new(Code::Usage, text).usage())
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -116,8 +117,8 @@ impl FormArgs {
                 let max = self.max_chars.unwrap_or(markdown::CHARS_MAX);
                 let text = plan::review(artifact, detail, apply, show).markdown(max);
                 print_raw(&text.map_err(|error| {
-                    let text = format!("error: {} does not fit: {error}", artifact.name);
-                    Failure::new(Exit::Error, text)
+                    let text = format!("{} does not fit: {error}", artifact.name);
+                    Message::new(Code::OutputTooLong, text).error()
                 })?)
             }
             Format::Json => print_raw(&artifact.encode()),
@@ -125,7 +126,7 @@ impl FormArgs {
     }
 }
 
-pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     args.form.check()?;
     let output =
         args.output.as_deref().map(|path| Output::of(path, args.plans.len())).transpose()?;
@@ -141,14 +142,13 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             print_raw("\n")?;
         }
         let planning::Input::Plan(plan) = input else { continue };
-        let one = plan_one(&args, path, plan, output).await;
+        let one = plan_one(&args, path, plan, output, errors).await;
         match one {
             Ok(exit) => ended = ended.or_worse(exit),
             Err(failure) if args.plans.len() == 1 => return Err(failure),
             // A failing plan does not keep the other plans from being shown.
             Err(failure) => {
-                print_err(&failure.text);
-                ended = ended.or_worse(failure.exit);
+                ended = ended.or_worse(errors.fail(&failure));
             }
         }
     }
@@ -165,8 +165,10 @@ async fn plan_one(
     path: &Path,
     plan: &Plan,
     output: Option<Output<'_>>,
+    errors: ErrorFormat,
 ) -> Result<Exit, Failure> {
-    let mut artifact = planning::plan(path, plan, &args.state, args.commands.allowed()).await?;
+    let how = Planning { state: &args.state, commands: args.commands.allowed(), errors };
+    let mut artifact = planning::plan(path, plan, &how).await?;
     if args.replan {
         artifact.parent = Some(open(path, plan, &args.state).await?);
     }
@@ -187,7 +189,9 @@ async fn plan_one(
         .unwrap_or_else(|| "it cannot be applied as it is".to_owned());
     planning::check_not_refuted(&artifact, story, &undone)?;
     if let Err(clash) = planning::check_no_clash(&artifact, &args.state.store(path)).await {
-        print_err(&format!("{}\nnote: you can plan meanwhile, but not apply", clash.text));
+        for problem in clash.problems {
+            errors.remark(problem.into_warning());
+        }
     }
     if let Some(output) = &output {
         write(output, &artifact)?;
@@ -218,10 +222,10 @@ impl<'p> Output<'p> {
         let made = fs::create_dir(path);
         made.map(|()| Self::Directory(path)).map_err(|error| {
             let text = format!(
-                "error: several plans need an output directory, but creating {} failed: {error}",
+                "several plans need an output directory, but creating {} failed: {error}",
                 path.display()
             );
-            Failure::new(Exit::Usage, text)
+            Message::new(Code::OutputFailed, text).usage()
         })
     }
 
@@ -236,15 +240,12 @@ impl<'p> Output<'p> {
 /// The digest of the open run.
 async fn open(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Digest, Failure> {
     let runs = state.runs(path, &plan.intent.name);
-    let found = runs.newest().await.map_err(|error| Failure::error(&error))?;
+    let found = runs.newest().await?;
     let goes = |found: &Found| found.run.state.finished.is_none() && !found.run.state.leaves();
     let open = found.filter(|found| goes(found) && !found.run.artifact.is_way_back());
     open.map(|found| found.run.state.artifact()).ok_or_else(|| {
-        let text = format!(
-            "error: there is no open run of {} to supersede\nhelp: plan without `--replan`",
-            plan.intent.name
-        );
-        Failure::new(Exit::Usage, text)
+        let text = format!("there is no open run of {} to supersede", plan.intent.name);
+        Message::new(Code::NoRun, text).help("plan without `--replan`").usage()
     })
 }
 
@@ -258,7 +259,8 @@ fn write(output: &Path, artifact: &Artifact) -> Result<(), Failure> {
         Err(_) => replace(output, &text),
     };
     write().map_err(|error| {
-        Failure::new(Exit::Error, format!("error: cannot write {}: {error}", output.display()))
+        let text = format!("cannot write {}: {error}", output.display());
+        Message::new(Code::OutputFailed, text).error()
     })
 }
 

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::exit::Exit;
-use super::{Failure, StateArgs, home, language, print_err, registry, styling};
+use super::failure::{Code, ErrorFormat, Failure, Message, Problem};
+use super::{StateArgs, home, language, registry};
 use crate::artifact::{Artifact, ReadError, Verdict};
 use crate::calendar::Moment;
 use crate::compile::{compile, touched};
-use crate::diag::{Diagnostic, Source, distinct, render_all, some_of};
+use crate::diag::{Diagnostic, Source, some_of};
 use crate::intent::{Intent, resolve};
-use crate::render::{Styling, escape_control};
 use crate::seal::{changes_by_zone, seal};
 use crate::spec::Reading;
 use crate::world::real::clashes::{Clash, clashes};
@@ -57,7 +57,7 @@ impl Input {
 /// Reads a plan or an artifact.
 pub(super) fn read(path: &Path) -> Result<Input, Failure> {
     let text = read_text(path, INPUT_OCTETS_MAX)
-        .map_err(|e| Failure::new(Exit::Usage, format!("error: {e}")))?;
+        .map_err(|error| Message::new(Code::InputUnreadable, error.to_string()).usage())?;
     match Artifact::decode(&text) {
         Ok(artifact) => Ok(Input::Artifact(Box::new(artifact))),
         // It does not start like an artifact, so read it as a plan.
@@ -65,12 +65,12 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
             let reading = Reading::of(Source::new(path.display().to_string(), text));
             let (source, spec) = with_files(reading, &home(path)).finish(language());
             let intent = spec.and_then(resolve);
-            let intent = intent.map_err(|found| refuse(&found, &source))?;
+            let intent = intent.map_err(|found| Failure::plan(&found, &source))?;
             Ok(Input::Plan(Box::new(Plan { source, intent })))
         }
         Err(error) => {
-            let text = format!("error: cannot use {}: {error}", path.display());
-            Err(Failure::new(Exit::Usage, text))
+            let text = format!("cannot use {}: {error}", path.display());
+            Err(Message::new(Code::ArtifactUnusable, text).usage())
         }
     }
 }
@@ -91,24 +91,10 @@ pub(super) fn read_plan(path: &Path) -> Result<Plan, Failure> {
     match read(path)? {
         Input::Plan(plan) => Ok(*plan),
         Input::Artifact(_) => {
-            let text =
-                format!("error: {} is an artifact, but this command needs a plan", path.display());
-            Err(Failure::new(Exit::Usage, text))
+            let text = format!("{} is an artifact, but this command needs a plan", path.display());
+            Err(Message::new(Code::NotAPlan, text).usage())
         }
     }
-}
-
-pub(super) fn refuse(found: &[Diagnostic], source: &Source) -> Failure {
-    let coloured = styling(&std::io::stderr()) == Styling::Coloured;
-    let found = &distinct(found)[..];
-    let errors = match found.len() {
-        1 => "1 problem".to_owned(),
-        number => format!("{number} problems"),
-    };
-    let text = render_all(found, source, coloured);
-    // The renderer has escaped its text already; escaping again would destroy its colours.
-    let name = escape_control(&source.name);
-    Failure { text: format!("{text}{name}: {errors}"), exit: Exit::Usage }
 }
 
 /// Something could not be looked up. That is a failed operation (exit code 1), unless the plan has
@@ -117,15 +103,22 @@ fn unseen(found: &[Diagnostic], source: &Source) -> Failure {
     let is_of_plan =
         |d: &Diagnostic| [NO_AUTHORITIES, UNKNOWN_EXCEPTION, NOT_DELEGATED].contains(&d.code);
     let exit = if found.iter().any(is_of_plan) { Exit::Usage } else { Exit::Error };
-    Failure { exit, ..refuse(found, source) }
+    Failure::plan(found, source).ends(exit)
+}
+
+/// How plans are made from what is live.
+pub(super) struct Planning<'a> {
+    pub(super) state: &'a StateArgs,
+    pub(super) commands: Commands,
+    /// How warnings are written.
+    pub(super) errors: ErrorFormat,
 }
 
 /// Reads the world and compiles the plan.
 pub(super) async fn plan(
     path: &Path,
     plan: &Plan,
-    state: &StateArgs,
-    commands: Commands,
+    &Planning { state, commands, errors }: &Planning<'_>,
 ) -> Result<Artifact, Failure> {
     let Plan { source, intent } = plan;
     let connected = connect(registry(), &intent.providers, &home(path), commands)
@@ -138,15 +131,13 @@ pub(super) async fn plan(
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     let now = Moment { at: now(), steady: steady() };
     let digest = source.digest();
-    add_history(&state.store(path), (intent, digest), &mut snapshot, now)
-        .await
-        .map_err(|error| Failure::error(&error))?;
-    let compiled =
-        compile(intent, &snapshot).map_err(|found: Vec<Diagnostic>| refuse(&found, source))?;
+    add_history(&state.store(path), (intent, digest), &mut snapshot, now).await?;
+    let compiled = compile(intent, &snapshot)
+        .map_err(|found: Vec<Diagnostic>| Failure::plan(&found, source))?;
     let changes = changes_by_zone(&compiled);
     check_writable(intent, &connected.providers, &changes).await.map_err(|found| {
         let is_of_plan = found.iter().any(|diagnostic| diagnostic.code == NOT_WRITABLE);
-        if is_of_plan { refuse(&found, source) } else { unseen(&found, source) }
+        if is_of_plan { Failure::plan(&found, source) } else { unseen(&found, source) }
     })?;
     let disagreeing = authorities_agree(
         intent,
@@ -159,8 +150,7 @@ pub(super) async fn plan(
     }
     let warnings = [&snapshot.remarks[..], &compiled.warnings[..]].concat();
     if !warnings.is_empty() {
-        let coloured = styling(&std::io::stderr()) == Styling::Coloured;
-        print_err(&render_all(&warnings, source, coloured));
+        errors.remark(Problem::plan(&warnings, source));
     }
     Ok(seal(intent, &snapshot, compiled, digest))
 }
@@ -175,12 +165,9 @@ pub(super) fn check_consistent(artifact: &Artifact) -> Result<(), Failure> {
     if found.is_empty() {
         return Ok(());
     }
-    let lines: String = found.iter().map(|line| format!("\n  {line}")).collect();
-    let text = format!(
-        "error: this artifact is not proved: it was edited and its digest recomputed{lines}\n\
-         help: create it again with `cutover plan PLAN -o ARTIFACT`"
-    );
-    Err(Failure::new(Exit::Refuted, text))
+    let text = "this artifact is not proved: it was edited and its digest recomputed";
+    let help = "create it again with `cutover plan PLAN -o ARTIFACT`";
+    Err(Message::new(Code::ArtifactEdited, text).details(&found).help(help).ends(Exit::Refuted))
 }
 
 /// Whether standard output already shows the verdict, with the story of what breaks.
@@ -205,29 +192,21 @@ pub(super) fn check_not_refuted(
     }
     let Verdict { story: told, derivation, .. } = &artifact.verdict;
     let names = broken.join(", ");
-    let text = if told.is_empty() {
+    let message = if told.is_empty() {
         let ids = broken.iter().map(|id| format!("\n  - {{ defect: \"{id}\", reason: \"\" }}"));
         let ids: String = ids.collect();
-        format!(
-            "error: broken before the plan begins: {names}\n{undone}\n\
-             help: fix it, or accept each defect with a reason:\noverride:{ids}"
-        )
+        Message::new(Code::BrokenBefore, format!("broken before the plan begins: {names}"))
+            .detail(undone)
+            .help(format!("fix it, or accept each defect with a reason:\noverride:{ids}"))
     } else {
-        let told = match story {
-            Story::Shown => "\nhelp: the verdict above says how, and how to fix it".to_owned(),
-            Story::NotShown => {
-                let lines = indented(told);
-                let why = indented(derivation);
-                if why.is_empty() { lines } else { format!("{lines}\n{why}") }
-            }
-        };
-        format!("error: this plan would do harm: {names}\n{undone}{told}")
+        let text = format!("this plan would do harm: {names}");
+        let message = Message::new(Code::PlanRefuted, text).detail(undone);
+        match story {
+            Story::Shown => message.help("the verdict above says how, and how to fix it"),
+            Story::NotShown => message.details(told).details(derivation),
+        }
     };
-    Err(Failure::new(Exit::Refuted, text))
-}
-
-fn indented(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n  {line}")).collect()
+    Err(message.ends(Exit::Refuted))
 }
 
 /// Refuses to start a run while an open run of another plan changes the same records.
@@ -237,7 +216,7 @@ pub(super) async fn check_no_clash(
 ) -> Result<(), Failure> {
     /// How many records are named; the rest are counted. Our choice: one line.
     const SHOWN_MAX: usize = 4;
-    let found = clashes(store, artifact).await.map_err(|error| Failure::error(&error))?;
+    let found = clashes(store, artifact).await?;
     if found.is_empty() {
         return Ok(());
     }
@@ -251,9 +230,7 @@ pub(super) async fn check_no_clash(
             format!("this plan and the open run of `{plan}`: one changes what the proof of the other relies on: {keys}")
         }
     });
-    let lines = lines.collect::<Vec<_>>().join("\n  ");
-    let text = format!(
-        "error: {lines}\nhelp: finish that run or roll it back (`cutover rollback`) before you apply this plan: each would take the other's changes for drift, and halt"
-    );
-    Err(Failure::new(Exit::Usage, escape_control(&text)))
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    let help = "finish that run or roll it back (`cutover rollback`) before you apply this plan: each would take the other's changes for drift, and halt";
+    Err(Message::new(Code::RunsClash, lines).help(help).usage())
 }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use cutover_contract::{Adapter, ConfigField, Figure, Findings, SkippedCase};
 
 use super::exit::Exit;
-use super::{Failure, print_out, registry};
+use super::failure::{Code, Failure, Message};
+use super::{print_out, registry};
 use crate::diag::did_you_mean;
 
 /// List the supported DNS providers, and what each of them can do
@@ -28,9 +29,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let near = did_you_mean(kind, known.iter().copied());
         let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
         let known = known.join(", ");
-        let text =
-            format!("error: unknown provider type `{kind}`{near}\nhelp: known types: {known}");
-        Failure::new(Exit::Usage, text)
+        let text = format!("unknown provider type `{kind}`{near}");
+        let message = Message::new(Code::UnknownProviderType, text);
+        message.help(format!("known types: {known}")).usage()
     })?;
     print_out(&full(adapter))?;
     Ok(Exit::Done)

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::exit::Exit;
+use super::failure::{Code, ErrorFormat, Failure, Message};
 use super::running::{
     Ended, Going, RunArgs, Turn, ask, drive_run, halt_help, lease, manual_tasks, newest_still,
     owner, reach, show_halt,
 };
-use super::{Failure, planning, print_err, print_out, styling};
+use super::{planning, print_err, print_out, styling};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
 use crate::calendar::show_instant;
 use crate::engine::{NoWayBack, RunState};
@@ -36,14 +37,18 @@ pub(super) struct Args {
 /// The name of this command.
 const COMMAND: &str = "rollback";
 
-pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(
+    Args { to: asked, run: mut args }: Args,
+    errors: ErrorFormat,
+) -> Result<Exit, Failure> {
+    args.going.errors = errors;
     let going = Going { args: &args, command: COMMAND };
     let input = planning::read(&args.input)?;
     let runs = args.state.runs(&args.input, input.name());
-    let found = runs.newest().await.map_err(|error| Failure::error(&error))?;
+    let found = runs.newest().await?;
     let Some(found) = found else {
-        let text = format!("error: there is no run of {} to roll back", input.name());
-        return Err(Failure::new(Exit::Usage, text));
+        let text = format!("there is no run of {} to roll back", input.name());
+        return Err(Message::new(Code::NoRun, text).usage());
     };
     let still = async |runs: &Runs| {
         let newest = newest_still(runs, Some(&found.id)).await;
@@ -51,14 +56,14 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
     };
     if found.run.artifact.is_way_back() {
         let turned = runs.rolled_back_by(&found.run.artifact).await;
-        let turned = turned.map_err(|error| Failure::error(&error))?.map(|turned| turned.run.state);
+        let turned = turned?.map(|turned| turned.run.state);
         let mut states = turned.iter().chain([&found.run.state]);
         // The process may have ended before all notifications were sent.
         if found.run.state.finished.is_some() && states.all(|state| state.untold.is_empty()) {
             return roll_back_further(&runs, &found, &args, asked.as_deref()).await;
         }
         let mut lease = lease(&runs).await?;
-        let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
+        let reached = reach(&args, &found.run.artifact)?;
         let found = still(&runs).await?;
         let ended = drive_run(found, reached, going, (&runs, &mut *lease), None).await?;
         return rolled_back(&args, ended);
@@ -68,9 +73,7 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
         let Found { run, .. } = &found;
         let point = reachable(&run.artifact, &run.state, &to)?;
         let preview = || way_back(&run.artifact, &run.state, point);
-        if let Some(exit) = confirm_way_back(&args, preview, run)? {
-            return Ok(exit);
-        }
+        confirm_way_back(&args, preview, run)?;
     }
     let mut lease = match runs.lease(&owner()).await {
         Err(StoreError::Locked { owner, .. }) => {
@@ -80,19 +83,19 @@ pub(super) async fn run(Args { to: asked, run: args }: Args) -> Result<Exit, Fai
                 None => return Ok(Exit::Waiting),
             }
         }
-        lease => lease.map_err(|error| Failure::error(&error))?,
+        lease => lease?,
     };
-    let newest = runs.newest().await.map_err(|error| Failure::error(&error))?;
+    let newest = runs.newest().await?;
     if let Some(back) = newest.filter(|newest| newest.run.artifact.is_way_back()) {
         // The process that had the lease has run the way back, or a part of it.
-        let reached = reach(&args.input, &back.run.artifact, args.commands.allowed())?;
+        let reached = reach(&args, &back.run.artifact)?;
         let ended = drive_run(back, reached, going, (&runs, &mut *lease), None).await?;
         return rolled_back(&args, ended);
     }
     let found = still(&runs).await?;
     let turn = found.run.state.turned_back.is_none().then_some(Turn::Back(&to));
     // Connect before the run turns back: a missing provider or secret must not halt it halfway.
-    let reached = reach(&args.input, &found.run.artifact, args.commands.allowed())?;
+    let reached = reach(&args, &found.run.artifact)?;
     let ended = drive_run(found, reached, going, (&runs, &mut *lease), turn).await?;
     rolled_back(&args, run_way_back((&runs, &mut *lease), going, ended).await?)
 }
@@ -107,7 +110,7 @@ async fn request_rollback(
 ) -> Result<Option<Box<dyn Lease>>, Failure> {
     if !is_turned {
         let left = runs.store().leave(&found.id, Note::TurnBack, to).await;
-        left.map_err(|error| Failure::error(&error))?;
+        left?;
     }
     print_err(&format!(
         "{owner} is driving the run and was told to roll back to `{to}`: it settles what has begun, then rolls back."
@@ -121,7 +124,7 @@ async fn request_rollback(
         return Ok(None);
     }
     let lease = runs.lease_when_free(&self::owner()).await;
-    lease.map(Some).map_err(|error| Failure::error(&error))
+    Ok(Some(lease?))
 }
 
 fn reachable<'a>(
@@ -132,31 +135,27 @@ fn reachable<'a>(
     state.way_back(artifact, to).map_err(|error| {
         let why = match &error {
             NoWayBack::Unknown { .. } => why_no_way_back(artifact),
-            NoWayBack::NotReached { .. } | NoWayBack::Passed { .. } => String::new(),
+            NoWayBack::NotReached { .. } | NoWayBack::Passed { .. } => None,
         };
-        Failure::new(
-            Exit::Usage,
-            format!("error: {error}{why}\n{}", help_without_way_back(artifact)),
-        )
+        no_way_back(error.to_string(), why, artifact)
     })
 }
 
 /// Why some or all points have no way back.
-fn why_no_way_back(artifact: &Artifact) -> String {
+fn why_no_way_back(artifact: &Artifact) -> Option<String> {
     let never = artifact.graph.steps().iter().find_map(|step| match artifact.undos.get(&step.id) {
         Some(Undo::Never(why)) => Some((&step.id, why)),
         Some(Undo::By(_) | Undo::Keep) | None => None,
     });
     match never {
-        Some((step, why)) => format!("\n  there is no way back from {step} on: {why}"),
-        None if artifact.verdict.outcome == Verdict::Refuted => {
-            "\n  the plan is refuted and accepted by `override:`, so no way back was derived"
-                .to_owned()
-        }
+        Some((step, why)) => Some(format!("there is no way back from {step} on: {why}")),
+        None if artifact.verdict.outcome == Verdict::Refuted => Some(
+            "the plan is refuted and accepted by `override:`, so no way back was derived".into(),
+        ),
         None if artifact.rollback_points.is_empty() => {
-            "\n  the plan only makes additions, which stay: there is nothing to undo".to_owned()
+            Some("the plan only makes additions, which stay: there is nothing to undo".into())
         }
-        None => String::new(),
+        None => None,
     }
 }
 
@@ -165,7 +164,7 @@ fn confirm_way_back(
     args: &RunArgs,
     preview: impl Fn() -> Artifact,
     run: &Run,
-) -> Result<Option<Exit>, Failure> {
+) -> Result<(), Failure> {
     let show = || {
         print_out(&plan::plan(&preview(), Detail::Full).text(styling(&std::io::stdout())))?;
         print_out(&stays(&run.artifact, &run.state))
@@ -183,9 +182,7 @@ async fn roll_back_further(
     args: &RunArgs,
     asked: Option<&str>,
 ) -> Result<Exit, Failure> {
-    let error = |error| Failure::error(&error);
-    let there =
-        runs.rolled_back_by(&came.run.artifact).await.map_err(error)?.map(|found| found.run);
+    let there = runs.rolled_back_by(&came.run.artifact).await?.map(|found| found.run);
     let place = |run: &Run, name: &str| {
         run.artifact.rollback_points.iter().position(|point| point.name == name)
     };
@@ -196,7 +193,7 @@ async fn roll_back_further(
     let nothing = || print_out("nothing to do: the run is rolled back\n").map(|()| Exit::Done);
     let Some((run, to)) = further else { return nothing() };
     let point = reachable(&run.artifact, &run.state, to)?;
-    let before = runs.ways_back(run.state.artifact()).await.map_err(error)?;
+    let before = runs.ways_back(run.state.artifact()).await?;
     let undone = before.iter().flat_map(|back| tasks_taken_back(back, &run)).collect();
     let back = way_back_but(&run.artifact, &run.state, point, &undone);
     let is_left = |step: &Step| match &step.primitive {
@@ -207,13 +204,11 @@ async fn roll_back_further(
     if !back.graph.steps().iter().any(is_left) {
         return nothing();
     }
-    if let Some(exit) = confirm_way_back(args, || back.clone(), &run)? {
-        return Ok(exit);
-    }
+    confirm_way_back(args, || back.clone(), &run)?;
     let mut lease = lease(runs).await?;
     newest_still(runs, Some(&came.id)).await?;
-    let reached = reach(&args.input, &back, args.commands.allowed())?;
-    let found = runs.create(&mut *lease, back).await.map_err(error)?;
+    let reached = reach(args, &back)?;
+    let found = runs.create(&mut *lease, back).await?;
     let going = Going { args, command: COMMAND };
     rolled_back(args, drive_run(found, reached, going, (runs, &mut *lease), None).await?)
 }
@@ -240,10 +235,12 @@ pub(super) async fn run_way_back(
         return Ok(ended);
     };
     let Some(to) = &state.turned_back else { return Ok(ended) };
-    let point = state.way_back(artifact, to).map_err(|error| Failure::error(&error))?;
+    let point = state.way_back(artifact, to);
+    let point =
+        point.map_err(|error| Message::of_cause(Code::RollbackImpossible, &error).error())?;
     let back = way_back(artifact, state, point);
-    let reached = reach(&going.args.input, &back, going.args.commands.allowed())?;
-    let found = runs.create(lease, back).await.map_err(|error| Failure::error(&error))?;
+    let reached = reach(going.args, &back)?;
+    let found = runs.create(lease, back).await?;
     drive_run(found, reached, going, (runs, lease), None).await
 }
 
@@ -253,8 +250,8 @@ fn destination(found: &Found, asked: Option<&str>) -> Result<String, Failure> {
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     match (&state.turned_back, asked) {
         (Some(to), Some(asked)) if to != asked => {
-            let text = format!("error: the run is already rolling back to `{to}`");
-            Err(Failure::new(Exit::Usage, text))
+            let text = format!("the run is already rolling back to `{to}`");
+            Err(Message::new(Code::RunRollingBack, text).usage())
         }
         (Some(to), _) => Ok(to.clone()),
         (None, Some(asked)) => Ok(asked.to_owned()),
@@ -262,22 +259,19 @@ fn destination(found: &Found, asked: Option<&str>) -> Result<String, Failure> {
             Some(point) => Ok(point.name.clone()),
             None => {
                 let why = why_no_way_back(artifact);
-                let text = format!(
-                    "error: this plan has no way back{why}\n{}",
-                    help_without_way_back(artifact)
-                );
-                Err(Failure::new(Exit::Usage, text))
+                Err(no_way_back("this plan has no way back".to_owned(), why, artifact))
             }
         },
     }
 }
 
-/// What to do if there is no way back.
-fn help_without_way_back(artifact: &Artifact) -> String {
-    format!(
-        "help: `cutover explain` shows how each step of {} is undone. To leave its current state, write a new plan for the state that you want; `cutover plan` proves the way there",
+/// There is no way back, and what to do instead.
+fn no_way_back(text: String, why: Option<String>, artifact: &Artifact) -> Failure {
+    let help = format!(
+        "`cutover explain` shows how each step of {} is undone. To leave its current state, write a new plan for the state that you want; `cutover plan` proves the way there",
         artifact.name
-    )
+    );
+    Message::new(Code::RollbackImpossible, text).details(why).help(help).usage()
 }
 
 /// The way back from the current state of a run. A change that has begun counts as made: until it

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use tokio::signal::unix;
 
 use super::exit::{Exit, Signal};
+use super::failure::{Code, ErrorFormat, Failure, Message, Severity};
+use super::planning::Planning;
 use super::progress::Shown;
 use super::{
-    CommandArgs, Failure, Invocation, StateArgs, home, print_err, print_out, registry, shell_quote,
-    styling,
+    CommandArgs, Invocation, StateArgs, home, print_err, print_out, registry, shell_quote, styling,
 };
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_exact};
@@ -55,9 +56,18 @@ pub(super) struct GoingArgs {
     pub(super) state: StateArgs,
     #[command(flatten)]
     pub(super) commands: CommandArgs,
+    /// How errors and remarks are written: given before or after the command.
+    #[arg(skip)]
+    pub(super) errors: ErrorFormat,
 }
 
 impl GoingArgs {
+    /// How a plan is made for these runs.
+    pub(super) fn planning(&self) -> Planning<'_> {
+        let Self { wait: _, auto_approve: _, state, commands, errors } = self;
+        Planning { state, commands: commands.allowed(), errors: *errors }
+    }
+
     /// The same for one of several inputs.
     pub(super) fn of(&self, input: &Path) -> RunArgs {
         RunArgs { input: input.to_owned(), going: self.clone() }
@@ -94,12 +104,12 @@ pub(super) async fn newest_still(
     runs: &Runs,
     seen: Option<&RunId>,
 ) -> Result<Option<Found>, Failure> {
-    let newest = runs.newest().await.map_err(|error| Failure::error(&error))?;
+    let newest = runs.newest().await?;
     match newest.as_ref().map(|found| &found.id) == seen {
         true => Ok(newest),
         false => {
-            let text = "error: another process has started a run of this plan in the meantime";
-            Err(Failure::new(Exit::Error, text))
+            let text = "another process has started a run of this plan in the meantime";
+            Err(Message::new(Code::RunMovedOn, text).error())
         }
     }
 }
@@ -111,7 +121,7 @@ pub(super) fn owner() -> String {
 }
 
 pub(super) async fn lease(runs: &Runs) -> Result<Box<dyn Lease>, Failure> {
-    runs.lease(&owner()).await.map_err(|error| Failure::error(&error))
+    Ok(runs.lease(&owner()).await?)
 }
 
 /// The providers and notification targets of a run.
@@ -120,21 +130,20 @@ pub(super) struct Reach {
     notices: Vec<Recipient>,
     /// Where commands run.
     home: PathBuf,
+    /// How remarks are written.
+    errors: ErrorFormat,
 }
 
 impl Reach {
     /// For a command that only writes to the journal: connects to nothing, reads no secrets.
-    pub(super) fn nothing(input: &Path) -> Self {
+    pub(super) fn nothing(input: &Path, errors: ErrorFormat) -> Self {
         let connected = Connected { providers: BTreeMap::new(), secrets: Vec::new() };
-        Self { connected, notices: Vec::new(), home: home(input) }
+        Self { connected, notices: Vec::new(), home: home(input), errors }
     }
 }
 
-pub(super) fn reach(
-    input: &Path,
-    artifact: &Artifact,
-    commands: Commands,
-) -> Result<Reach, Failure> {
+pub(super) fn reach(args: &RunArgs, artifact: &Artifact) -> Result<Reach, Failure> {
+    let (input, commands, errors) = (&args.input, args.commands.allowed(), args.errors);
     if commands == Commands::Refuse {
         check_no_programs(artifact)?;
     }
@@ -145,7 +154,7 @@ pub(super) fn reach(
         let secret = secret(reference, &home, commands);
         let secret = secret.map_err(|error| bad_notification(&error.to_string()))?;
         connected.secrets.push(secret.clone());
-        Ok(secret)
+        Ok::<_, Failure>(secret)
     };
     let notices = artifact.notify.iter().map(|notice| match &notice.way {
         Way::Webhook(webhook) => match known(webhook)? {
@@ -158,7 +167,7 @@ pub(super) fn reach(
         }
     });
     let notices = notices.collect::<Result<_, Failure>>()?;
-    Ok(Reach { connected, notices, home })
+    Ok(Reach { connected, notices, home, errors })
 }
 
 /// Refuses an artifact whose run or way back would run a program.
@@ -167,18 +176,16 @@ fn check_no_programs(artifact: &Artifact) -> Result<(), Failure> {
     if programs.is_empty() {
         return Ok(());
     }
-    let lines: String = programs.iter().map(|program| format!("\n  {program}")).collect();
-    let text = format!(
-        "error: this plan runs programs, and `--no-commands` forbids that\n\
-         help: review them, and leave out `--no-commands` if you trust them:{lines}"
-    );
-    Err(Failure::new(Exit::Usage, text))
+    let text = "this plan runs programs, and `--no-commands` forbids that";
+    let help = "review them, and leave out `--no-commands` if you trust them";
+    Err(Message::new(Code::ProgramsForbidden, text).details(programs).help(help).usage())
 }
 
 /// A notification target is unusable. Found before the run begins, not when the first message is
 /// due.
 fn bad_notification(problem: &str) -> Failure {
-    Failure::new(Exit::Error, format!("error: cannot send notifications (`notify:`): {problem}"))
+    let text = format!("cannot send notifications (`notify:`): {problem}");
+    Message::new(Code::NotifyUnusable, text).error()
 }
 
 fn is_web(address: &str) -> bool {
@@ -186,33 +193,35 @@ fn is_web(address: &str) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
 }
 
-/// Asks for confirmation on a terminal; anywhere else, `--auto-approve` is required. Returns how
-/// the command ends without confirmation, or `None` to go ahead.
+/// Asks for confirmation on a terminal; anywhere else, `--auto-approve` is required. Without
+/// confirmation the command ends.
 pub(super) fn ask(
     auto_approve: bool,
     word: &str,
     show: impl FnOnce() -> Result<(), Failure>,
-) -> Result<Option<Exit>, Failure> {
+) -> Result<(), Failure> {
     if auto_approve {
-        return Ok(None);
+        return Ok(());
     }
     show()?;
     if !std::io::stdin().is_terminal() {
-        print_err(
-            "\nNot applied: needs confirmation. Review the plan, then run this in a terminal or add `--auto-approve`.",
-        );
-        return Ok(Some(Exit::ApprovalNeeded));
+        let help = "review the plan, then run this in a terminal or add `--auto-approve`";
+        return Err(not_applied("not applied: needs confirmation")
+            .help(help)
+            .ends(Exit::ApprovalNeeded));
     }
     print_err(&format!("\n{word} this? Only `yes` is accepted:"));
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::error(&error))?;
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.map_err(|error| Failure::system(&error))?;
     match answer.trim() {
-        "yes" => Ok(None),
-        _ => {
-            print_err("Not applied.");
-            Ok(Some(Exit::ApprovalNeeded))
-        }
+        "yes" => Ok(()),
+        _ => Err(not_applied("not applied").ends(Exit::ApprovalNeeded)),
     }
+}
+
+fn not_applied(text: &str) -> Message {
+    Message::new(Code::NotConfirmed, text).severity(Severity::Note)
 }
 
 /// Where a run goes that stops moving forward.
@@ -234,7 +243,7 @@ pub(super) struct Going<'a> {
 impl Going<'_> {
     /// The command that continues the run.
     fn again(self) -> String {
-        let GoingArgs { wait, auto_approve: _, state: _, commands } = &self.args.going;
+        let GoingArgs { wait, auto_approve: _, state: _, commands, errors: _ } = &self.args.going;
         let mut line = self.args.invocation().line(self.command, "");
         line += if *wait { " --wait" } else { "" };
         line + if commands.no_commands { " --no-commands" } else { "" }
@@ -251,9 +260,8 @@ pub(super) async fn drive_run(
     turn: Option<Turn<'_>>,
 ) -> Result<Ended, Failure> {
     let patience = if going.args.wait { Patience::Stay } else { Patience::Leave };
-    let error = |error| Failure::error(&error);
     let turned = match found.run.artifact.is_way_back() {
-        true => runs.rolled_back_by(&found.run.artifact).await.map_err(error)?,
+        true => runs.rolled_back_by(&found.run.artifact).await?,
         false => None,
     };
     let Some(mut turned) = turned.filter(|turned| !turned.run.state.untold.is_empty()) else {
@@ -263,19 +271,20 @@ pub(super) async fn drive_run(
     let (id, back) = (found.id.clone(), Arc::clone(&found.run.artifact));
     let leave = Patience::Leave;
     let ended = drive_once(found, reached, going, (runs, lease), turn, leave).await?;
-    let (input, commands) = (&going.args.input, going.args.commands.allowed());
     turned.run.announces_rollback = true;
-    let told = match reach(input, &turned.run.artifact, commands) {
+    let told = match reach(going.args, &turned.run.artifact) {
         Ok(reached) => drive_once(turned, reached, going, (runs, lease), None, leave).await,
         Err(failure) => Err(failure),
     };
     if let Err(failure) = told {
-        print_err(&format!("note: nobody was told of the rollback\n{}", failure.text));
+        let message = Message::new(Code::NobodyTold, "nobody was told of the rollback");
+        let message = message.severity(Severity::Note).details(failure.messages());
+        going.args.errors.remark(message);
     }
     match (patience, &ended.outcome) {
         (Patience::Stay, DriveOutcome::Waiting { .. } | DriveOutcome::NeedsPerson) => {
             let found = newest_still(runs, Some(&id)).await?.expect("it is the way back");
-            let reached = reach(input, &back, commands)?;
+            let reached = reach(going.args, &back)?;
             drive_once(found, reached, going, (runs, lease), None, patience).await
         }
         (_, _) => Ok(ended),
@@ -293,7 +302,7 @@ async fn drive_once(
 ) -> Result<Ended, Failure> {
     let (mut run, mut world) = opened((runs, lease), found, reach);
     let artifact = Arc::clone(&run.artifact);
-    let mut signals = Signals::new().map_err(|error| Failure::error(&error))?;
+    let mut signals = Signals::new().map_err(|error| Failure::system(&error))?;
     let shown = Shown::new(&artifact, going.args.invocation());
     let mut watch =
         |state: &RunState, progress: Progress<'_>| shown.watch(&artifact, state, &progress);
@@ -317,7 +326,7 @@ async fn drive_once(
         }
     };
     shown.finish();
-    let outcome = ended.map_err(|error| Failure::error(&error))?;
+    let outcome = ended?;
     Ok(Ended { outcome, artifact, state: run.state })
 }
 
@@ -327,7 +336,7 @@ pub(super) async fn rest_until(
     inputs: &[PathBuf],
     going: &GoingArgs,
 ) -> Result<(), Failure> {
-    let mut signals = Signals::new().map_err(|error| Failure::error(&error))?;
+    let mut signals = Signals::new().map_err(|error| Failure::system(&error))?;
     let pause = (until - now()).to_std().unwrap_or_default();
     #[expect(clippy::disallowed_methods, reason = "there is nothing to do until then")]
     let rest = tokio::time::sleep(pause);
@@ -340,8 +349,8 @@ pub(super) async fn rest_until(
                 line += &format!(" --state {}", shell_quote(state));
             }
             let (name, _) = signal.named();
-            let text = format!("stopped by {name}\nNothing is lost. Continue with `{line} --wait`.");
-            Err(Failure::new(Exit::Stopped(signal), text))
+            let help = format!("nothing is lost. Continue with `{line} --wait`");
+            Err(stopped_by(name).help(help).ends(Exit::Stopped(signal)))
         }
     }
 }
@@ -372,21 +381,27 @@ impl Signals {
 /// Stops all running commands, records that, and says how to continue.
 async fn stopped(signal: Signal, run: &mut Run, world: &mut Real<'_>, going: Going<'_>) -> Failure {
     let (name, _) = signal.named();
-    let mut text = format!("stopped by {name}");
+    let mut message = stopped_by(name);
     for step in world.end_commands().await {
-        text +=
-            &format!("\n  {step}: its command was killed, with all processes that it had started");
+        let mut text =
+            format!("{step}: its command was killed, with all processes that it had started");
         let detail = format!("its command was killed when {name} stopped cutover");
         if let Err(error) = run.record_interrupted(world, step, detail, &mut |_, _| {}).await {
             text += &format!("; this could not be written to the journal: {error}");
         }
+        message = message.detail(text);
     }
-    text += &format!(
-        "\nNothing is lost. Continue with `{}`; `{}` shows the state of the run.",
+    let help = format!(
+        "nothing is lost. Continue with `{}`; `{}` shows the state of the run",
         going.again(),
         going.args.invocation().line("status", "")
     );
-    Failure::new(Exit::Stopped(signal), text)
+    message.help(help).ends(Exit::Stopped(signal))
+}
+
+fn stopped_by(signal: &str) -> Message {
+    let text = format!("stopped by {signal}");
+    Message::new(Code::Stopped, text).severity(Severity::Note)
 }
 
 /// What a person says about a step.
@@ -414,13 +429,13 @@ pub(super) async fn record_word(
     };
     said.map_err(|error| match error {
         DriveError::Illegal(error) => not_confirmable(step, &error),
-        DriveError::Append(_) => Failure::error(&error),
+        DriveError::Append(_) => error.into(),
     })
 }
 
 /// Refuses a confirmation that the run is not waiting for.
 pub(super) fn not_confirmable(step: &StepId, error: &IllegalEvent) -> Failure {
-    let help = "help: `cutover status` shows what the run waits for: a task, a fact to confirm, or a gate with `on_fail: ask` that has not passed";
+    let help = "`cutover status` shows what the run waits for: a task, a fact to confirm, or a gate with `on_fail: ask` that has not passed";
     let what = match error {
         IllegalEvent::Step { .. } => {
             format!("{step} cannot be confirmed now: it is not waiting for a person")
@@ -433,7 +448,7 @@ pub(super) fn not_confirmable(step: &StepId, error: &IllegalEvent) -> Failure {
         | IllegalEvent::NoWayBack(_)
         | IllegalEvent::Span(_) => format!("{step} cannot be confirmed now: {error}"),
     };
-    Failure::new(Exit::Usage, format!("error: {what}\n{help}"))
+    Message::new(Code::NotConfirmable, what).help(help).usage()
 }
 
 /// The gate that halted the run, if a person may let it pass.
@@ -503,15 +518,16 @@ pub(super) fn manual_task(step: &StepId, words: &str, invocation: Invocation<'_>
 fn opened<'l>(
     (runs, lease): (&Runs, &'l mut dyn Lease),
     found: Found,
-    Reach { connected: Connected { providers, secrets }, notices, home }: Reach,
+    Reach { connected: Connected { providers, secrets }, notices, home, errors }: Reach,
 ) -> (Run, Real<'l>) {
     let Found { run, id, incomplete_octets } = found;
     let store = Arc::clone(runs.store());
     if incomplete_octets > 0 {
-        print_err(&format!(
-            "note: the last line of {} was incomplete; its {incomplete_octets} octets are cut off",
+        let text = format!(
+            "the last line of {} was incomplete; its {incomplete_octets} octets are cut off",
             store.place(&id, Part::Journal)
-        ));
+        );
+        errors.remark(Message::new(Code::JournalCut, text).severity(Severity::Note));
     }
     let zones = run.artifact.zones.iter().map(|(name, zone)| (name, &zone.provider));
     let relied = run.artifact.relies_on.iter().map(|(name, of)| (name, &of.provider));

@@ -1,7 +1,8 @@
 //! `cutover schema`
 
 use super::exit::Exit;
-use super::{Failure, language, print_raw};
+use super::failure::Failure;
+use super::{language, print_raw};
 use crate::spec::v1;
 
 /// Print the JSON Schema of plans, for editors

@@ -4,50 +4,48 @@ use std::collections::BTreeMap;
 
 use cutover_contract::Name;
 
-use super::Failure;
 use super::exit::Exit;
-use super::planning::{Input, Plan, refuse};
-use crate::diag::{Code, Diagnostic, Span, place};
+use super::failure::{Code, Failure, Message, Problem};
+use super::planning::{Input, Plan};
+use crate::diag::{self, Diagnostic, Span, place};
 
 /// Two plans share a name or change the same zone.
-const SHARED: Code = Code::semantic("shared-by-plans");
+const SHARED: diag::Code = diag::Code::semantic(Code::SharedByPlans.name());
 
 /// Refuses plans that share a name, since the state of a run is stored under it, or that change the
 /// same zone, since each proof assumes that nobody else changes its zones.
 pub(super) fn check_disjoint<'i>(inputs: impl Iterator<Item = &'i Input>) -> Result<(), Failure> {
     let mut names: BTreeMap<&str, String> = BTreeMap::new();
     let mut zones: BTreeMap<&Name, String> = BTreeMap::new();
-    let mut texts = Vec::new();
+    let mut problems: Vec<Problem> = Vec::new();
     for input in inputs {
         match input {
             Input::Plan(plan) => {
                 let found = of_plan(plan, &mut names, &mut zones);
                 if !found.is_empty() {
-                    texts.push(refuse(&found, &plan.source).text);
+                    problems.push(Problem::plan(&found, &plan.source));
                 }
             }
             Input::Artifact(artifact) => {
                 let here = format!("the artifact {}", artifact.digest().short());
                 if let Some(first) = names.insert(&artifact.name, here.clone()) {
-                    texts.push(format!(
-                        "error: {first} and {here} both belong to the plan `{}`\n\
-                         help: apply one of them",
-                        artifact.name
-                    ));
+                    let name = &artifact.name;
+                    let text = format!("{first} and {here} both belong to the plan `{name}`");
+                    let message = Message::new(Code::SharedByPlans, text);
+                    problems.push(message.help("apply one of them").into());
                 }
                 for zone in artifact.zones.keys() {
                     if let Some(first) = zones.insert(zone, here.clone()) {
-                        texts.push(format!(
-                            "error: {first} and {here} both change the zone {zone}\nhelp: {HELP}"
-                        ));
+                        let text = format!("{first} and {here} both change the zone {zone}");
+                        problems.push(Message::new(Code::SharedByPlans, text).help(HELP).into());
                     }
                 }
             }
         }
     }
-    match texts.is_empty() {
+    match problems.is_empty() {
         true => Ok(()),
-        false => Err(Failure { text: texts.join("\n\n"), exit: Exit::Usage }),
+        false => Err(Failure { exit: Exit::Usage, problems }),
     }
 }
 

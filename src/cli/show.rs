@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
+use super::failure::{Code, Failure, Message};
 use super::plan::{Commands, FormArgs, Format};
-use super::{Failure, planning, print_out, styling};
+use super::{planning, print_out, styling};
 use crate::calendar::{Timestamp, parse_instant};
 use crate::render::calendar::calendar;
 use crate::sim::forecast_from;
-use crate::world::real::store::read_artifact;
+use crate::world::real::store::{StoreError, read_artifact};
 
 /// Show a sealed artifact as `plan` showed it
 #[derive(clap::Args)]
@@ -27,14 +28,26 @@ fn instant(text: &str) -> Result<Timestamp, &'static str> {
     parse_instant(text).ok_or("expected date, time and UTC offset: `2026-12-01T09:00:00+01:00`")
 }
 
+/// The input is wrong, whichever way it cannot be read.
+fn unusable(error: StoreError) -> Failure {
+    let code = match &error {
+        StoreError::Artifact { .. } => Code::ArtifactUnusable,
+        StoreError::Io { .. }
+        | StoreError::Locked { .. }
+        | StoreError::TooLarge { .. }
+        | StoreError::Line { .. }
+        | StoreError::Conflict { .. } => Code::InputUnreadable,
+    };
+    Message::new(code, error.to_string()).usage()
+}
+
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     args.form.check()?;
     if args.start.is_some() && args.form.format != Format::Text {
-        let text = "error: `--start` works with `--format text` only: an artifact holds no dates";
-        return Err(Failure::new(Exit::Usage, text));
+        let text = "`--start` works with `--format text` only: an artifact holds no dates";
+        return Err(Message::new(Code::Usage, text).usage());
     }
-    let artifact = read_artifact(&args.artifact)
-        .map_err(|error| Failure::new(Exit::Usage, format!("error: {error}")))?;
+    let artifact = read_artifact(&args.artifact).map_err(unusable)?;
     planning::check_consistent(&artifact)?;
     let commands = Commands::of_file(&args.artifact, &artifact, None);
     args.form.print(&artifact, &commands)?;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::exit::Exit;
-use super::{Failure, Invocation, StateArgs, planning, print_out, print_raw, styling};
+use super::failure::Failure;
+use super::{Invocation, StateArgs, planning, print_out, print_raw, styling};
 use crate::engine::view::{RunView, Stage};
 use crate::render::status::status;
 use crate::render::status_json::json;
@@ -37,7 +38,7 @@ enum Format {
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     let runs = runs(&args.plan, &args.state)?;
-    let Some(found) = runs.newest().await.map_err(|error| Failure::error(&error))? else {
+    let Some(found) = runs.newest().await? else {
         match args.format {
             Format::Text => print_out("no run yet\n")?,
             Format::Json => print_raw("null\n")?,

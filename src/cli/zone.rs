@@ -7,11 +7,9 @@ use std::path::{Path, PathBuf};
 use cutover_contract::{Config, ConfigValue, Name, Provider, RrKey, RrType, Zone};
 
 use super::exit::Exit;
-use super::{
-    CommandArgs, Failure, home, planning, print_err, print_out, print_raw, registry, styling,
-};
+use super::failure::{Code, ErrorFormat, Failure, Message, Severity};
+use super::{CommandArgs, home, planning, print_out, print_raw, registry, styling};
 use crate::diag::did_you_mean;
-use crate::render::escape_control;
 use crate::render::zone::{compared as comparison, difference, json, master_file, octodns};
 use crate::spec::{ResolverSpec, ZoneSpec};
 use crate::world::real::connect::{Commands, connect};
@@ -77,15 +75,15 @@ struct Diff {
     commands: CommandArgs,
 }
 
-pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     match args.what {
-        What::Dump(args) => dump(&args).await,
-        What::Diff(args) => diff(&args).await,
+        What::Dump(args) => dump(&args, errors).await,
+        What::Diff(args) => diff(&args, errors).await,
     }
 }
 
-fn usage(text: impl AsRef<str>) -> Failure {
-    Failure::new(Exit::Usage, format!("error: {}", text.as_ref()))
+fn warning(code: Code, text: String) -> Message {
+    Message::new(code, text).severity(Severity::Warning)
 }
 
 /// A plan, and one zone.
@@ -94,14 +92,22 @@ struct Asking<'a> {
     intent: crate::intent::Intent,
     zone: Name,
     commands: Commands,
+    /// How remarks are written.
+    errors: ErrorFormat,
 }
 
 impl<'a> Asking<'a> {
-    fn new(plan: &'a Path, zone: &str, commands: Commands) -> Result<Self, Failure> {
+    fn new(
+        (plan, zone): (&'a Path, &str),
+        commands: Commands,
+        errors: ErrorFormat,
+    ) -> Result<Self, Failure> {
         let planning::Plan { source: _, intent } = planning::read_plan(plan)?;
         let name = Name::from_user(zone);
-        let zone = name.map_err(|error| usage(format!("`{zone}` is not a zone name: {error}")))?;
-        Ok(Self { plan, intent, zone, commands })
+        let zone = name.map_err(|error| {
+            Message::new(Code::Usage, format!("`{zone}` is not a zone name: {error}")).usage()
+        })?;
+        Ok(Self { plan, intent, zone, commands, errors })
     }
 
     fn spec(&self) -> Result<&ZoneSpec, Failure> {
@@ -110,11 +116,11 @@ impl<'a> Asking<'a> {
             let wanted = self.zone.to_string();
             let near = did_you_mean(&wanted, known.iter().map(String::as_str));
             let near = near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
-            usage(format!(
-                "{wanted} is not in the plan's `zones:`, which has {}{near}. To read a zone that is \
-                 not in the plan, use `--provider NAME` or `provider:NAME`",
-                known.join(", ")
-            ))
+            let known = known.join(", ");
+            let text = format!("{wanted} is not in the plan's `zones:`, which has {known}{near}");
+            let help =
+                "to read a zone that is not in the plan, use `--provider NAME` or `provider:NAME`";
+            Message::new(Code::UnknownZone, text).help(help).usage()
         })
     }
 
@@ -126,7 +132,8 @@ impl<'a> Asking<'a> {
         };
         let spec = self.intent.providers.get(&name).ok_or_else(|| {
             let known: Vec<&str> = self.intent.providers.keys().map(String::as_str).collect();
-            usage(format!("the plan has no provider `{name}`; it has {}", known.join(", ")))
+            let text = format!("the plan has no provider `{name}`; it has {}", known.join(", "));
+            Message::new(Code::UnknownProvider, text).usage()
         })?;
         let one = BTreeMap::from([(name.clone(), spec.clone())]);
         let connected = connect(registry(), &one, &home(self.plan), self.commands)
@@ -139,23 +146,24 @@ impl<'a> Asking<'a> {
         let config = [("file".to_owned(), ConfigValue::Path(path.into()))];
         // As usual on a command line, the path is relative to the current directory.
         let file = (cutover_zonefile::ADAPTER.connect)(&Config(config.into()), Path::new("."));
-        let file = file.map_err(|error| Failure::error(&error))?;
+        let file =
+            file.map_err(|error| Message::of_cause(Code::ProviderUnusable, &error).error())?;
         self.read(&*file).await
     }
 
     /// Reads the zone, and warns about its oddities.
     async fn read(&self, provider: &dyn Provider) -> Result<Zone, Failure> {
-        let zone = provider.read_zone(&self.zone).await.map_err(|error| Failure::error(&error))?;
-        let remarks = provider.remarks(&self.zone).await.map_err(|error| Failure::error(&error))?;
+        let zone = provider.read_zone(&self.zone).await?;
+        let remarks = provider.remarks(&self.zone).await?;
         for remark in remarks {
-            print_err(&escape_control(&format!("warning: {remark}")));
+            self.errors.remark(warning(Code::ZoneRemark, remark.to_string()));
         }
         Ok(zone)
     }
 }
 
-async fn dump(args: &Dump) -> Result<Exit, Failure> {
-    let asking = Asking::new(&args.plan, &args.zone, args.commands.allowed())?;
+async fn dump(args: &Dump, errors: ErrorFormat) -> Result<Exit, Failure> {
+    let asking = Asking::new((&args.plan, &args.zone), args.commands.allowed(), errors)?;
     let zone = asking.held(args.provider.as_deref()).await?;
     let text = match args.format {
         Format::Zone => master_file(&zone),
@@ -164,14 +172,13 @@ async fn dump(args: &Dump) -> Result<Exit, Failure> {
             let (text, left_out) = octodns(&zone);
             let divided = zone.rrsets.iter().filter(|(_, set)| set.divided_by_255() != **set);
             for (key, _) in divided {
-                print_err(&escape_control(&format!(
-                    "warning: octoDNS joins the strings of {key} and splits them after 255 octets"
-                )));
+                let text =
+                    format!("octoDNS joins the strings of {key} and splits them after 255 octets");
+                errors.remark(warning(Code::OctodnsLossy, text));
             }
             for key in left_out {
-                print_err(&escape_control(&format!(
-                    "warning: octoDNS cannot represent {key}: left out"
-                )));
+                let text = format!("octoDNS cannot represent {key}: left out");
+                errors.remark(warning(Code::OctodnsLossy, text));
             }
             text
         }
@@ -195,10 +202,11 @@ impl Side {
             Some(("provider", name)) => Ok(Self::Held(Some(name.to_owned()))),
             Some(("live", address)) => match address.parse() {
                 Ok(address) => Ok(Self::Live(Some(address))),
-                Err(_) => Err(usage(format!(
-                    "`{address}` is not an address with a port: write `live:192.0.2.53:53` or \
-                     `live:[2001:db8::53]:53`"
-                ))),
+                Err(_) => {
+                    let text = format!("`{address}` is not an address with a port");
+                    let help = "write `live:192.0.2.53:53` or `live:[2001:db8::53]:53`";
+                    Err(Message::new(Code::Usage, text).help(help).usage())
+                }
             },
             None | Some(_) => Ok(Self::File(text.to_owned())),
         }
@@ -226,8 +234,8 @@ impl Side {
     }
 }
 
-async fn diff(args: &Diff) -> Result<Exit, Failure> {
-    let asking = Asking::new(&args.plan, &args.zone, args.commands.allowed())?;
+async fn diff(args: &Diff, errors: ErrorFormat) -> Result<Exit, Failure> {
+    let asking = Asking::new((&args.plan, &args.zone), args.commands.allowed(), errors)?;
     let sides = [Side::of(&args.a)?, Side::of(&args.b)?];
     let [a, b] = &sides;
     let zones = [a.zone(&asking).await?, b.zone(&asking).await?];
@@ -237,10 +245,9 @@ async fn diff(args: &Diff) -> Result<Exit, Failure> {
         [Some(whole), None] => live(&asking, b, &names[0], whole, false).await?,
         [None, Some(whole)] => live(&asking, a, &names[1], whole, true).await?,
         [None, None] => {
-            return Err(usage(
-                "cannot compare servers with servers: one of the two versions has to be a provider \
-                 or a file, because servers are queried for its RRsets",
-            ));
+            let text = "cannot compare servers with servers";
+            let help = "one of the two versions has to be a provider or a file, because servers are queried for its RRsets";
+            return Err(Message::new(Code::Usage, text).help(help).usage());
         }
     };
     Ok(if differ && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
@@ -278,7 +285,9 @@ async fn live(
                 None => {
                     let resolver: &ResolverSpec = &asking.intent.resolver;
                     authorities(&whole, resolver).await.map_err(|problem| {
-                        usage(format!("cannot find the servers of {}: {problem}", asking.zone))
+                        let zone = &asking.zone;
+                        let text = format!("cannot find the servers of {zone}: {problem}");
+                        Message::new(Code::ServersUnknown, text).usage()
                     })?
                 }
             };
@@ -286,18 +295,18 @@ async fn live(
         }
     };
     if addresses.is_empty() {
-        return Err(usage(format!(
-            "no server of {} is known: use `live:ADDRESS:PORT`, or set `authorities:` in the plan",
-            asking.zone
-        )));
+        let text = format!("no server of {} is known", asking.zone);
+        let help = "use `live:ADDRESS:PORT`, or set `authorities:` in the plan";
+        return Err(Message::new(Code::ServersUnknown, text).help(help).usage());
     }
     let rrsets = whole.rrsets.len();
     let asked = served_by_itself(whole);
     let skipped = rrsets - asked.rrsets.len();
     if skipped > 0 {
-        print_err(&format!(
-            "note: skipped {skipped} RRsets at or below a delegation, which other servers serve"
-        ));
+        let text =
+            format!("skipped {skipped} RRsets at or below a delegation, which other servers serve");
+        let message = Message::new(Code::DelegatedSkipped, text);
+        asking.errors.remark(message.severity(Severity::Note));
     }
     let keys: Vec<RrKey> = asked.rrsets.keys().cloned().collect();
     let mut differs = false;
@@ -306,8 +315,8 @@ async fn live(
         if let Some((key, why)) = failed.first() {
             let more = failed.len() - 1;
             let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-            let text = format!("error: {address} does not answer for {key}: {why}{more}");
-            return Err(Failure::new(Exit::Error, text));
+            let text = format!("{address} does not answer for {key}: {why}{more}");
+            return Err(Message::new(Code::ServerSilent, text).error());
         }
         let served = Zone { origin: asked.origin.clone(), rrsets };
         let name = address.to_string();

@@ -15,6 +15,7 @@ mod cli;
 mod clocks;
 mod delegation;
 mod engine;
+mod errors;
 mod explain;
 mod faults;
 mod flood;

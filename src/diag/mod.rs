@@ -7,130 +7,14 @@
 //! Invariants: titles and helps are one line of bounded length, whatever the plan contains, and no
 //! diagnostic shows a secret in the plan.
 
+mod source;
+
 use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 
-use crate::digest::Digest;
-
-/// A text that diagnostics point into, with its file name and the other files that belong to it.
-///
-/// Places count through all files: the first file starts at zero, and every other after the end of
-/// the file before it.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// The file's name, as given.
-    pub name: String,
-    /// The whole text.
-    pub text: String,
-    /// The other files that belong to it.
-    beside: Vec<Beside>,
-}
-
-/// A file that belongs to a source.
-#[derive(Clone, Debug)]
-struct Beside {
-    name: String,
-    text: String,
-    /// Where its places start.
-    start: usize,
-}
-
-impl Source {
-    /// A single text, without other files.
-    #[must_use]
-    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into(), beside: Vec::new() }
-    }
-
-    /// Adds a file, and returns where its places start.
-    pub fn add(&mut self, name: String, text: String) -> usize {
-        let last = self.beside.last().map_or((0, self.text.len()), |f| (f.start, f.text.len()));
-        // Plus one, so that the end of a file is not the beginning of the next.
-        let start = last.0 + last.1 + 1;
-        self.beside.push(Beside { name, text, start });
-        start
-    }
-
-    /// The digest of all files; without other files, simply that of the text.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        if self.beside.is_empty() {
-            return Digest::of(self.text.as_bytes());
-        }
-        let mut all = self.text.clone();
-        for Beside { name: _, text, start: _ } in &self.beside {
-            // With the lengths, moving text from one file to another changes the digest.
-            all += &format!("\0{}\0{text}", text.len());
-        }
-        Digest::of(all.as_bytes())
-    }
-
-    /// The file that contains a place, and the place within it.
-    fn file(&self, span: Span) -> (&str, &str, Span) {
-        let found = self.beside.iter().rev().find(|file| span.start >= file.start);
-        found.map_or((&self.name, &self.text, span), |Beside { name, text, start }| {
-            (name, text, Span { start: span.start - start, end: span.end.saturating_sub(*start) })
-        })
-    }
-
-    /// The same, with the text mutable.
-    fn text_mut(&mut self, span: Span) -> (&mut String, Span) {
-        let found = self.beside.iter_mut().rev().find(|file| span.start >= file.start);
-        match found {
-            None => (&mut self.text, span),
-            Some(Beside { name: _, text, start }) => {
-                let end = span.end.saturating_sub(*start);
-                (text, Span { start: span.start - *start, end })
-            }
-        }
-    }
-}
-
-/// A half-open range of octets in a source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Span {
-    /// The first octet.
-    pub start: usize,
-    /// One past the last.
-    pub end: usize,
-}
-
-impl Span {
-    /// Whether it is empty.
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.end <= self.start
-    }
-
-    /// The same place in a file that comes after others.
-    #[must_use]
-    pub fn shifted(self, by: usize) -> Self {
-        Self { start: self.start + by, end: self.end + by }
-    }
-
-    fn within(self, text: &str) -> Range<usize> {
-        let mut start = self.start.min(text.len());
-        while !text.is_char_boundary(start) {
-            start -= 1;
-        }
-        let mut end = self.end.clamp(start, text.len());
-        while !text.is_char_boundary(end) {
-            end += 1;
-        }
-        start..end
-    }
-}
-
-/// A value and its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
-    /// Its place.
-    pub span: Span,
-}
+pub use source::{Place, Position, Source, Span, Spanned, located, place};
 
 /// A stable name for a kind of diagnostic.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -427,14 +311,13 @@ fn without_secrets<'d>(
     blanked
 }
 
-/// `file:line:column`, both counted from one, the column in characters.
+/// Diagnostics in the order of their places, each once.
 #[must_use]
-pub fn place(source: &Source, span: Span) -> String {
-    let (name, text, span) = source.file(span);
-    let front = &text[..span.within(text).start];
-    let line = front.matches('\n').count() + 1;
-    let column = front.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    format!("{name}:{line}:{column}")
+pub fn in_order(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
+    let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
+    sorted.sort_by_key(|d| (d.span, d.severity, d.code));
+    sorted.dedup();
+    sorted
 }
 
 /// Removes duplicates: a mistake in `defaults:` is found wherever the default is used.
@@ -453,9 +336,7 @@ pub fn distinct(found: &[Diagnostic]) -> Vec<Diagnostic> {
 #[must_use]
 pub fn render_all(diagnostics: &[Diagnostic], source: &Source, coloured: bool) -> String {
     let source = without_secrets(source, diagnostics);
-    let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
-    sorted.sort_by_key(|d| (d.span, d.severity, d.code));
-    sorted.dedup();
+    let sorted = in_order(diagnostics);
     let shown = sorted.iter().take(SHOWN_MAX);
     let mut text: String = shown.map(|d| show(d, &source, coloured) + "\n\n").collect();
     if sorted.len() > SHOWN_MAX {

@@ -118,7 +118,7 @@ impl FormArgs {
                 let text = plan::review(artifact, detail, apply, show).markdown(max);
                 print_raw(&text.map_err(|error| {
                     let text = format!("{} does not fit: {error}", artifact.name);
-                    Message::new(Code::OutputTooLong, text).error()
+                    Message::new(Code::TooLong, text).error()
                 })?)
             }
             Format::Json => print_raw(&artifact.encode()),
@@ -190,7 +190,7 @@ async fn plan_one(
     planning::check_not_refuted(&artifact, story, &undone)?;
     if let Err(clash) = planning::check_no_clash(&artifact, &args.state.store(path)).await {
         for problem in clash.problems {
-            errors.remark(problem.into_warning());
+            errors.remark(problem.into_warning("you can plan meanwhile, but not apply"));
         }
     }
     if let Some(output) = &output {

@@ -25,8 +25,8 @@ fn valid(schema: &Validator, value: &Value) {
 }
 
 /// Standard output and standard error of a command.
-fn streams(desk: &ZonefileFixture, args: &[&str]) -> (i32, String, String) {
-    let output = desk.command(args).output().expect("the program can be run");
+fn streams(fixture: &ZonefileFixture, args: &[&str]) -> (i32, String, String) {
+    let output = fixture.command(args).output().expect("the program can be run");
     let [out, err] =
         [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
     (output.status.code().unwrap_or(-1), out, err)
@@ -48,20 +48,20 @@ fn codes(object: &Value) -> Vec<&str> {
     list.iter().map(|problem| problem["code"].as_str().expect("a code")).collect()
 }
 
-/// A desk with a plan for each way to fail.
-fn desk() -> ZonefileFixture {
-    let desk = ZonefileFixture::planned();
-    let plan = desk.read("plan.yaml");
-    desk.write("broken.yaml", "version: 1\nnmae: x\n");
-    desk.write("away.yaml", plan.replace("directory: zones", "directory: nowhere"));
-    desk.write("other.yaml", plan.replace("name: move", "name: other"));
-    desk.write("nothing.json", "{\n  \"format\": 1\n}\n");
-    desk
+/// Files with a plan for each way to fail.
+fn fixture() -> ZonefileFixture {
+    let fixture = ZonefileFixture::planned();
+    let plan = fixture.read("plan.yaml");
+    fixture.write("broken.yaml", "version: 1\nnmae: x\n");
+    fixture.write("away.yaml", plan.replace("directory: zones", "directory: nowhere"));
+    fixture.write("other.yaml", plan.replace("name: move", "name: other"));
+    fixture.write("nothing.json", "{\n  \"format\": 1\n}\n");
+    fixture
 }
 
 #[test]
 fn every_command_fails_in_json() {
-    let desk = desk();
+    let fixture = fixture();
     for (exit, code, args) in [
         (2, "usage", &[][..]),
         (2, "usage", &["aply"]),
@@ -77,6 +77,8 @@ fn every_command_fails_in_json() {
         (2, "no-run", &["plan", "plan.yaml", "--replan"]),
         (2, "shared-by-plans", &["plan", "plan.yaml", "other.yaml"]),
         (2, "artifact-unusable", &["show", "plan.yaml"]),
+        (2, "usage", &["show", "plan.json", "--max-chars", "9"]),
+        (1, "too-long", &["plan", "plan.yaml", "--format", "markdown", "--max-chars", "9"]),
         (2, "input-unreadable", &["show", "missing.json"]),
         (2, "unknown-step", &["explain", "plan.json", "lowr"]),
         (2, "unknown-subject", &["explain", "nobody-knows-this"]),
@@ -93,7 +95,7 @@ fn every_command_fails_in_json() {
         (2, "unknown-provider-type", &["providers", "bnid"]),
     ] {
         let args = [&["--error-format", "json"], args].concat();
-        let (ended, out, err) = streams(&desk, &args);
+        let (ended, out, err) = streams(&fixture, &args);
         assert_eq!(ended, exit, "{args:?}: {out}{err}");
         assert_eq!(err.lines().count(), 1, "{args:?}: {err}");
         let objects = objects(&err);
@@ -104,14 +106,14 @@ fn every_command_fails_in_json() {
 
 #[test]
 fn findings_have_places_and_the_option_stands_anywhere() {
-    let desk = desk();
+    let fixture = fixture();
     for command in ["check", "plan", "apply", "status", "log", "explain", "rollback"] {
         for args in [
             ["--error-format", "json", command, "broken.yaml"],
             [command, "broken.yaml", "--error-format", "json"],
             [command, "--error-format", "json", "broken.yaml"],
         ] {
-            let (code, _, err) = streams(&desk, &args);
+            let (code, _, err) = streams(&fixture, &args);
             assert_eq!((code, err.lines().count()), (2, 1), "{args:?}: {err}");
             let object = objects(&err).remove(0);
             let mut errors = object["errors"].as_array().expect("errors").iter();
@@ -124,23 +126,23 @@ fn findings_have_places_and_the_option_stands_anywhere() {
         }
     }
     // What cannot be parsed may still say how it wants its errors.
-    let (_, _, err) = streams(&desk, &["plan", "--error-format=json", "--formt"]);
+    let (_, _, err) = streams(&fixture, &["plan", "--error-format=json", "--formt"]);
     assert_snapshot!(err, @r#"{"version":1,"exit":2,"errors":[{"code":"usage","severity":"error","message":"unexpected argument '--formt' found","details":[],"why":null,"help":["a similar argument exists: '--format'","Usage: cutover plan --error-format <FORMAT> --format <FORMAT> <PLAN>...","For more information, try '--help'."],"place":null}]}"#);
-    let (_, _, err) = streams(&desk, &["plan", "--error-format=xml"]);
+    let (_, _, err) = streams(&fixture, &["plan", "--error-format=xml"]);
     assert!(objects(&err).is_empty() && err.starts_with("error: invalid value 'xml'"), "{err}");
 }
 
 #[test]
 fn a_failure_shows_what_its_text_shows() {
-    let desk = desk();
-    let (_, _, err) = streams(&desk, &["plan", "away.yaml", "--error-format", "json"]);
+    let fixture = fixture();
+    let (_, _, err) = streams(&fixture, &["plan", "away.yaml", "--error-format", "json"]);
     let away = objects(&err).remove(0);
     assert_eq!((&away["exit"], codes(&away)), (&json!(1), vec!["zone-unreadable"]), "{err}");
     // The plan has changed while its run is open: the commands that go on are lines of their own.
-    desk.ends(4, &["apply", "plan.json", "--auto-approve"]);
-    desk.write("plan.yaml", desk.read("plan.yaml").replace("203.0.113.80", "203.0.113.81"));
-    let (_, _, text) = streams(&desk, &["apply", "plan.yaml"]);
-    let (_, _, err) = streams(&desk, &["apply", "plan.yaml", "--error-format", "json"]);
+    fixture.ends(4, &["apply", "plan.json", "--auto-approve"]);
+    fixture.write("plan.yaml", fixture.read("plan.yaml").replace("203.0.113.80", "203.0.113.81"));
+    let (_, _, text) = streams(&fixture, &["apply", "plan.yaml"]);
+    let (_, _, err) = streams(&fixture, &["apply", "plan.yaml", "--error-format", "json"]);
     let error = &objects(&err)[0]["errors"][0];
     assert_eq!(error["code"], "plan-changed");
     let lines = |key: &str| -> Vec<String> {
@@ -157,15 +159,15 @@ fn a_failure_shows_what_its_text_shows() {
 
 #[test]
 fn warnings_and_failures_of_several_inputs_are_lines_of_their_own() {
-    let desk = desk();
-    let second = desk.read("plan.yaml").replace("acme.test", "acme.example");
+    let fixture = fixture();
+    let second = fixture.read("plan.yaml").replace("acme.test", "acme.example");
     // The TTL goes down too late to be of use.
     let second = second.replace("lower_ttl", "ttl").replace("name: move", "name: second");
-    desk.write("second.yaml", second);
-    desk.write("zones/acme.example.zone", ZONE);
-    fs::remove_file(desk.path("zones/acme.test.zone")).expect("it is there");
+    fixture.write("second.yaml", second);
+    fixture.write("zones/acme.example.zone", ZONE);
+    fs::remove_file(fixture.path("zones/acme.test.zone")).expect("it is there");
     let args = ["plan", "plan.yaml", "second.yaml", "--error-format", "json"];
-    let (code, out, err) = streams(&desk, &args);
+    let (code, out, err) = streams(&fixture, &args);
     assert_eq!(code, 1, "{out}{err}");
     let objects = objects(&err);
     assert!(objects.iter().any(|object| object["exit"] == json!(1)), "{err}");
@@ -173,10 +175,10 @@ fn warnings_and_failures_of_several_inputs_are_lines_of_their_own() {
     let warned = |object: &&Value| object["warnings"][0]["code"] == "ttl-too-late";
     let place = &objects.iter().find(warned).expect("a warning")["warnings"][0]["place"];
     assert_eq!(place["file"], "second.yaml");
-    desk.write("zones/acme.test.zone", format!("{ZONE}two TXT a b\ntwos TXT a b\n"));
+    fixture.write("zones/acme.test.zone", format!("{ZONE}two TXT a b\ntwos TXT a b\n"));
     let dump = ["zone", "dump", "plan.yaml", "acme.test", "--format", "octodns"];
-    let (code, _, text) = streams(&desk, &dump);
-    let (_, _, err) = streams(&desk, &[&dump[..], &["--error-format", "json"]].concat());
+    let (code, _, text) = streams(&fixture, &dump);
+    let (_, _, err) = streams(&fixture, &[&dump[..], &["--error-format", "json"]].concat());
     assert_eq!(code, 0);
     assert!(text.starts_with("warning: octoDNS joins the strings of "), "{text}");
     let warnings = self::objects(&err);
@@ -186,30 +188,30 @@ fn warnings_and_failures_of_several_inputs_are_lines_of_their_own() {
 
 #[test]
 fn what_others_wrote_cannot_leave_its_place() {
-    let desk = desk();
+    let fixture = fixture();
     let evil = "a\u{1b}[31m\u{202e}%0A,b:c\"\n{\"version\":1}.yaml";
-    desk.write(evil, "version: 1\nname: x\nnm\u{fc}e: 1\n\"\u{202e}e::v\\n::error::il\": 2\n");
-    let (code, _, err) = streams(&desk, &["check", evil, "--error-format", "json"]);
+    fixture.write(evil, "version: 1\nname: x\nnm\u{fc}e: 1\n\"\u{202e}e::v\\n::error::il\": 2\n");
+    let (code, _, err) = streams(&fixture, &["check", evil, "--error-format", "json"]);
     assert_eq!((code, err.lines().count()), (2, 1), "{err}");
     assert!(err.trim_end().chars().all(|c| !c.is_control() && c != '\u{202e}'), "{err:?}");
     let object = objects(&err).remove(0);
     assert_eq!(object["errors"][0]["place"]["file"], json!(evil), "as it is");
-    let (code, out, err) = streams(&desk, &["check", evil, "--format", "github"]);
+    let (code, out, err) = streams(&fixture, &["check", evil, "--format", "github"]);
     assert_eq!((code, err.as_str()), (2, ""));
     assert!(
         out.lines().all(|line| line.starts_with("::error file=a\\u{1b}[31m\\u{202e}%250A%2Cb%3Ac"))
     );
-    let (_, out, _) = streams(&desk, &["check", evil, "--format", "sarif"]);
+    let (_, out, _) = streams(&fixture, &["check", evil, "--format", "sarif"]);
     let log: Value = serde_json::from_str(&out).expect("JSON");
     valid(&schema("tests/fixtures/sarif/sarif-schema-2.1.0.json"), &log);
 }
 
 #[test]
 fn check_annotates_plans() {
-    let desk = desk();
+    let fixture = fixture();
     let all = ["check", "plan.yaml", "broken.yaml", "other.yaml", "missing.yaml", "--format"];
     let of = |format: &str| {
-        let (code, out, err) = streams(&desk, &[&all[..], &[format]].concat());
+        let (code, out, err) = streams(&fixture, &[&all[..], &[format]].concat());
         assert_eq!((code, err.as_str()), (2, ""), "{format}");
         out
     };
@@ -230,7 +232,7 @@ fn check_annotates_plans() {
     let log: Value = serde_json::from_str(&of("sarif")).expect("JSON");
     valid(&sarif, &log);
     let results = log["runs"][0]["results"].as_array().expect("results");
-    let rules: Vec<&str> = results.iter().filter_map(|one| one["ruleId"].as_str()).collect();
+    let rules: Vec<&str> = results.iter().filter_map(|result| result["ruleId"].as_str()).collect();
     assert_eq!(rules, found);
     for (result, error) in results.iter().zip(object["errors"].as_array().expect("errors")) {
         let at = &result["locations"][0]["physicalLocation"];
@@ -247,9 +249,9 @@ fn check_annotates_plans() {
 
 #[test]
 fn check_finds_nothing_in_every_format() {
-    let desk = desk();
+    let fixture = fixture();
     let of = |format: &str| {
-        let (code, out, err) = streams(&desk, &["check", "plan.yaml", "--format", format]);
+        let (code, out, err) = streams(&fixture, &["check", "plan.yaml", "--format", format]);
         assert_eq!((code, err.as_str()), (0, ""), "{format}: {out}");
         out
     };

@@ -63,7 +63,7 @@ fn a_refuted_plan_is_reported_once() {
         }
         assert!(!text.contains("therefore "), "{args}: the harm was already shown: {text}");
         let head = "error: this plan would do harm: deliverable, clients\n";
-        assert!(err.starts_with(&format!("{head}{undone}\n")), "{args}: {err}");
+        assert!(err.starts_with(&format!("{head}  {undone}\n")), "{args}: {err}");
         assert!(!fixture.path("plan.json").exists(), "{args}");
     }
     let (out, err) = output("plan plan.yaml");

@@ -36,7 +36,7 @@ codes! {
     BrokenBefore = "broken-before",
     /// RRsets below a delegation were left out.
     DelegatedSkipped = "delegated-skipped",
-    /// The artifact is not the reviewed one.
+    /// The artifact is not the one that was reviewed.
     DigestMismatch = "digest-mismatch",
     /// An input file cannot be read.
     InputUnreadable = "input-unreadable",
@@ -70,8 +70,6 @@ codes! {
     OtherArtifact = "other-artifact",
     /// Output cannot be written.
     OutputFailed = "output-failed",
-    /// Output does not fit the length that was asked for.
-    OutputTooLong = "output-too-long",
     /// The run that the artifact succeeds is not the newest any more.
     ParentGone = "parent-gone",
     /// The plan has changed since its open run began.
@@ -110,6 +108,8 @@ codes! {
     StoreUnusable = "store-unusable",
     /// The operating system refuses what every command needs.
     System = "system",
+    /// The output cannot be made as short as it has to be.
+    TooLong = "too-long",
     /// The plan has no provider of this name.
     UnknownProvider = "unknown-provider",
     /// There is no adapter of this type.

@@ -134,10 +134,10 @@ impl Problem {
         Self::Plan(Findings { source: source.clone(), found: distinct(found) })
     }
 
-    /// The same, but as a warning.
-    pub(super) fn into_warning(self) -> Self {
+    /// The same, but as a warning, with what can be done in spite of it.
+    pub(super) fn into_warning(self, help: &str) -> Self {
         match self {
-            Self::Message(message) => message.severity(Severity::Warning).into(),
+            Self::Message(message) => message.severity(Severity::Warning).help(help).into(),
             other @ (Self::Plan(_) | Self::CommandLine(_)) => other,
         }
     }

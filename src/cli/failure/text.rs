@@ -6,16 +6,16 @@ use crate::render::{Styling, escape_control};
 
 /// A failure: its problems, each plan's followed by how many there are.
 pub(super) fn failure(failure: &Failure, styling: Styling) -> String {
-    let texts = failure.problems.iter().map(|one| match one {
+    let texts = failure.problems.iter().map(|wrong| match wrong {
         Problem::Plan(Findings { source, found }) => {
             let number = match found.len() {
                 1 => "1 problem".to_owned(),
                 number => format!("{number} problems"),
             };
-            format!("{}{}: {number}", problem(one, styling), escape_control(&source.name))
+            format!("{}{}: {number}", problem(wrong, styling), escape_control(&source.name))
         }
         Problem::Message(message) if message.severity == Severity::Note => lines("", message),
-        Problem::Message(_) | Problem::CommandLine(_) => problem(one, styling),
+        Problem::Message(_) | Problem::CommandLine(_) => problem(wrong, styling),
     });
     texts.collect::<Vec<_>>().join("\n\n")
 }

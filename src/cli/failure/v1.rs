@@ -145,7 +145,8 @@ fn of_command_line(error: &clap::Error) -> Entry {
     if is_list {
         said = vec!["a command is missing"];
     }
-    let (message, details) = said.split_first().map_or(("", &[][..]), |(one, rest)| (*one, rest));
+    let (message, details) =
+        said.split_first().map_or(("", &[][..]), |(first, rest)| (*first, rest));
     let help = help.iter().map(|line| line.strip_prefix("tip: ").unwrap_or(line));
     Entry {
         code: super::Code::Usage.name(),

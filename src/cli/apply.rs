@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message, Severity, told};
+use super::person::{halt_help, manual_tasks, show_halt};
 use super::planning::{Input, Story};
 use super::rollback::run_way_back;
 use super::running::{
-    Ended, Going, GoingArgs, RunArgs, Turn, ask, drive_run, halt_help, lease, manual_tasks,
-    newest_still, reach, rest_until, show_halt,
+    Ended, Going, GoingArgs, RunArgs, Turn, ask, drive_run, lease, newest_still, reach, rest_until,
 };
 use super::{Invocation, home, planning, print_err, print_out, several, shell_quote, styling};
 use crate::artifact::Artifact;

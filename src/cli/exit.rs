@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::running::{is_asking, is_in_doubt};
 use crate::artifact::Artifact;
+use crate::engine::view::{gate_that_asks, task_in_doubt};
 use crate::journal::{Halt, HaltReason};
 
 /// How a command ended.
@@ -112,7 +112,7 @@ impl Exit {
 
 /// Whether a person has to say if a task was done, or may let a gate pass.
 fn needs_word(artifact: &Artifact, halt: &Halt) -> bool {
-    is_in_doubt(artifact, halt).or(is_asking(artifact, halt)).is_some()
+    task_in_doubt(artifact, halt).or(gate_that_asks(artifact, halt)).is_some()
 }
 
 impl From<Exit> for ExitCode {

@@ -11,6 +11,7 @@ pub mod exit;
 mod explain;
 mod failure;
 mod log;
+mod person;
 mod plan;
 mod planning;
 mod progress;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::running::manual_task;
+use super::person::manual_task;
 use super::{Invocation, print_err};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_span};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message};
+use super::person::{halt_help, manual_tasks, show_halt};
 use super::running::{
-    Ended, Going, RunArgs, Turn, ask, drive_run, halt_help, lease, manual_tasks, newest_still,
-    owner, reach, show_halt,
+    Ended, Going, RunArgs, Turn, ask, drive_run, lease, newest_still, owner, reach,
 };
 use super::{planning, print_err, print_out, styling};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};

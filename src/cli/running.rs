@@ -11,20 +11,12 @@ use super::exit::{Exit, Signal};
 use super::failure::{Code, ErrorFormat, Failure, Message, Severity};
 use super::planning::Planning;
 use super::progress::Shown;
-use super::{
-    CommandArgs, Invocation, StateArgs, home, print_err, print_out, registry, shell_quote, styling,
-};
+use super::{CommandArgs, Invocation, StateArgs, home, print_err, registry, shell_quote};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_exact};
 use crate::digest::Digest;
-use crate::document::Document;
-use crate::engine::view::{Stopped, by_hand};
 use crate::engine::{IllegalEvent, RunState};
-use crate::graph::gate::{Failing, Gate};
-use crate::graph::{Primitive, StepId};
-use crate::journal::{Halt, HaltReason};
-use crate::render::escape_control;
-use crate::render::status::{Extent, halt};
+use crate::graph::StepId;
 use crate::spec::SecretRef;
 use crate::spec::notify::Way;
 use crate::world::real::connect::{Commands, Connected, connect, secret};
@@ -449,69 +441,6 @@ pub(super) fn not_confirmable(step: &StepId, error: &IllegalEvent) -> Failure {
         | IllegalEvent::Span(_) => format!("{step} cannot be confirmed now: {error}"),
     };
     Message::new(Code::NotConfirmable, what).help(help).usage()
-}
-
-/// The gate that halted the run, if a person may let it pass.
-pub(super) fn is_asking<'h>(artifact: &Artifact, halt: &'h Halt) -> Option<&'h StepId> {
-    match (halt, &artifact.graph.get(&halt.step)?.primitive) {
-        (
-            Halt { step, reason: HaltReason::Failed | HaltReason::Undecided, .. },
-            Primitive::Gate(Gate { on_fail: Failing::Ask, .. }),
-        ) => Some(step),
-        _ => None,
-    }
-}
-
-/// The task that halted the run because nobody knows whether it was done.
-pub(super) fn is_in_doubt<'h>(artifact: &Artifact, halt: &'h Halt) -> Option<&'h StepId> {
-    match (halt, &artifact.graph.get(&halt.step)?.primitive) {
-        (Halt { step, reason: HaltReason::Undecided, .. }, Primitive::Task(_)) => Some(step),
-        _ => None,
-    }
-}
-
-/// What a person has to confirm so that a halted run can continue; empty if nothing.
-pub(super) fn halt_help(artifact: &Artifact, halt: &Halt, invocation: Invocation<'_>) -> String {
-    if let Some(step) = is_in_doubt(artifact, halt) {
-        return format!(
-            "Say whether it was done: `{}`, or `{}`.\n",
-            invocation.line("confirm", &format!("{step} --reason WHY")),
-            invocation.line("confirm", &format!("{step} --not-done --reason WHY"))
-        );
-    }
-    is_asking(artifact, halt).map_or(String::new(), |step| {
-        let line = invocation.line("confirm", &format!("{step} --reason WHY"));
-        format!("To let it pass anyway, run `{line}`.\n")
-    })
-}
-
-/// Shows why a run, or a part of it, stopped.
-pub(super) fn show_halt(
-    artifact: &Artifact,
-    state: &RunState,
-    stopped: &Halt,
-    extent: Extent,
-) -> Result<(), Failure> {
-    let shown = Document(vec![halt(artifact, Stopped::of(artifact, state, stopped), extent)]);
-    print_out(&shown.text(styling(&std::io::stdout())))
-}
-
-/// What a person has to do so that a run can continue; empty if nothing.
-pub(super) fn manual_tasks(
-    artifact: &Artifact,
-    state: &RunState,
-    invocation: Invocation<'_>,
-) -> String {
-    by_hand(artifact, state).map(|(step, words)| manual_task(step, words, invocation)).collect()
-}
-
-/// What a person has to do at a step, and how to confirm it.
-pub(super) fn manual_task(step: &StepId, words: &str, invocation: Invocation<'_>) -> String {
-    let line = invocation.line("confirm", &format!("{step} --reason WHY"));
-    format!(
-        "{step} waits for a person: {}\nWhen it is done, run `{line}`.\n",
-        escape_control(words)
-    )
 }
 
 /// Connects a run to the world.

@@ -14,9 +14,10 @@ use super::{Made, RunState, StepState, WaitState};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, Timestamp, later};
 use crate::digest::Digest;
+use crate::graph::gate::{Failing, Gate};
 use crate::graph::task::Task;
 use crate::graph::{Primitive, Step, StepId};
-use crate::journal::Halt;
+use crate::journal::{Halt, HaltReason};
 use crate::spec::task::Work;
 
 /// A run at one instant.
@@ -210,6 +211,27 @@ pub fn by_hand<'r>(
     let ready = state.ready().filter(|_| !state.leaves());
     let ready = ready.map(|place| &artifact.graph.steps()[place]);
     ready.filter_map(|step| Some((&step.id, manual(step)?)))
+}
+
+/// The gate that halted the run, if a person may let it pass.
+#[must_use]
+pub fn gate_that_asks<'h>(artifact: &Artifact, halt: &'h Halt) -> Option<&'h StepId> {
+    match (halt, &artifact.graph.get(&halt.step)?.primitive) {
+        (
+            Halt { step, reason: HaltReason::Failed | HaltReason::Undecided, .. },
+            Primitive::Gate(Gate { on_fail: Failing::Ask, .. }),
+        ) => Some(step),
+        _ => None,
+    }
+}
+
+/// The task that halted the run because nobody knows whether it was done.
+#[must_use]
+pub fn task_in_doubt<'h>(artifact: &Artifact, halt: &'h Halt) -> Option<&'h StepId> {
+    match (halt, &artifact.graph.get(&halt.step)?.primitive) {
+        (Halt { step, reason: HaltReason::Undecided, .. }, Primitive::Task(_)) => Some(step),
+        _ => None,
+    }
 }
 
 /// What a person has to do for a step; `None`: nothing.

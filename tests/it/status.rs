@@ -30,6 +30,12 @@ fn status_says_when_apply_continues() {
         let view = RunView::of(&artifact, &run.state, world.now);
         let text = status(&view).text(Styling::Plain);
         let shown: serde_json::Value = serde_json::from_str(&json(&view)).expect("JSON");
+        let people = shown["needs_person"].as_array().expect("a list");
+        assert_eq!(people.len(), view.by_hand().count());
+        for (step, _) in view.by_hand() {
+            assert!(text.contains(&format!("{step} waits for a person")), "{text}");
+            asked += 1;
+        }
         match ended {
             Some(Ok(DriveOutcome::Waiting { until })) => {
                 let due = view.due().expect("the step that it waits for");
@@ -43,9 +49,6 @@ fn status_says_when_apply_continues() {
             }
             Some(Ok(DriveOutcome::NeedsPerson)) => {
                 assert!(view.by_hand().next().is_some(), "{text}");
-                let people = shown["needs_person"].as_array().expect("a list");
-                assert_eq!(people.len(), view.by_hand().count());
-                asked += 1;
                 let soon = cutover::calendar::later(world.now, std::time::Duration::from_secs(60));
                 world.revive(soon);
             }

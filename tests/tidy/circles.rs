@@ -62,10 +62,13 @@ impl Imports<'_> {
 
 impl<'a> Visit<'a> for Imports<'_> {
     fn visit_item(&mut self, item: &'a syn::Item) {
-        let attributes = match item {
-            syn::Item::Mod(item) => &item.attrs,
-            syn::Item::Use(item) => &item.attrs,
-            _ => &Vec::new(),
+        let none = Vec::new();
+        let attributes = if let syn::Item::Mod(item) = item {
+            &item.attrs
+        } else if let syn::Item::Use(item) = item {
+            &item.attrs
+        } else {
+            &none
         };
         let is_test = |attribute: &syn::Attribute| {
             attribute.path().is_ident("cfg")

@@ -31,8 +31,8 @@ pub struct Name(Arc<[u8]>);
 const KEY_LABEL_END: u8 = 0;
 /// Written before the octets 0 and 1 of a label in a sort key, which are then 1 and 2.
 const KEY_ESCAPE: u8 = 1;
-/// The most octets of a sort key: two for each octet of a label, and one end for each label.
-const KEY_OCTETS_MAX: usize = 2 * NAME_OCTETS_MAX;
+/// Names of up to so many octets on the wire count as short. Our choice: nearly all do.
+const SHORT_OCTETS_MAX: usize = 64;
 
 /// Why a text is not a domain name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,7 +107,7 @@ impl Name {
         match text {
             "@" => Ok(origin.clone()),
             _ if ends_in_dot(text) => Self::absolute(text),
-            _ => Self::from_labels_text(text)?.join(origin),
+            _ => Self::from_text_below(text, origin),
         }
     }
 
@@ -190,7 +190,7 @@ impl Name {
     pub fn parent(&self) -> Option<Self> {
         match self.is_root() {
             true => None,
-            false => Some(Self::of_wire(&self.wire()[usize::from(self.wire()[0]) + 1..])),
+            false => Some(self.without_first_label()),
         }
     }
 
@@ -214,7 +214,7 @@ impl Name {
     /// # Errors
     /// As [`Name::from_labels`].
     pub fn child(&self, label: &str) -> Result<Self, NameError> {
-        Self::from_labels_text(label)?.join(self)
+        Self::from_text_below(label, self)
     }
 
     /// The name as a master file of `origin` writes it: `@`, relative, or absolute if it lies
@@ -233,21 +233,32 @@ impl Name {
 
     /// The name of a valid wire form in lower case.
     fn of_wire(wire: &[u8]) -> Self {
-        // Built on the stack first, so that the shared octets are allocated only once.
-        let mut octets = [0; 1 + NAME_OCTETS_MAX + KEY_OCTETS_MAX];
+        // Most names are short, and the octets are built on the stack first, so that the shared octets
+        // are allocated only once.
+        match wire.len() <= SHORT_OCTETS_MAX {
+            true => Self::built(wire, &mut [0; 1 + 3 * SHORT_OCTETS_MAX]),
+            false => Self::built(wire, &mut [0; 1 + 3 * NAME_OCTETS_MAX]),
+        }
+    }
+
+    fn built(wire: &[u8], octets: &mut [u8]) -> Self {
         octets[0] = u8::try_from(wire.len()).expect("a name has at most 255 octets");
         octets[1..=wire.len()].copy_from_slice(wire);
         let mut end = wire.len() + 1;
         let mut starts = [0_u8; 128];
         for start in starts_into(wire, &mut starts).iter().rev() {
             let start = usize::from(*start);
-            for octet in &wire[start + 1..=start + usize::from(wire[start])] {
-                if *octet <= KEY_ESCAPE {
-                    octets[end] = KEY_ESCAPE;
-                    octets[end + 1] = octet + 1;
-                    end += 2;
-                } else {
-                    octets[end] = *octet;
+            let label = &wire[start + 1..=start + usize::from(wire[start])];
+            if label.iter().all(|octet| *octet > KEY_ESCAPE) {
+                octets[end..end + label.len()].copy_from_slice(label);
+                end += label.len();
+            } else {
+                for octet in label {
+                    if *octet <= KEY_ESCAPE {
+                        octets[end] = KEY_ESCAPE;
+                        end += 1;
+                    }
+                    octets[end] = *octet + u8::from(*octet <= KEY_ESCAPE);
                     end += 1;
                 }
             }
@@ -255,6 +266,16 @@ impl Name {
             end += 1;
         }
         Self(octets[..end].into())
+    }
+
+    /// The key of the parent is the beginning of this name's key.
+    fn without_first_label(&self) -> Self {
+        let (wire, key) = (self.wire(), self.key());
+        let first = usize::from(wire[0]);
+        let escaped = wire[1..=first].iter().filter(|octet| **octet <= KEY_ESCAPE).count();
+        let (wire, key) = (&wire[first + 1..], &key[..key.len() - first - escaped - 1]);
+        let length = u8::try_from(wire.len()).expect("a name has at most 255 octets");
+        Self([&[length], wire, key].concat().into())
     }
 
     fn checked(wire: Vec<u8>) -> Result<Self, NameError> {
@@ -266,19 +287,29 @@ impl Name {
 
     /// `text` has no final dot for the root; every unescaped dot separates labels.
     fn from_labels_text(text: &str) -> Result<Self, NameError> {
-        let mut wire = Vec::with_capacity(text.len() + 2);
-        let mut label = Vec::with_capacity(LABEL_OCTETS_MAX);
+        Self::from_text_below(text, &Self::root())
+    }
+
+    /// The same, as a name below another.
+    fn from_text_below(text: &str, above: &Self) -> Result<Self, NameError> {
+        let mut wire = Vec::with_capacity(text.len() + above.wire().len() + 1);
+        let mut start = 0;
+        wire.push(0);
         let mut rest = text.chars();
         while let Some(c) = rest.next() {
             match c {
-                '.' => push_label(&mut wire, &std::mem::take(&mut label))?,
-                '\\' => label.push(unescape(&mut rest).ok_or(NameError::BadEscape)?),
-                c if c.is_ascii_graphic() => label.push(c as u8),
+                '.' => {
+                    end_label(&mut wire, start)?;
+                    start = wire.len();
+                    wire.push(0);
+                }
+                '\\' => wire.push(unescape(&mut rest).ok_or(NameError::BadEscape)?),
+                c if c.is_ascii_graphic() => wire.push(c as u8),
                 c => return Err(NameError::BadCharacter(c)),
             }
         }
-        push_label(&mut wire, &label)?;
-        wire.push(0);
+        end_label(&mut wire, start)?;
+        wire.extend_from_slice(above.wire());
         Self::checked(wire)
     }
 }
@@ -292,14 +323,25 @@ fn ends_in_dot(text: &str) -> bool {
 }
 
 fn push_label(wire: &mut Vec<u8>, label: &Label) -> Result<(), NameError> {
-    if label.is_empty() {
-        return Err(NameError::EmptyLabel);
+    let start = wire.len();
+    wire.push(0);
+    wire.extend_from_slice(label);
+    end_label(wire, start)
+}
+
+/// Ends a label whose length octet is at `start`: sets that octet, and makes the label lower case.
+fn end_label(wire: &mut [u8], start: usize) -> Result<(), NameError> {
+    let label = &mut wire[start + 1..];
+    match label.len() {
+        0 => return Err(NameError::EmptyLabel),
+        1..=LABEL_OCTETS_MAX => {}
+        _ => {
+            let label = String::from_utf8_lossy(label).into_owned();
+            return Err(NameError::LabelTooLong { label });
+        }
     }
-    let Some(length) = u8::try_from(label.len()).ok().filter(|l| *l <= 63) else {
-        return Err(NameError::LabelTooLong { label: String::from_utf8_lossy(label).into_owned() });
-    };
-    wire.push(length);
-    wire.extend(label.iter().map(u8::to_ascii_lowercase));
+    label.make_ascii_lowercase();
+    wire[start] = u8::try_from(wire.len() - start - 1).expect("at most 63 octets");
     Ok(())
 }
 
@@ -492,6 +534,8 @@ mod tests {
         }
         assert!(names.len() > 300, "{}", names.len());
         for name in &names {
+            let parent = name.parent().unwrap_or_else(|| name.clone());
+            assert_eq!(parent.0, Name::of_wire(parent.wire()).0, "the key of {name}'s parent");
             for other in &names {
                 let found = (name.cmp(other), name.is_at_or_below(other));
                 assert_eq!(found, by_labels(name, other), "{name} {other}");

@@ -145,7 +145,10 @@ pub(super) fn to_be_found(before: &Zones, end: &Zones) -> Vec<Found> {
     let is_asked = |rtype: &RrType| {
         !matches!(*rtype, RrType::CNAME | RrType::DNAME | RrType::SOA | RrType::NS)
     };
-    let types: BTreeSet<RrType> = keys().map(|key| key.rtype).filter(is_asked).collect();
+    // A name outside may have records of any type.
+    let anywhere = [RrType::A, RrType::AAAA, RrType::TXT, RrType::MX];
+    let types = keys().map(|key| key.rtype).filter(is_asked).chain(anywhere);
+    let types: BTreeSet<RrType> = types.collect();
     let mut found = Vec::new();
     for name in names.into_iter().take(NAMES_MAX) {
         for rtype in &types {

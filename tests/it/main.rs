@@ -32,6 +32,7 @@ mod lost;
 mod markdown;
 mod moves;
 mod mutants;
+mod names;
 mod oracle;
 mod plans;
 mod proof;

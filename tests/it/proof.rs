@@ -395,7 +395,7 @@ fn a_change_of_other_records_can_harm_a_domain_that_does_not_move() {
     insta::assert_snapshot!("trap-other-records", story(harmful));
     // The server at the other address has to accept the mail, and that has to be stated.
     let moved = "records: [ { zone: acme.test, name: mail, type: A, to: [ 192.0.2.99 ] } ]\n";
-    assert!(story(moved).contains("nobody says that this takes mail for acme.test."));
+    assert!(story(moved).contains("nobody says that this host accepts mail for acme.test."));
     let said =
         "assume: [ { fact: accepts, address: 192.0.2.99, reason: it is the same server } ]\n";
     assert_eq!(story(&format!("{moved}{said}")), "");

@@ -14,6 +14,7 @@ mod cases;
 mod cli;
 mod clocks;
 mod delegation;
+mod earlier;
 mod engine;
 mod errors;
 mod explain;

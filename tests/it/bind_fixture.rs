@@ -133,10 +133,19 @@ impl BindFixture {
 
     /// The complete lines of the first run's journal.
     pub(crate) fn journal(&self) -> Vec<Value> {
+        self.journal_lines().lines().map(entry).collect()
+    }
+
+    /// The last entry of the journal. Only its line is parsed, so that it can be asked for often.
+    pub(crate) fn last_entry(&self) -> Option<Value> {
+        self.journal_lines().lines().next_back().map(entry)
+    }
+
+    fn journal_lines(&self) -> String {
         let path = self.dir.path().join(".cutover/two-domains/0001/journal.jsonl");
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        text[..whole].lines().map(|line| serde_json::from_str(line).expect("an entry")).collect()
+        let mut text = fs::read_to_string(path).unwrap_or_default();
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+        text
     }
 
     /// What each server serves, by zone, as sorted lines without the SOA, whose serial changes.
@@ -269,4 +278,8 @@ pub(crate) fn is_nowhere(secret: &str, dir: &Path) {
         let is_there = octets.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!is_there, "{} contains the secret", path.display());
     }
+}
+
+fn entry(line: &str) -> Value {
+    serde_json::from_str(line).expect("an entry")
 }

@@ -296,7 +296,7 @@ fn the_state_is_in_the_requested_directory() {
     assert!(!fixture.path(".cutover").exists());
     assert_eq!(fixture.ends(0, &["status", "plan.yaml"]), "no run yet\n");
     let said = fixture.ends(0, &["status", "plan.yaml", "--state", "state"]);
-    assert!(said.contains("lower/acme.test/www/A  written"), "{said}");
+    assert!(said.contains("[>] lower/acme.test/www/A  ") && said.contains(" written 20"), "{said}");
 }
 
 /// A folder that a crash left before its run was opened is not a run, and obstructs nothing.
@@ -314,7 +314,10 @@ fn a_run_that_was_never_opened_does_not_count() {
         fixture.write("plan.yaml", fixture.read("plan.yaml") + "# changed\n");
         fixture.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
         let said = fixture.ends(0, &["status", "plan.yaml"]);
-        assert!(said.contains("lower/acme.test/www/A  written"), "{said}");
+        assert!(
+            said.contains("[>] lower/acme.test/www/A  ") && said.contains(" written 20"),
+            "{said}"
+        );
     }
 }
 

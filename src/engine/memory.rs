@@ -19,8 +19,8 @@ pub struct Memory {
     relied: BTreeSet<Name>,
     /// What is remembered of all others.
     nothing: StepMemory,
-    /// The run was turned back, its way back has led mail back, and people are to be told.
-    pub(super) tells_of_turn: bool,
+    /// The run was turned back, its way back has routed mail back, and the notifications are due.
+    pub(super) announces_rollback: bool,
 }
 
 impl Memory {
@@ -52,10 +52,11 @@ impl Memory {
         self.relied.insert(zone.clone());
     }
 
-    /// The memory of a process that drives a run; whether that one tells that it was turned back.
+    /// The memory of a process that drives a run. `announces_rollback`: it sends the notifications of
+    /// a run that was turned back.
     #[must_use]
-    pub fn new(tells_of_turn: bool) -> Self {
-        Self { tells_of_turn, ..Self::default() }
+    pub fn new(announces_rollback: bool) -> Self {
+        Self { announces_rollback, ..Self::default() }
     }
 
     /// Notes that the run waits: what was seen may be edited meanwhile. Within a burst of changes it is

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cutover_contract::{ChangeSet, Name};
 
-use super::tell::Untold;
+use super::notification::Notification;
 use crate::artifact::Relied;
 use crate::calendar::Timestamp;
 use crate::graph::{Step, Wait};
@@ -98,10 +98,10 @@ pub enum Next<'a> {
         /// When to look again.
         until: Timestamp,
     },
-    /// Notify somebody; then [`super::outcome::told`].
-    Tell {
-        /// What.
-        untold: Untold,
+    /// Notify somebody; then [`super::outcome::notified`].
+    Notify {
+        /// Of what.
+        notification: Notification,
     },
     /// Nothing can be done before this.
     Sleep {

@@ -11,10 +11,10 @@ use cutover_contract::{
 
 use super::memory::{Doubt, Memory, StepMemory};
 use super::next::{Look, See};
+use super::notification::Notification;
 use super::pace::{PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX};
 use super::poll::{all_equal, wait_begun};
 use super::state::Standing;
-use super::tell::Untold;
 use super::{RunState, gate, work};
 use crate::artifact::{Artifact, Relied};
 use crate::calendar::{Moment, Timestamp, later, show_exact, show_span};
@@ -353,10 +353,10 @@ pub fn answered(
     }
 }
 
-/// After somebody was told. Nobody who does not listen holds a run up.
+/// After a notification was sent. A failure is recorded and does not delay the run.
 #[must_use]
-pub fn told(untold: &Untold, answer: Result<(), String>) -> Vec<Event> {
-    let Untold { seq, notice, occasion, at: _, step, why: _ } = untold.clone();
+pub fn notified(notification: &Notification, answer: Result<(), String>) -> Vec<Event> {
+    let Notification { seq, notice, occasion, at: _, step, why: _ } = notification.clone();
     vec![Event::Told { seq, notice, occasion, step, problem: answer.err() }]
 }
 

@@ -29,8 +29,8 @@ pub fn poll<'a>(
     memory: &Memory,
     now: Moment,
 ) -> Next<'a> {
-    if let Some(untold) = state.untold.first().filter(|_| tells_now(artifact, state, memory)) {
-        return Next::Tell { untold: untold.clone() };
+    if let Some(next) = state.unsent.first().filter(|_| notifies_now(artifact, state, memory)) {
+        return Next::Notify { notification: next.clone() };
     }
     if state.finished.is_some() {
         return Next::Finished;
@@ -69,14 +69,15 @@ pub fn poll<'a>(
     }
 }
 
-/// Whether people are told now: not while mail is to be led back, for a receiver that does not answer
-/// would hold that up. A run that was turned back tells of it when its way back has led mail back.
-fn tells_now(artifact: &Artifact, state: &RunState, memory: &Memory) -> bool {
+/// Whether notifications are sent now. They are not sent while mail still has to be routed back: a
+/// receiver that does not answer would delay that. A run that was turned back sends them once its way
+/// back has routed mail back.
+fn notifies_now(artifact: &Artifact, state: &RunState, memory: &Memory) -> bool {
     if state.halted.is_some() {
         return true;
     }
     if state.turned_back.is_some() {
-        return memory.tells_of_turn;
+        return memory.announces_rollback;
     }
     let mut steps = artifact.graph.steps().iter().enumerate();
     let is_back = |(place, step): (usize, &Step)| {

@@ -288,7 +288,7 @@ fn next<'r>(step: &'r Step, next: Option<Next<'r>>, held: Option<Timestamp>) -> 
             | Next::AskPerson { .. }
             | Next::Busy { .. }
             | Next::Await { .. }
-            | Next::Tell { .. }
+            | Next::Notify { .. }
             | Next::Halted
             | Next::Finished,
         ) => StepNext::Now,

@@ -16,9 +16,9 @@ use crate::artifact::Artifact;
 use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
 use crate::engine::next::Next;
+use crate::engine::notification::{Message, message};
 use crate::engine::outcome::{self, Sight};
 use crate::engine::poll::poll;
-use crate::engine::tell::{Message, message};
 use crate::engine::{IllegalEvent, Memory, RunState, work};
 use crate::graph::{Step, StepId};
 use crate::journal::{Entry, EntryError, Event, Halt, Line};
@@ -510,9 +510,9 @@ pub async fn drive<W: World>(
                 let now = after(world);
                 (work::confirmed(memory.at(&step.id), step, answer, now), now)
             }
-            Next::Tell { untold } => {
-                let answer = world.notify(&message(&artifact, &untold)).await;
-                (outcome::told(&untold, answer), after(world))
+            Next::Notify { notification } => {
+                let answer = world.notify(&message(&artifact, &notification)).await;
+                (outcome::notified(&notification, answer), after(world))
             }
             Next::Probe { step, queries } => {
                 world.start_queries(&step.id, queries).await;

@@ -73,7 +73,7 @@ pub use memory::{Memory, StepMemory};
 pub use standing::Made;
 use state::Standing;
 pub use state::{ChangeState, CheckpointState, GateState, StepState, TaskState, WaitState};
-use transition::{Around, next_state};
+use transition::{Context, next_state};
 
 /// What is known of a run. It is a fold over the run's journal and holds nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -483,7 +483,7 @@ impl RunState {
             | Primitive::Task(_)
             | Primitive::Checkpoint(_) => Duration::ZERO,
         };
-        let around = Around {
+        let context = Context {
             at,
             unmet: step.after.keys().find(|id| !self.of(artifact, id).is_done()),
             ready_since: self.ready_since(artifact, step),
@@ -491,7 +491,7 @@ impl RunState {
             is_held: self.held_until(place, moment).is_some(),
             leaves: self.leaves(),
         };
-        let next = next_state(step, self.steps[place], &around, event)?;
+        let next = next_state(step, self.steps[place], &context, event)?;
         if let Event::Probed { detail, .. } = event {
             match (next.is_done(), detail.is_empty()) {
                 (true, _) => drop(self.last_words.remove(id)),

@@ -17,7 +17,7 @@ use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
 use crate::engine::next::Next;
 use crate::engine::notification::{Message, message};
-use crate::engine::outcome::{self, Sight};
+use crate::engine::outcome::{self, PropagationCheck};
 use crate::engine::poll::poll;
 use crate::engine::{IllegalEvent, Memory, RunState, work};
 use crate::graph::{Step, StepId};
@@ -472,9 +472,9 @@ pub async fn drive<W: World>(
                 let now = after(world);
                 let held = held_until(run, world, step);
                 let named = run.state.lagging(&step.id);
-                let sight =
-                    Sight { changes: &changes, servers: &servers, answers: &answers, named };
-                let seen = outcome::seen(see, memory.at(&step.id), step, sight, held, now);
+                let (changes, servers, answers) = (&changes, &servers, &answers);
+                let check = PropagationCheck { changes, servers, answers, named };
+                let seen = outcome::seen(see, memory.at(&step.id), step, check, held, now);
                 (seen, now)
             }
             Next::Busy { until } => {

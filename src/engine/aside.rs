@@ -27,11 +27,11 @@ fn left_alone<'a>(
 ) -> BTreeSet<&'a Name> {
     let mut all: BTreeSet<&Name> = first.collect();
     loop {
-        let leads = |reads: &BTreeSet<Name>| reads.iter().any(|zone| all.contains(zone));
+        let leads_there = |reads: &BTreeSet<Name>| reads.iter().any(|zone| all.contains(zone));
         let more: Vec<&Name> = artifact
             .zones
             .iter()
-            .filter(|(name, zone)| !all.contains(name) && leads(&zone.reads))
+            .filter(|(name, zone)| !all.contains(name) && leads_there(&zone.reads))
             .map(|(name, _)| name)
             .collect();
         if more.is_empty() {
@@ -60,7 +60,7 @@ impl RunState {
 
     /// The places of the steps that are open, set aside or not.
     pub(super) fn to_settle(&self) -> impl Iterator<Item = usize> {
-        self.ready().filter(|place| !self.leaves() || self.is_unsettled(*place))
+        self.ready().filter(|place| !self.only_settles() || self.is_unsettled(*place))
     }
 
     /// The places of the steps that go on while others are set aside, or that would go on if `also` were
@@ -85,7 +85,7 @@ impl RunState {
     /// Turns a halt into setting the step aside, if the plan wants the rest to go on and something can.
     /// Every other event stays as it is.
     #[must_use]
-    pub fn isolated(&self, artifact: &Artifact, event: Event) -> Event {
+    pub fn isolate(&self, artifact: &Artifact, event: Event) -> Event {
         let Event::Halted(halt) = event else { return event };
         let place = artifact.graph.place(&halt.step);
         let may = match halt.reason {
@@ -143,13 +143,13 @@ impl RunState {
         if drifted.is_empty() {
             return;
         }
-        let leads = |zone: &Name| {
+        let leads_there = |zone: &Name| {
             let mut zones = std::iter::once(zone).chain(&artifact.zones[zone].reads);
             zones.any(|zone| drifted.contains(zone))
         };
         for (place, step) in steps.iter().enumerate() {
             if let Primitive::Change(changes) = &step.primitive
-                && leads(changes.zone())
+                && leads_there(changes.zone())
                 && self.steps[place].is_pending()
             {
                 self.held[place] = longer(self.held[place]);

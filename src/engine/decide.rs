@@ -16,7 +16,7 @@ pub struct Asked {
     pub plan: Digest,
     /// The artifact, if it is one and not a plan.
     pub sealed: Option<Sealed>,
-    /// Whether the plan is to be made anew and to supersede an open run (`--replan`).
+    /// Whether to compile the plan again and supersede an open run (`--replan`).
     pub replan: bool,
     /// Whether a plan that was rolled back is to be applied again (`--again`).
     pub again: bool,
@@ -38,15 +38,15 @@ pub struct Newest {
     pub artifact: Digest,
     /// The digest of its plan.
     pub plan: Digest,
-    /// Whether it leads another run back.
+    /// Whether it is the way back of another run.
     pub is_way_back: bool,
     /// Whether it was turned back.
     pub is_turned: bool,
-    /// Whether a gate turned it, or the run that it leads back.
+    /// Whether a gate turned it back, or the run whose way back it is.
     pub by_gate: bool,
     /// Whether it has finished.
     pub is_finished: bool,
-    /// Whether notifications are still unsent, of it or of the run that it leads back.
+    /// Whether it, or the run whose way back it is, has unsent notifications.
     pub has_unsent: bool,
     /// The artifact that supersedes it.
     pub replaced: Option<Digest>,
@@ -55,7 +55,7 @@ pub struct Newest {
 }
 
 impl Newest {
-    /// What is known of a run. `turned` is the run that it leads back, `next` the artifact that was kept
+    /// What is known of a run. `turned` is the run whose way back it is, `next` the artifact that was kept
     /// as its successor.
     #[must_use]
     pub fn of(

@@ -71,7 +71,7 @@ impl Tally {
     }
 
     /// The findings in words, with the detail of the last.
-    pub(super) fn said(&self, last: Option<&String>) -> String {
+    pub(super) fn summary(&self, last: Option<&String>) -> String {
         let counts = [
             (self.failed, "failed"),
             (self.passed, "passed"),

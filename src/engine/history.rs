@@ -135,7 +135,8 @@ impl<'s> History<'s> {
     pub fn add(&mut self, artifact: &Artifact, state: &RunState) {
         // A run that reached its end has restored its TTLs. One that was turned back may have left them
         // lowered.
-        let is_through = !artifact.is_way_back() && state.finished.is_some() && !state.leaves();
+        let is_through =
+            !artifact.is_way_back() && state.finished.is_some() && !state.only_settles();
         // The switch has begun when mail is first rerouted, and not when the run is ready for it: its
         // window, its gates and its tasks may still be to come then.
         let steps = artifact.graph.steps().iter().enumerate();
@@ -214,9 +215,10 @@ impl<'s> History<'s> {
         !self.targets.is_empty() && self.targets.iter().all(is_there)
     }
 
-    /// Adds the facts that became true in a run. A run that does not move forward withdraws all of them.
-    fn add_established(&mut self, artifact: &Artifact, state: &RunState, is_forward: bool) {
-        if !is_forward {
+    /// Adds the facts that became true in a run. A run that does not count, such as a way back, withdraws
+    /// all of them.
+    fn add_established(&mut self, artifact: &Artifact, state: &RunState, counts: bool) {
+        if !counts {
             self.snapshot.established.clear();
             return;
         }
@@ -234,8 +236,8 @@ impl<'s> History<'s> {
         }
     }
 
-    /// Adds a change, and its old version if that may still be used. `is_late`: only because some use
-    /// expired answers; `None`: it is not used any more.
+    /// Adds a change, and its old version if that may still be used. `is_late` says whether it can only be
+    /// used after it has expired; `None` if it cannot be used at all.
     fn add_changed(
         &mut self,
         change: &Change,
@@ -302,8 +304,8 @@ impl<'s> History<'s> {
     }
 
     /// Adds what somebody else has edited since a run knew it. Nobody knows when that was, so resolvers may
-    /// hold the old version as if it had been replaced just now. A version that would have expired even
-    /// since the run last saw it is ignored.
+    /// hold the old version as if it had been replaced just now. Once the run last saw it longer ago than
+    /// its hold, the edit counts as older than the plan, like every edit that nobody has seen.
     fn add_edited(&mut self) {
         for (key, KnownLive { versions, until }) in std::mem::take(&mut self.known) {
             let Some(zone) = self.snapshot.zone_of(&key.name) else { continue };

@@ -105,7 +105,7 @@ pub struct RunState {
     /// How many entries the journal has.
     entries: u64,
     /// The last detail of each gate that has not passed.
-    pub last_words: BTreeMap<StepId, String>,
+    pub last_details: BTreeMap<StepId, String>,
     /// Servers that do not serve a new version yet, or do not answer, by the step that waits for them.
     lagging: BTreeMap<StepId, String>,
     /// The places of changes that the provider holds and could not publish to its servers.
@@ -163,7 +163,7 @@ impl RunState {
             finished: None,
             unsent: Vec::new(),
             entries: 0,
-            last_words: BTreeMap::new(),
+            last_details: BTreeMap::new(),
             lagging: BTreeMap::new(),
             unpublished: BTreeSet::new(),
             turned_back: None,
@@ -263,9 +263,9 @@ impl RunState {
                 self.unsent.iter().any(|unsent| unsent.seq == *seq && unsent.notice == *notice)
             }
             // A gate that a person lets pass has halted the run, so a halted run accepts it. So does a
-            // run that leaves: what became of a task that it began still has to be recorded.
+            // run that only settles: what became of a task that it began still has to be recorded.
             Event::Allowed { .. } => is_open,
-            Event::Replaced { .. } => is_open && !self.leaves(),
+            Event::Replaced { .. } => is_open && !self.only_settles(),
         };
         if !may_follow {
             return Err(illegal::not_open(event));
@@ -285,7 +285,7 @@ impl RunState {
             Event::TurnedBack { to, because } => {
                 self.way_back(artifact, to)?;
                 if let Some(gate) = because {
-                    self.failed_into(artifact, gate, to, event)?;
+                    self.check_gate_failed(artifact, gate, to, event)?;
                 }
                 self.turned_back = Some(to.clone());
                 self.turned_by.clone_from(because);
@@ -340,12 +340,13 @@ impl RunState {
             | Event::WaitEnded { step }
             | Event::Reached { step } => self.apply_to_step(artifact, moment, step, event)?,
         }
-        let gate = event.step().or(self.turned_by.as_ref());
-        let words = gate.and_then(|step| self.last_words.get(step));
-        let leaves = self.leaves();
+        let step = event.step().or(self.turned_by.as_ref());
+        let detail = step.and_then(|step| self.last_details.get(step));
+        let only_settles = self.only_settles();
         let is_known = matches!(event, Event::Halted(halt) if self.known.as_ref() == Some(halt));
         if !is_known {
-            self.unsent.extend(notifications(artifact, self.entries, at, event, leaves, words));
+            let seq = self.entries;
+            self.unsent.extend(notifications(artifact, seq, at, event, only_settles, detail));
         }
         if let Event::Halted(halt) = event {
             self.known = Some(halt.clone());
@@ -391,7 +392,7 @@ impl RunState {
     }
 
     /// A gate turns a run back only if it has failed and the plan says to go back to this point.
-    fn failed_into(
+    fn check_gate_failed(
         &self,
         artifact: &Artifact,
         gate: &StepId,
@@ -489,14 +490,14 @@ impl RunState {
             ready_since: self.ready_since(artifact, step),
             left,
             is_held: self.held_until(place, moment).is_some(),
-            leaves: self.leaves(),
+            only_settles: self.only_settles(),
         };
         let next = next_state(step, self.steps[place], &context, event)?;
         if let Event::Probed { detail, .. } = event {
             match (next.is_done(), detail.is_empty()) {
-                (true, _) => drop(self.last_words.remove(id)),
+                (true, _) => drop(self.last_details.remove(id)),
                 (false, true) => {}
-                (false, false) => drop(self.last_words.insert(id.clone(), detail.clone())),
+                (false, false) => drop(self.last_details.insert(id.clone(), detail.clone())),
             }
         }
         if let Event::Behind { detail, .. } = event {

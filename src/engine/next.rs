@@ -169,11 +169,11 @@ pub enum See<'a> {
         /// Since when it is written.
         at: Timestamp,
     },
-    /// Whether all serve the new version again, so that a wait can start anew.
+    /// Whether all serve the new version again, so that a wait can start over.
     Lapsed {
         /// The wait.
         wait: &'a Wait,
-        /// When one did not.
+        /// When a server did not.
         at: Timestamp,
     },
     /// Whether all still serve the new version at the end of a wait.

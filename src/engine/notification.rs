@@ -40,8 +40,8 @@ pub(super) fn notifications(
     seq: u64,
     at: Timestamp,
     event: &Event,
-    leaves: bool,
-    last_words: Option<&String>,
+    only_settles: bool,
+    last_detail: Option<&String>,
 ) -> Vec<Notification> {
     let (occasion, step, why) = match event {
         Event::Reached { step } => {
@@ -76,11 +76,11 @@ pub(super) fn notifications(
         }
         Event::Behind { step, detail } => (Occasion::Behind, Some(step), detail.clone()),
         Event::TurnedBack { to, because: Some(gate) } => {
-            let words = last_words.map_or(String::new(), |words| format!(": {words}"));
+            let detail = last_detail.map_or(String::new(), |detail| format!(": {detail}"));
             (
                 Occasion::Rollback,
                 Some(gate),
-                format!("the run goes back to {to}, since the gate has failed{words}"),
+                format!("the run goes back to {to}, since the gate has failed{detail}"),
             )
         }
         Event::TurnedBack { to, because: None } => (
@@ -91,8 +91,8 @@ pub(super) fn notifications(
         Event::Finished if artifact.is_way_back() => {
             (Occasion::Rollback, None, "the run has come back".to_owned())
         }
-        // A run that leaves only settles what it has begun; what follows is a run of its own.
-        Event::Finished if !leaves => {
+        // A run that only settles does not reach the plan's end; what follows is a run of its own.
+        Event::Finished if !only_settles => {
             (Occasion::Done, None, "everything is as the plan wants it".to_owned())
         }
         Event::Opened { .. }

@@ -147,7 +147,7 @@ fn of_gate<'a>(
         GateState::Probing { tally, last } => match tally.judge(&gate.pace) {
             Judgement::Open => gate::again(gate, last),
             judgement @ (Judgement::Passed | Judgement::Failed | Judgement::Undecided) => {
-                let detail = tally.said(state.last_words.get(&step.id));
+                let detail = tally.summary(state.last_details.get(&step.id));
                 let event = gate_ends(artifact, state, step, gate, judgement, detail);
                 return Some(Next::Record(event));
             }

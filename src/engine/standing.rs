@@ -37,9 +37,10 @@ impl RunState {
         }
     }
 
-    /// Whether the run begins nothing more: it was turned back, or another supersedes it.
+    /// Whether the run begins nothing more and only settles what it has begun: it was turned back, or
+    /// another run supersedes it.
     #[must_use]
-    pub fn leaves(&self) -> bool {
+    pub fn only_settles(&self) -> bool {
         self.turned_back.is_some() || self.replaced.is_some()
     }
 

@@ -27,8 +27,8 @@ pub(super) struct Context<'a> {
     pub(super) left: Duration,
     /// Foreign records may still be cached.
     pub(super) is_held: bool,
-    /// The run begins nothing more ([`super::RunState::leaves`]).
-    pub(super) leaves: bool,
+    /// The run begins nothing more ([`super::RunState::only_settles`]).
+    pub(super) only_settles: bool,
 }
 
 /// The state of a step after an event.
@@ -41,7 +41,7 @@ pub(super) fn next_state(
     context: &Context<'_>,
     event: &Event,
 ) -> Result<StepState, IllegalEvent> {
-    let Context { at, unmet, ready_since, left, is_held, leaves } = *context;
+    let Context { at, unmet, ready_since, left, is_held, only_settles } = *context;
     let standing = Standing::of(&step.primitive, state);
     if let Some(before) = unmet {
         return Err(IllegalEvent::Order { step: step.id.clone(), before: before.clone() });
@@ -65,8 +65,8 @@ pub(super) fn next_state(
         (_, _) => {}
     }
     let next = match (standing, event) {
-        // In a run that leaves, a step that has not begun, or has nothing to settle, keeps its state.
-        _ if leaves && !(state.is_unsettled() || state.is_done()) => None,
+        // A run that only settles does not move a step that has not begun or has nothing to settle.
+        _ if only_settles && !(state.is_unsettled() || state.is_done()) => None,
         (Standing::Change(_, state), event) => change(state, at, event).map(StepState::Change),
         (Standing::Wait(_, state), event) => wait(state, at, event).map(StepState::Wait),
         (Standing::Gate(gate, state), event) => {
@@ -146,7 +146,7 @@ fn task(state: TaskState, at: Timestamp, event: &Event) -> Option<TaskState> {
     use TaskState::{Begun, Done, InDoubt, Pending};
     match (state, event) {
         (Pending, Event::Begun { .. }) => Some(Begun),
-        // In doubt again: it was cut off since, or resumed once more.
+        // In doubt again: since the doubt arose its command was ended, or was to be ended once more.
         (Begun | InDoubt { .. }, Event::Unsure { .. }) => Some(InDoubt { since: at }),
         (Begun | InDoubt { .. }, Event::NotMade { .. } | Event::NotDone { .. }) => Some(Pending),
         // It is done, no matter by whom.

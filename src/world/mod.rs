@@ -377,7 +377,7 @@ pub async fn drive<W: World>(
     loop {
         if let Some(to) = world.rollback_request().await
             && run.state.finished.is_none()
-            && !run.state.leaves()
+            && !run.state.only_settles()
             && run.state.way_back(&run.artifact, &to).is_ok()
         {
             run.turn_back(world, &to, watch).await?;
@@ -524,7 +524,7 @@ pub async fn drive<W: World>(
             pausing_since = world.now();
         }
         for event in events {
-            let event = run.state.isolated(&artifact, event);
+            let event = run.state.isolate(&artifact, event);
             run.record(world, at, event, watch).await?;
         }
     }

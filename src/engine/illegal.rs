@@ -32,9 +32,9 @@ pub enum IllegalEvent {
     /// A run of another artifact.
     #[error("the journal is of artifact {journal}, not of {artifact}")]
     Artifact {
-        /// What the journal says.
+        /// The artifact that the journal names.
         journal: Digest,
-        /// What is there.
+        /// The artifact at hand.
         artifact: Digest,
     },
     /// An event outside of an open run, or in one that has halted.
@@ -57,9 +57,9 @@ pub enum NoWayBack {
     /// The artifact has no such point.
     #[error("there is no rollback point `{to}`; there {}", known_points(.known))]
     Unknown {
-        /// What was asked for.
+        /// The point that was requested.
         to: String,
-        /// What there is.
+        /// The points that exist.
         known: Vec<String>,
     },
     /// The run has not reached the point.

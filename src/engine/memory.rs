@@ -99,8 +99,7 @@ pub(super) struct Tries {
 pub(super) struct ChangeMemory {
     /// This process has sent it, and the provider has confirmed it.
     pub(super) sent: Option<Receipt>,
-    /// A look found it made, but this process did not see it made, so it may not be published to the
-    /// servers.
+    /// A look found it made, but this process did not see it made, so it may still be unpublished.
     pub(super) found: bool,
     /// It is in doubt, and one look has not found it.
     pub(super) missed_once: bool,

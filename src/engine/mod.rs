@@ -114,7 +114,7 @@ pub struct RunState {
     pub turned_back: Option<String>,
     /// The artifact that supersedes this run's.
     pub replaced: Option<Digest>,
-    /// The gate whose failure turned the run back; `None` if a person did.
+    /// The gate whose failure turned the run back, if a gate did.
     pub turned_by: Option<StepId>,
     /// When the last entry was written.
     pub last: Option<Timestamp>,

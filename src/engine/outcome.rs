@@ -51,7 +51,7 @@ pub fn looked(
             memory.seen_before = true;
             Vec::new()
         }
-        // Somebody else has made the change. There is nothing to send, but it may not be published.
+        // Somebody else has made the change. There is nothing to send, but the servers may not have it yet.
         Look::BeforeSending if is_after => {
             memory.change.found = true;
             vec![Event::Begun { step: id() }]
@@ -356,14 +356,14 @@ pub fn answered(
     }
 }
 
-/// After a notification was sent. A failure is recorded and does not delay the run.
+/// After an attempt to send a notification. A failure is recorded and does not delay the run.
 #[must_use]
 pub fn notified(notification: &Notification, answer: Result<(), String>) -> Vec<Event> {
     let Notification { seq, notice, occasion, at: _, step, why: _ } = notification.clone();
     vec![Event::Told { seq, notice, occasion, step, problem: answer.err() }]
 }
 
-/// At the end of a wait, some server does not serve the version that it served when the wait began.
+/// After a check at the end of a wait found a server that does not serve the new version.
 fn at_the_end(
     memory: &mut StepMemory,
     step: &Step,

@@ -75,7 +75,7 @@ pub enum WaitState {
 pub enum GateState {
     /// It has no finding yet.
     Pending,
-    /// It is being asked.
+    /// It is being probed.
     Probing {
         /// What it has found so far.
         tally: Tally,

@@ -181,7 +181,7 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
     // Connect before the run opens: a missing provider or secret must not halt an open run.
     let reached = reach(args, &artifact)?;
     if let Some(open) = found.filter(|found| found.run.state.finished.is_none()) {
-        let away = Some(Turn::Away(artifact.digest())).filter(|_| !open.run.state.leaves());
+        let away = Some(Turn::Away(artifact.digest())).filter(|_| !open.run.state.only_settles());
         // Kept on disk so that the run can continue whenever this process ends.
         if away.is_some() {
             let kept = runs.keep_next(&mut *lease, &open, &artifact).await;
@@ -292,7 +292,7 @@ async fn why_rolled_back(
     let turned = runs.rolled_back_by(back).await?;
     let state = turned.map(|turned| turned.run.state);
     let by = state.as_ref().and_then(|state| state.turned_by.as_ref());
-    let words = by.and_then(|by| state.as_ref()?.last_words.get(by));
+    let words = by.and_then(|by| state.as_ref()?.last_details.get(by));
     let again = invocation.line("apply", "--again");
     let (why, help) = match by {
         Some(gate) => (

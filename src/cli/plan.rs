@@ -241,7 +241,8 @@ impl<'p> Output<'p> {
 async fn open(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Digest, Failure> {
     let runs = state.runs(path, &plan.intent.name);
     let found = runs.newest().await?;
-    let goes = |found: &Found| found.run.state.finished.is_none() && !found.run.state.leaves();
+    let goes =
+        |found: &Found| found.run.state.finished.is_none() && !found.run.state.only_settles();
     let open = found.filter(|found| goes(found) && !found.run.artifact.is_way_back());
     open.map(|found| found.run.state.artifact()).ok_or_else(|| {
         let text = format!("there is no open run of {} to supersede", plan.intent.name);

@@ -59,7 +59,7 @@ pub(super) async fn run(
         let turned = turned?.map(|turned| turned.run.state);
         let mut states = turned.iter().chain([&found.run.state]);
         // The process may have ended before all notifications were sent.
-        if found.run.state.finished.is_some() && states.all(|state| state.untold.is_empty()) {
+        if found.run.state.finished.is_some() && states.all(|state| state.unsent.is_empty()) {
             return roll_back_further(&runs, &found, &args, asked.as_deref()).await;
         }
         let mut lease = lease(&runs).await?;

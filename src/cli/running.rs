@@ -256,7 +256,7 @@ pub(super) async fn drive_run(
         true => runs.rolled_back_by(&found.run.artifact).await?,
         false => None,
     };
-    let Some(mut turned) = turned.filter(|turned| !turned.run.state.untold.is_empty()) else {
+    let Some(mut turned) = turned.filter(|turned| !turned.run.state.unsent.is_empty()) else {
         return drive_once(found, reached, going, (runs, lease), turn, patience).await;
     };
     // Mail is led back first, then people are told why, and then the rest is waited for.

@@ -16,7 +16,7 @@ pub struct Asked {
     pub plan: Digest,
     /// The artifact, if it is one and not a plan.
     pub sealed: Option<Sealed>,
-    /// Whether the plan is to be made anew and to supersede an open run (`--replan`).
+    /// Whether to compile the plan again and supersede an open run (`--replan`).
     pub replan: bool,
     /// Whether a plan that was rolled back is to be applied again (`--again`).
     pub again: bool,
@@ -38,16 +38,16 @@ pub struct Newest {
     pub artifact: Digest,
     /// The digest of its plan.
     pub plan: Digest,
-    /// Whether it leads another run back.
+    /// Whether it is the way back of another run.
     pub is_way_back: bool,
     /// Whether it was turned back.
     pub is_turned: bool,
-    /// Whether a gate turned it, or the run that it leads back.
+    /// Whether a gate turned it back, or the run whose way back it is.
     pub by_gate: bool,
     /// Whether it has finished.
     pub is_finished: bool,
-    /// Whether somebody has not been told yet of what happened, in it or in the run that it leads back.
-    pub has_untold: bool,
+    /// Whether it, or the run whose way back it is, has unsent notifications.
+    pub has_unsent: bool,
     /// The artifact that supersedes it.
     pub replaced: Option<Digest>,
     /// The same, if it was kept: its digest and that of its plan.
@@ -55,7 +55,7 @@ pub struct Newest {
 }
 
 impl Newest {
-    /// What is known of a run. `turned` is the run that it leads back, `next` the artifact that was kept
+    /// What is known of a run. `turned` is the run whose way back it is, `next` the artifact that was kept
     /// as its successor.
     #[must_use]
     pub fn of(
@@ -71,10 +71,10 @@ impl Newest {
             is_turned: state.turned_back.is_some(),
             by_gate: turned.unwrap_or(state).turned_by.is_some(),
             is_finished: state.finished.is_some(),
-            has_untold: [Some(state), turned]
+            has_unsent: [Some(state), turned]
                 .into_iter()
                 .flatten()
-                .any(|one| !one.untold.is_empty()),
+                .any(|run| !run.unsent.is_empty()),
             replaced: state.replaced,
             next: next.map(|next| (next.digest(), next.plan)),
         }
@@ -170,7 +170,7 @@ fn continues(asked: &Asked, run: &Newest) -> Result<bool, Refusal> {
             (false, false) => Err(Refusal::RollingBack),
             (false, true) => Ok(true),
             // The process may have ended before all notifications were sent.
-            (true, _) if run.has_untold => Ok(true),
+            (true, _) if run.has_unsent => Ok(true),
             // Otherwise a pipeline that always applies would loop for ever, or redo what somebody has
             // just rolled back.
             (true, by_gate) if !asked.again && asked.plan == run.plan => Err(match by_gate {
@@ -181,7 +181,7 @@ fn continues(asked: &Asked, run: &Newest) -> Result<bool, Refusal> {
         };
     }
     if run.is_finished {
-        return Ok(run.has_untold);
+        return Ok(run.has_unsent);
     }
     let (artifact, plan) = run.next.unwrap_or((run.artifact, run.plan));
     match asked.sealed {
@@ -219,7 +219,7 @@ mod tests {
             is_turned: false,
             by_gate: false,
             is_finished: false,
-            has_untold: false,
+            has_unsent: false,
             replaced: None,
             next: None,
         }
@@ -231,7 +231,7 @@ mod tests {
         let after = |artifact| Ok(Action::Begin { supersedes: Some(digest(artifact)) });
         let go_on = Ok(Action::Continue);
         let done = Newest { is_finished: true, ..open() };
-        let untold = Newest { has_untold: true, ..done };
+        let unsent = Newest { has_unsent: true, ..done };
         let replaced = Newest { replaced: Some(digest("B")), ..open() };
         let kept = Newest { next: Some((digest("B"), digest("b"))), ..replaced };
         let turned = Newest { is_turned: true, ..open() };
@@ -264,7 +264,7 @@ mod tests {
             (plan("a"), Some(replaced), go_on),
             // One that is finished.
             (plan("a"), Some(done), begin),
-            (plan("a"), Some(untold), go_on),
+            (plan("a"), Some(unsent), go_on),
             (sealed("a", "A", None), Some(done), Ok(Action::Nothing)),
             (sealed("b", "B", None), Some(done), begin),
             (sealed("b", "B", Some("A")), Some(done), Err(Refusal::ParentGone(digest("A")))),
@@ -278,7 +278,7 @@ mod tests {
             (plan("a"), Some(came), Err(Refusal::RolledBackByPerson)),
             (sealed("a", "A", None), Some(came), Err(Refusal::RolledBackByPerson)),
             (plan("a"), Some(came_by_gate), Err(Refusal::RolledBackByGate)),
-            (plan("a"), Some(Newest { has_untold: true, ..came_by_gate }), go_on),
+            (plan("a"), Some(Newest { has_unsent: true, ..came_by_gate }), go_on),
             (again(plan("a")), Some(came), begin),
             (again(plan("a")), Some(came_by_gate), begin),
             (plan("b"), Some(came), begin),

@@ -1,4 +1,4 @@
-//! What the findings of a gate amount to.
+//! Judges a gate by its findings.
 
 use std::time::Duration;
 
@@ -17,29 +17,29 @@ pub struct Tally {
     pub passed: u32,
     /// Failures.
     pub failed: u32,
-    /// Times when it stayed open what is true.
+    /// Answers that show neither a pass nor a failure.
     pub inconclusive: u32,
     /// Passes in a row.
     pub passed_in_row: u32,
-    /// Times in a row when nobody answered.
+    /// Missing answers in a row.
     pub unanswered_in_row: u32,
 }
 
-/// What a gate has come to.
+/// The judgement of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// Nothing yet: it is asked again.
+    /// There is none yet: the gate is probed again.
     Open,
     /// The run goes on.
     Passed,
     /// Something is not as it should be.
     Failed,
-    /// What is true is not known.
+    /// The findings show neither.
     Undecided,
 }
 
 impl Tally {
-    /// With one more finding.
+    /// Adds a finding.
     #[must_use]
     pub fn with(self, finding: Finding) -> Self {
         let Self { passed, failed, inconclusive, passed_in_row, unanswered_in_row } = self;
@@ -70,8 +70,8 @@ impl Tally {
         }
     }
 
-    /// The findings in words, with what was said with the last.
-    pub(super) fn said(&self, last: Option<&String>) -> String {
+    /// The findings in words, with the detail of the last.
+    pub(super) fn summary(&self, last: Option<&String>) -> String {
         let counts = [
             (self.failed, "failed"),
             (self.passed, "passed"),
@@ -86,15 +86,15 @@ impl Tally {
         }
     }
 
-    /// How many answers there were: who does not answer does not count.
+    /// The number of answers. Missing answers do not count.
     #[must_use]
     pub fn answers(&self) -> u32 {
         self.passed.saturating_add(self.failed).saturating_add(self.inconclusive)
     }
 
-    /// What it amounts to, by the rules of Argo Rollouts' analysis (2026-11): a limit is what is put
-    /// up with, errors are counted in a row, and who reaches the count without enough passes has
-    /// shown nothing. One pass at the least is enough.
+    /// Judges the findings by the rules of Argo Rollouts' analysis (2026-11): a limit is the number that
+    /// is tolerated, missing answers are counted in a row, and a gate that reaches `count` without enough
+    /// passes is undecided. Without `success_limit`, one pass is enough.
     #[must_use]
     pub fn judge(&self, pace: &Pace) -> Judgement {
         let enough = pace.success_limit.is_some_and(|limit| self.passed_in_row >= limit);
@@ -115,26 +115,26 @@ impl Tally {
     }
 }
 
-/// When a gate is asked for the first time.
+/// When a gate is probed for the first time.
 pub(super) fn first(gate: &Gate, ready: Timestamp) -> Timestamp {
     later(ready, gate.delay)
 }
 
-/// When a gate is asked again.
+/// When a gate is probed again.
 pub(super) fn again(gate: &Gate, last: Timestamp) -> Timestamp {
     later(last, gate.pace.every)
 }
 
-/// How long everything that comes before a gate has been done.
+/// How long all predecessors of a gate have been done.
 pub(super) fn since(ready: Option<Timestamp>, now: Timestamp) -> Duration {
     ready.and_then(|ready| (now - ready).to_std().ok()).unwrap_or_default()
 }
 
-/// What a gate's probe does next, after these rounds.
+/// What a gate's probe does after these rounds of queries and answers.
 pub(super) fn ask(artifact: &Artifact, gate: &Gate, rounds: &[Round], since: Duration) -> Next {
     let servers = |zone: &Name| {
         let zone = artifact.zones.get(zone);
-        zone.into_iter().flat_map(|zone| zone.asked()).map(|one| one.address).collect()
+        zone.into_iter().flat_map(|zone| zone.asked()).map(|server| server.address).collect()
     };
     let Gate { settings, expect, .. } = gate;
     // The artifact's reader has checked that there is such a probe.
@@ -156,7 +156,7 @@ mod tests {
         unanswered_limit: 1,
     };
 
-    /// What each finding leads to, one after another.
+    /// The judgement after each finding.
     fn judged(pace: &Pace, findings: &[Finding]) -> Vec<Judgement> {
         let mut tally = Tally::default();
         let judge = |finding: &Finding| {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_is_what_is_put_up_with() {
+    fn a_limit_is_the_number_that_is_tolerated() {
         use Judgement::{Failed, Open, Passed, Undecided};
         let three = Pace { count: Some(3), ..ONCE };
         let two_in_row = Pace { count: None, success_limit: Some(2), fail_limit: 1, ..ONCE };
@@ -182,7 +182,7 @@ mod tests {
             (Pace { fail_limit: 1, ..three }, &[Fail, Pass, Pass], &[Open, Open, Passed]),
             (Pace { fail_limit: 1, ..three }, &[Fail, Fail], &[Open, Failed]),
             (Pace { inconclusive_limit: 3, ..three }, &[Inconclusive; 3], &[Open, Open, Undecided]),
-            // Who does not answer does not count, and an answer in between begins the row anew.
+            // Missing answers do not count, and an answer in between restarts the row.
             (
                 three,
                 &[Unanswered, Pass, Unanswered, Pass, Unanswered, Pass],

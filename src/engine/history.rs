@@ -1,10 +1,10 @@
-//! What earlier runs have left behind: versions that caches may still hold, TTLs that nobody has put
-//! back, and how long ago something was changed.
+//! What earlier runs have left: versions that caches may still hold, TTLs that nobody has restored, and
+//! how long ago each RRset was changed.
 //!
-//! A run that was given up has lowered TTLs, or has switched records, and its journal knows when. A new
-//! plan of the same zones has to wait out what was there before, as if it had replaced it itself; the
-//! waits that the plan itself asks for go on to count; and the TTL that it restores in the end is the
-//! one from before, not the lowered one.
+//! A run that was given up may have lowered TTLs or switched records, and its journal says when. A new
+//! plan of the same zones has to wait out the versions from before, as if it had replaced them itself.
+//! Time that has passed since then counts for its waits. And the TTL that it restores in the end is the
+//! original TTL, not the lowered one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,70 +25,72 @@ use crate::observe::{Earlier, Snapshot, ZoneSeen};
 use crate::proof::draft::{stated_id, stated_title};
 use crate::spec::{AssumeSpec, Clocks, Confirm};
 
-/// What earlier runs have left of a snapshot's zones. Runs are taken in the order in which they began.
+/// Adds to a snapshot what earlier runs have left. Runs are added in the order in which they began.
 #[derive(Debug)]
 pub struct History<'s> {
     snapshot: &'s mut Snapshot,
     now: Moment,
-    /// The plan that is made anew, and its name.
+    /// The plan that is compiled now, and its name.
     plan: Digest,
     name: String,
     margin: Duration,
-    /// For how long expired answers count, as far as the plan looks at that; and for how long what came by
-    /// them may lie in queues, while the move that replaced them goes its way.
+    /// For how long answers are used after they have expired; zero if the plan moves no mail.
     late: Duration,
+    /// For how long mail that was sent by such an answer may lie in queues, while the move that replaced
+    /// the answer goes on; zero if the plan moves no mail.
     queued: Duration,
-    /// The TTL that each RRset had before anybody lowered it, and what it was left as.
+    /// The original TTL of each RRset that was lowered, and the RRset as the run left it.
     ttls: BTreeMap<RrKey, (Ttl, Option<RrSet>)>,
-    /// Where the plan leads the mail of each domain that it moves.
-    leads: Vec<(RrKey, Vec<Rdata>)>,
-    /// What the plan states from some point of the move on.
+    /// The MX records that the plan gives to each domain that it moves.
+    targets: Vec<(RrKey, Vec<Rdata>)>,
+    /// The facts that the plan states from some point of the move on.
     stated: Vec<Stated>,
-    /// What the last run that knows an RRset has known to be there, and until when it may have seen it.
+    /// What the last run that knew an RRset knew to be live.
     known: BTreeMap<RrKey, KnownLive>,
 }
 
-/// What a run has known to be live of an RRset.
+/// What a run knew to be live for an RRset.
 #[derive(Debug)]
 struct KnownLive {
-    /// One version, or two where nobody knows whether a change was made.
+    /// One version, or two if nobody knows whether a change was made.
     versions: Vec<Option<RrSet>>,
+    /// When the run may last have seen it.
     until: Timestamp,
 }
 
-/// A fact that begins to be true in the course of a move.
+/// A fact that becomes true in the course of a move.
 #[derive(Debug)]
 struct Stated {
     of: (Fact, Subject),
-    /// The step at which it begins, and what that step says.
+    /// The step at which it becomes true, and that step's title and check.
     id: StepId,
     title: String,
     check: Option<Vec<String>>,
-    /// For how long what was so before goes on to count: while it settles, and while mail that came of it
-    /// lies in queues.
+    /// For how long the opposite still counts afterwards: while the change settles, and while mail from
+    /// before lies in queues.
     tail: Duration,
 }
 
 impl Stated {
-    fn of(one: &AssumeSpec, clocks: &Clocks) -> Self {
+    fn of(spec: &AssumeSpec, clocks: &Clocks) -> Self {
         let queues =
-            [Fact::Sends, Fact::Signs, Fact::Mail, Fact::RoutesLocal].contains(&one.fact.value);
+            [Fact::Sends, Fact::Signs, Fact::Mail, Fact::RoutesLocal].contains(&spec.fact.value);
         let queued = if queues { clocks.queue_life + clocks.margin } else { Duration::ZERO };
-        let check = match &one.confirm {
+        let check = match &spec.confirm {
             Confirm::Person { check } => check.clone(),
             Confirm::Nobody => None,
         };
         Self {
-            of: (one.fact.value, one.subject.value.clone()),
-            id: stated_id(one),
-            title: stated_title(one),
+            of: (spec.fact.value, spec.subject.value.clone()),
+            id: stated_id(spec),
+            title: stated_title(spec),
             check,
-            tail: one.settle + queued,
+            tail: spec.settle + queued,
         }
     }
 
-    /// Whether a step of an earlier run says the same, and asks in the same way.
-    fn is_said_by(&self, step: &Step) -> bool {
+    /// Whether a step of an earlier run states the same fact with the same check.
+    fn is_stated_by(&self, step: &Step) -> bool {
         let check = match &step.primitive {
             Primitive::Task(task) => task.check.as_ref(),
             Primitive::Change(_)
@@ -101,7 +103,7 @@ impl Stated {
 }
 
 impl<'s> History<'s> {
-    /// Nothing is known yet.
+    /// Clears what the snapshot knows of earlier runs.
     pub fn new(snapshot: &'s mut Snapshot, intent: &Intent, plan: Digest, now: Moment) -> Self {
         let terms = &intent.terms;
         let (late, queued) = match intent.moves.is_empty() {
@@ -113,53 +115,55 @@ impl<'s> History<'s> {
         snapshot.original_ttls.clear();
         snapshot.is_switching = false;
         snapshot.established.clear();
-        let leads = intent.moves.iter().map(|one| {
+        let targets = intent.moves.iter().map(|moved| {
+            let exchanges = moved.to.exchanges.iter();
             let mut mx: Vec<Rdata> =
-                one.to.exchanges.iter().map(|e| Rdata::mx(e.preference, &e.name.value)).collect();
+                exchanges.map(|e| Rdata::mx(e.preference, &e.name.value)).collect();
             mx.sort();
-            (RrKey::new(one.domain.value.clone(), RrType::MX), mx)
+            (RrKey::new(moved.domain.value.clone(), RrType::MX), mx)
         });
-        let leads = leads.collect();
-        let stated = intent.assume.iter().filter(|one| one.from.is_some());
-        let stated = stated.map(|one| Stated::of(one, &terms.clocks)).collect();
+        let targets = targets.collect();
+        let stated = intent.assume.iter().filter(|spec| spec.from.is_some());
+        let stated = stated.map(|spec| Stated::of(spec, &terms.clocks)).collect();
         let (margin, ttls) = (terms.clocks.margin, BTreeMap::new());
         let name = intent.name.clone();
         let known = BTreeMap::new();
-        Self { snapshot, now, plan, name, margin, late, queued, ttls, leads, stated, known }
+        Self { snapshot, now, plan, name, margin, late, queued, ttls, targets, stated, known }
     }
 
     /// Adds a run.
     pub fn add(&mut self, artifact: &Artifact, state: &RunState) {
-        // Who comes to the end has put back what was to be put back; who was turned back has lowered
-        // TTLs that the way back may have left low.
-        let is_through = !artifact.is_way_back() && state.finished.is_some() && !state.leaves();
-        // Not from when all was ready for it, but from when mail was led: until then its window, its gates
-        // and its tasks are still to come.
+        // A run that reached its end has restored its TTLs. One that was turned back may have left them
+        // lowered.
+        let is_through =
+            !artifact.is_way_back() && state.finished.is_some() && !state.only_settles();
+        // The switch has begun when mail is first rerouted, and not when the run is ready for it: its
+        // window, its gates and its tasks may still be to come then.
         let steps = artifact.graph.steps().iter().enumerate();
-        let has_begun = steps
+        let has_switched = steps
             .filter(|(_, step)| step.routes_mail())
             .any(|(place, _)| !state.at(place).is_pending());
-        let goes_its_way = !artifact.is_way_back() && state.turned_back.is_none() && !is_through;
-        let lasts = lasts(artifact);
+        let is_forward = !artifact.is_way_back() && state.turned_back.is_none() && !is_through;
+        let lasts = last_changes(artifact);
         let is_of_this_move = self.is_of_this_move(artifact, &lasts);
-        let is_going = goes_its_way && is_of_this_move;
-        let late = self.late + if is_going { self.queued } else { Duration::ZERO };
+        let is_moving = is_forward && is_of_this_move;
+        let late = self.late + if is_moving { self.queued } else { Duration::ZERO };
         if is_of_this_move {
-            // What was said to a run of another plan was not said to this one.
+            // A confirmation that was given to a run of another plan does not count for this one.
             let is_same = artifact.name == self.name
-                && (artifact.plan == self.plan || self.leads_there(&lasts));
+                && (artifact.plan == self.plan || self.has_same_targets(&lasts));
             self.snapshot.is_switching =
-                goes_its_way && is_same && (has_begun || self.snapshot.is_switching);
-            self.established(artifact, state, goes_its_way && is_same);
+                is_forward && is_same && (has_switched || self.snapshot.is_switching);
+            self.add_established(artifact, state, is_forward && is_same);
         }
-        self.knows(artifact, state);
+        self.add_known(artifact, state);
         for (place, step) in artifact.graph.steps().iter().enumerate() {
             let Standing::Change(changes, is) = state.standing(step, place) else { continue };
             let Some(zone) = self.snapshot.zones.get(changes.zone()).cloned() else { continue };
             let since = match is {
                 ChangeState::Pending => continue,
                 ChangeState::Done { at } => at,
-                // Some server may serve it still.
+                // Some server may still serve the old version.
                 ChangeState::Begun | ChangeState::InDoubt { .. } | ChangeState::Written { .. } => {
                     self.now.at
                 }
@@ -179,27 +183,27 @@ impl<'s> History<'s> {
                     (false, true) => Some(true),
                     (false, false) => None,
                 };
-                self.changed(change, &zone, is_late, ago);
-                // What was begun, and is not there, has left everything as it was before.
+                self.add_changed(change, &zone, is_late, ago);
+                // A change that was begun and is not there has changed nothing.
                 let is_open = matches!(is, ChangeState::Begun | ChangeState::InDoubt { .. });
                 let is_made = !is_open || zone.get(&change.key) != change.before.as_ref();
                 match is_through {
                     true => drop(self.ttls.remove(&change.key)),
-                    false if is_made => self.lowered(&lasts, change),
+                    false if is_made => self.add_lowered(&lasts, change),
                     false => {}
                 }
             }
         }
     }
 
-    /// Whether a run is one of this plan, or leads mail that it moves.
-    fn is_of_this_move(&self, artifact: &Artifact, lasts: &Lasts<'_>) -> bool {
-        artifact.name == self.name || self.leads.iter().any(|(key, _)| lasts.contains_key(key))
+    /// Whether a run is one of this plan, or changes the MX records of a domain that the plan moves.
+    fn is_of_this_move(&self, artifact: &Artifact, lasts: &LastChanges<'_>) -> bool {
+        artifact.name == self.name || self.targets.iter().any(|(key, _)| lasts.contains_key(key))
     }
 
-    /// Whether a run leads the mail of every domain that the plan moves to where the plan leads it. What it
-    /// does not touch is where the run before it has led it.
-    fn leads_there(&self, lasts: &Lasts<'_>) -> bool {
+    /// Whether a run moves every domain of the plan to the plan's MX records. A domain that it does not
+    /// touch is where the run before it has moved it.
+    fn has_same_targets(&self, lasts: &LastChanges<'_>) -> bool {
         let is_there = |(key, mx): &(RrKey, Vec<Rdata>)| match lasts.get(key) {
             Some(change) => change.after.as_ref().is_some_and(|rrset| {
                 let mut rdata = rrset.rdata().to_vec();
@@ -208,18 +212,19 @@ impl<'s> History<'s> {
             }),
             None => self.snapshot.is_switching,
         };
-        !self.leads.is_empty() && self.leads.iter().all(is_there)
+        !self.targets.is_empty() && self.targets.iter().all(is_there)
     }
 
-    /// What has begun to be true in a run; a way back takes all of it back.
-    fn established(&mut self, artifact: &Artifact, state: &RunState, goes_its_way: bool) {
-        if !goes_its_way {
+    /// Adds the facts that became true in a run. A run that does not count, such as a way back, withdraws
+    /// all of them.
+    fn add_established(&mut self, artifact: &Artifact, state: &RunState, counts: bool) {
+        if !counts {
             self.snapshot.established.clear();
             return;
         }
         for stated in &self.stated {
             let Some(place) = artifact.graph.place(&stated.id) else { continue };
-            let is_same = stated.is_said_by(&artifact.graph.steps()[place]);
+            let is_same = stated.is_stated_by(&artifact.graph.steps()[place]);
             let is_so = match state.at(place).done() {
                 Some(at) => self.now.at >= later(at, stated.tail),
                 None => false,
@@ -231,7 +236,15 @@ impl<'s> History<'s> {
         }
     }
 
-    fn changed(&mut self, change: &Change, zone: &ZoneSeen, is_late: Option<bool>, ago: Duration) {
+    /// Adds a change, and its old version if that may still be used. `is_late` says whether it can only be
+    /// used after it has expired; `None` if it cannot be used at all.
+    fn add_changed(
+        &mut self,
+        change: &Change,
+        zone: &ZoneSeen,
+        is_late: Option<bool>,
+        ago: Duration,
+    ) {
         let last = self.snapshot.changed.entry(change.key.clone()).or_insert(ago);
         *last = ago.min(*last);
         let Some(is_late) = is_late.filter(|_| change.before.as_ref() != zone.get(&change.key))
@@ -239,19 +252,20 @@ impl<'s> History<'s> {
             return;
         };
         let versions = self.snapshot.earlier.entry(change.key.clone()).or_default();
-        match versions.iter_mut().find(|one| one.records == change.before) {
+        match versions.iter_mut().find(|earlier| earlier.records == change.before) {
             Some(known) => known.is_late &= is_late,
             None => versions.push(Earlier { records: change.before.clone(), is_late }),
         }
     }
 
-    /// What a run has found as another has left it has the TTL from before that one.
-    fn lowered(&mut self, lasts: &Lasts<'_>, change: &Change) {
+    /// Adds the original TTL of an RRset that a run may have left lowered. If the run found the RRset as
+    /// an earlier run had left it, the original TTL is the one from before that run.
+    fn add_lowered(&mut self, lasts: &LastChanges<'_>, change: &Change) {
         let known = self.ttls.get(&change.key).filter(|(_, left)| *left == change.before);
         let ttl = known
             .map(|(ttl, _)| *ttl)
             .or_else(|| change.before.as_ref().map(RrSet::ttl))
-            // What there was not before has the TTL that the run was to give it in the end.
+            // An RRset that did not exist before gets the TTL that the run would have given it in the end.
             .or_else(|| lasts.get(&change.key)?.after.as_ref().map(RrSet::ttl));
         match ttl {
             Some(ttl) => drop(self.ttls.insert(change.key.clone(), (ttl, change.after.clone()))),
@@ -259,8 +273,8 @@ impl<'s> History<'s> {
         }
     }
 
-    /// What a run has known to be live: what its proof relied on, and what it has found or made.
-    fn knows(&mut self, artifact: &Artifact, state: &RunState) {
+    /// Adds what a run knew to be live: what its proof relied on, and what it found or wrote.
+    fn add_known(&mut self, artifact: &Artifact, state: &RunState) {
         let Some(until) = state.last else { return };
         let relied = artifact.relies_on.values().flat_map(|relied| &relied.rrsets);
         let mut known: BTreeMap<&RrKey, Vec<Option<RrSet>>> =
@@ -283,16 +297,16 @@ impl<'s> History<'s> {
             }
         }
         for (key, versions) in known {
-            if self.known.get(key).is_none_or(|one| one.until <= until) {
+            if self.known.get(key).is_none_or(|known| known.until <= until) {
                 self.known.insert(key.clone(), KnownLive { versions, until });
             }
         }
     }
 
-    /// What somebody else has edited since a run knew it, nobody knows when: resolvers may hold what was
-    /// there before as if it had been replaced just now. Where even that would have expired, it is older
-    /// than the plan, like everything else that nobody has seen.
-    fn edited(&mut self) {
+    /// Adds what somebody else has edited since a run knew it. Nobody knows when that was, so resolvers may
+    /// hold the old version as if it had been replaced just now. Once the run last saw it longer ago than
+    /// its hold, the edit counts as older than the plan, like every edit that nobody has seen.
+    fn add_edited(&mut self) {
         for (key, KnownLive { versions, until }) in std::mem::take(&mut self.known) {
             let Some(zone) = self.snapshot.zone_of(&key.name) else { continue };
             let live = zone.get(&key);
@@ -304,15 +318,15 @@ impl<'s> History<'s> {
                 let hold = hold_of_replaced(before.as_ref(), &zone, &key) + self.margin;
                 if self.now.at < later(until, hold) {
                     let change = Change { key: key.clone(), before, after: live.clone() };
-                    self.changed(&change, &zone, Some(false), Duration::ZERO);
+                    self.add_changed(&change, &zone, Some(false), Duration::ZERO);
                 }
             }
         }
     }
 
-    /// What stands as the runs have left it has the TTL that they gave it.
+    /// Finishes the snapshot. An RRset that is still as the runs left it gets its original TTL.
     pub fn end(mut self) {
-        self.edited();
+        self.add_edited();
         let Self { snapshot, ttls, .. } = self;
         for (key, (ttl, left)) in ttls {
             let live = snapshot.zone_of(&key.name).and_then(|zone| zone.get(&key));
@@ -324,9 +338,9 @@ impl<'s> History<'s> {
 }
 
 /// The last change that a run makes to each RRset.
-type Lasts<'a> = HashMap<&'a RrKey, &'a Change>;
+type LastChanges<'a> = HashMap<&'a RrKey, &'a Change>;
 
-fn lasts(artifact: &Artifact) -> Lasts<'_> {
+fn last_changes(artifact: &Artifact) -> LastChanges<'_> {
     let changes = artifact.graph.steps().iter().filter_map(|step| match &step.primitive {
         Primitive::Change(set) => Some(set.changes()),
         Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) | Primitive::Checkpoint(_) => {

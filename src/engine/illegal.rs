@@ -1,11 +1,11 @@
-//! What cannot happen to a run, and why.
+//! Events that a run refuses, and why.
 
 use super::StepState;
 use crate::digest::Digest;
 use crate::graph::{Step, StepId};
 use crate::journal::Event;
 
-/// An event that cannot follow.
+/// An event that is not legal now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalEvent {
     /// A step that the artifact does not have.
@@ -21,32 +21,32 @@ pub enum IllegalEvent {
         /// The event.
         event: &'static str,
     },
-    /// A step that began before what it comes after was done.
+    /// A step that began before its predecessor was done.
     #[error("`{step}` comes after `{before}`, which is not done")]
     Order {
         /// The step.
         step: StepId,
-        /// What is not done.
+        /// The predecessor that is not done.
         before: StepId,
     },
     /// A run of another artifact.
     #[error("the journal is of artifact {journal}, not of {artifact}")]
     Artifact {
-        /// What the journal says.
+        /// The artifact that the journal names.
         journal: Digest,
-        /// What is there.
+        /// The artifact at hand.
         artifact: Digest,
     },
     /// An event outside of an open run, or in one that has halted.
     #[error("the run is not open for `{0}`")]
     NotOpen(&'static str),
-    /// A checkpoint that is reached at an instant at which no window of it is open.
+    /// A checkpoint that is reached while none of its windows is open.
     #[error("`{0}` is reached outside of its windows")]
     Window(StepId),
-    /// A way back that cannot be gone.
+    /// A way back that is not possible.
     #[error(transparent)]
     NoWayBack(#[from] NoWayBack),
-    /// A wait that does not begin when it may, or does not last as long as the artifact says.
+    /// A wait that begins too early, or does not last as long as the artifact says.
     #[error("`{0}` does not begin and end as the artifact says")]
     Span(StepId),
 }
@@ -57,12 +57,12 @@ pub enum NoWayBack {
     /// The artifact has no such point.
     #[error("there is no rollback point `{to}`; there {}", known_points(.known))]
     Unknown {
-        /// What was asked for.
+        /// The point that was requested.
         to: String,
-        /// What there is.
+        /// The points that exist.
         known: Vec<String>,
     },
-    /// The run has not come there.
+    /// The run has not reached the point.
     #[error("the run has not reached the rollback point `{to}`: `{at}` is not done")]
     NotReached {
         /// The point.
@@ -70,22 +70,22 @@ pub enum NoWayBack {
         /// The step at which it is reached.
         at: StepId,
     },
-    /// The run has gone further than anything leads back from.
+    /// A step has begun that cannot be taken back.
     #[error("there is no way back behind `{step}`: {why}")]
     Passed {
-        /// The first step that nothing takes back.
+        /// The first step that cannot be taken back.
         step: StepId,
         /// Why not.
         why: String,
     },
 }
 
-/// An event that a step in this state does not take.
+/// The error for an event that a step in this state refuses.
 pub(super) fn of_step(step: &Step, state: StepState, event: &Event) -> IllegalEvent {
     IllegalEvent::Step { step: step.id.clone(), state, event: name(event) }
 }
 
-/// An event that the run does not take.
+/// The error for an event that the run refuses.
 pub(super) fn not_open(event: &Event) -> IllegalEvent {
     IllegalEvent::NotOpen(name(event))
 }
@@ -118,7 +118,7 @@ pub(super) fn name(event: &Event) -> &'static str {
     }
 }
 
-/// What an event says of its step, in words.
+/// An event in words, to follow `cannot be`.
 fn words(event: &str) -> &str {
     match event {
         "allowed" => "let pass, or said to be done",
@@ -138,7 +138,7 @@ fn words(event: &str) -> &str {
 fn known_points(known: &[String]) -> String {
     match known {
         [] => "is none".to_owned(),
-        [one] => format!("is `{one}`"),
-        many => format!("are `{}`", many.join("`, `")),
+        [name] => format!("is `{name}`"),
+        names => format!("are `{}`", names.join("`, `")),
     }
 }

@@ -1,4 +1,5 @@
-//! What this process remembers besides the journal: lost with it, and never needed to be right.
+//! What this process remembers besides the journal. It is lost with the process, and a run is right
+//! without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,16 +12,16 @@ use crate::calendar::{Timestamp, later};
 use crate::graph::StepId;
 use crate::probe::Round;
 
-/// What this process remembers, one entry a step.
+/// What this process remembers, with one entry per step.
 #[derive(Debug, Default)]
 pub struct Memory {
     steps: BTreeMap<StepId, StepMemory>,
-    /// The zones whose providers hold what the proof takes as it is: seen since the run last waited.
+    /// The zones whose providers still hold what the proof relies on, as seen since the run last waited.
     relied: BTreeSet<Name>,
-    /// What is remembered of all others.
+    /// What is remembered of every other step.
     nothing: StepMemory,
-    /// The run was turned back, its way back has led mail back, and people are to be told.
-    pub(super) tells_of_turn: bool,
+    /// The run was turned back, its way back has routed mail back, and the notifications are due.
+    pub(super) announces_rollback: bool,
 }
 
 impl Memory {
@@ -29,13 +30,13 @@ impl Memory {
         self.steps.get(step).unwrap_or(&self.nothing)
     }
 
-    /// What is remembered of a step, to be added to.
+    /// What is remembered of a step, for changing it.
     pub fn at(&mut self, step: &StepId) -> &mut StepMemory {
         self.steps.entry(step.clone()).or_default()
     }
 
-    /// A zone of which something has to be looked at before a change in `zone` begins, and what: one
-    /// that the proof relies on there, and that was not looked at since the run last waited.
+    /// A zone that has to be looked at before a change in `zone` begins, and what to look at there: the
+    /// proof relies on it, and nobody has looked since the run last waited.
     pub(super) fn unseen<'a>(
         &self,
         artifact: &'a Artifact,
@@ -47,19 +48,20 @@ impl Memory {
         relied.find(|(zone, _)| !self.relied.contains(*zone))
     }
 
-    /// Notes that a provider holds what the proof takes as it is.
+    /// Notes that a provider still holds what the proof relies on.
     pub(super) fn note_relied(&mut self, zone: &Name) {
         self.relied.insert(zone.clone());
     }
 
-    /// The memory of a process that drives a run; whether that one tells that it was turned back.
+    /// The memory of a process that drives a run. `announces_rollback`: it sends the notifications of
+    /// a run that was turned back.
     #[must_use]
-    pub fn new(tells_of_turn: bool) -> Self {
-        Self { tells_of_turn, ..Self::default() }
+    pub fn new(announces_rollback: bool) -> Self {
+        Self { announces_rollback, ..Self::default() }
     }
 
-    /// Notes that the run waits: what was seen may be edited meanwhile. Within a burst of changes it is
-    /// looked at once, for each look is a request or two.
+    /// Notes that the run waits. What was seen may be edited meanwhile, so it is looked at again
+    /// afterwards. Within a burst of changes one look is enough, since each costs a request or two.
     pub fn waits(&mut self) {
         self.relied.clear();
     }
@@ -68,27 +70,27 @@ impl Memory {
 /// What this process remembers of a step.
 #[derive(Clone, Debug, Default)]
 pub struct StepMemory {
-    /// How often nobody answered, and before when nothing is tried again.
+    /// The tries without an answer, and when the next may follow.
     pub(super) tries: Option<Tries>,
-    /// How often a change was sent and not made, or a wait lapsed; no answer in between resets it.
+    /// How often a change was sent and not made, or a wait lapsed. No answer in between resets it.
     pub(super) setbacks: u32,
-    /// It was looked at and found as expected: it may begin.
+    /// A look found what is expected, so the step may begin.
     pub(super) seen_before: bool,
-    /// What is being asked for it has no answer yet.
+    /// A query for this step has no answer yet.
     pub(super) asking: bool,
-    /// Of a change.
+    /// For a change.
     pub(super) change: ChangeMemory,
-    /// Of a task.
+    /// For a task.
     pub(super) task: TaskMemory,
-    /// What a gate has asked and been answered since its last finding.
+    /// For a gate: its queries and their answers since its last finding.
     pub(super) rounds: Vec<Round>,
 }
 
-/// How often somebody did not answer.
+/// Tries without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tries {
     pub(super) count: u32,
-    /// Nothing is tried before this.
+    /// The next try is not made before this.
     pub(super) again: Timestamp,
 }
 
@@ -97,70 +99,71 @@ pub(super) struct Tries {
 pub(super) struct ChangeMemory {
     /// This process has sent it, and the provider has confirmed it.
     pub(super) sent: Option<Receipt>,
-    /// This process did not see it made and has found it made: the servers may not have been told.
+    /// A look found it made, but this process did not see it made, so it may still be unpublished.
     pub(super) found: bool,
-    /// It is in doubt, was looked for once, and not found.
+    /// It is in doubt, and one look has not found it.
     pub(super) missed_once: bool,
-    /// A server serves neither the new version nor the old one, or the old one for long: whether the
-    /// provider still holds what was written is looked for, and when that was done last.
+    /// Whether the provider still holds what was written is in question: a server serves neither the new
+    /// version nor the old one, or has served the old one for long.
     pub(super) doubted: Option<Doubt>,
 }
 
 /// What this process remembers of a task.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TaskMemory {
-    /// Its command runs, and was looked at last at this time.
+    /// When its running command was last looked at; `None` if no command runs.
     pub(super) looked: Option<Timestamp>,
-    /// Before this nobody is asked whether a person has confirmed it.
+    /// When to ask again whether a person has confirmed it.
     pub(super) ask_after: Option<Timestamp>,
-    /// Before this the check of a person's work is not run.
+    /// When to run the check of a person's work again.
     pub(super) check_after: Option<Timestamp>,
 }
 
 /// Whether a provider still holds what it held when a change was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doubt {
-    /// It has to be looked for.
+    /// A look is due.
     Open,
-    /// It was there at this time.
+    /// The last look was at this time.
     Settled(Timestamp),
 }
 
 impl StepMemory {
-    /// Notes that something is being asked.
+    /// Notes that a query is under way.
     pub fn begun(&mut self) {
         self.asking = true;
     }
 
-    /// How often nobody has answered so far.
+    /// The number of tries without an answer so far.
     pub(super) fn tried(&self) -> u32 {
         self.tries.map_or(0, |tries| tries.count)
     }
 
-    /// Nothing is tried again before this.
+    /// Notes that nothing is tried before `again`.
     pub(super) fn pause(&mut self, count: u32, again: Timestamp) {
         self.tries = Some(Tries { count, again });
     }
 
-    /// Until when nothing is tried; `None`: it may be.
+    /// Until when nothing is tried; `None` if a try may be made now.
     pub(super) fn paused(&self, now: Timestamp) -> Option<Timestamp> {
         self.tries.map(|tries| tries.again).filter(|again| now < *again)
     }
 
-    /// Counts a change that was sent and not made, or a wait that lapsed; whether it was the last time.
+    /// Counts a change that was sent and not made, or a wait that lapsed. True if no more are allowed.
     pub(super) fn setback(&mut self) -> bool {
         self.setbacks = self.setbacks.saturating_add(1);
         self.setbacks >= TRIES_MAX
     }
 
-    /// When to look again for what is being asked; `None`: nothing is.
+    /// When to look again for an answer; `None` if no query is under way.
     pub(super) fn busy(&self, now: Timestamp) -> Option<Timestamp> {
         self.asking.then(|| later(now, LOOK_EVERY))
     }
 }
 
 impl ChangeMemory {
-    /// Doubts that a provider still holds what was written, unless that was looked for a moment ago.
+    /// Requests a look at whether the provider still holds what was written, unless the last was a
+    /// moment ago.
     pub(super) fn doubt(&mut self, now: Timestamp) {
         let is_fresh = match self.doubted {
             None | Some(Doubt::Open) => false,
@@ -173,12 +176,12 @@ impl ChangeMemory {
 }
 
 impl TaskMemory {
-    /// Whether the check of a person's work is to be run.
+    /// Whether the check of a person's work is due.
     pub(super) fn is_check_due(&self, now: Timestamp) -> bool {
         self.check_after.is_none_or(|until| until <= now)
     }
 
-    /// Whether it was asked a moment ago whether a person has confirmed.
+    /// Whether the last question for a person's confirmation was a moment ago.
     pub(super) fn is_asked(&self, now: Timestamp) -> bool {
         self.ask_after.is_some_and(|until| now < until)
     }

@@ -4,7 +4,7 @@
 //! to do next; [`outcome`] turns what came back into events. The loop that connects them with the
 //! world is `world::drive`, and there is only that one.
 //!
-//! How a change goes, and where a crash leaves it:
+//! The states of a change, and where a crash leaves it:
 //!
 //! ```text
 //!            look: as expected        sent and read back            seen at every server
@@ -16,24 +16,26 @@
 //!     └──────────────────── InDoubt ───────────────────────┘
 //! ```
 //!
-//! Anything else that a look shows is drift: the run halts and shows planned, expected and live.
-//! A wait starts when its predecessors are done, which for changes means seen at every server, and
-//! counts from that instant, not from when somebody looked at the clock again. At its end the
-//! servers are asked again; where one serves the old version the wait lapses, and starts anew when
-//! every server is seen to serve the new one. A checkpoint with windows is reached within one of them
-//! only; what comes behind it is not bound to them.
+//! If a look shows anything else, that is drift: the run halts and shows planned, expected and live.
+//! A wait starts when its predecessors are done, which for changes means seen at every server. It
+//! counts from that instant, even if the process looks at the clock later. At its end the servers are
+//! asked again. If a server serves the old version, the wait lapses, and it starts again when every
+//! server serves the new version. A checkpoint with windows is reached only within one of them; the
+//! steps after it are not bound to them.
 //!
-//! A step of very many RRsets begins without a look of its own: the adapter reads the zone to compare
-//! them, and what it finds otherwise is looked at then.
+//! A step of very many RRsets begins without a look of its own: the adapter reads the zone anyway, to
+//! compare them. The engine looks only if the adapter finds a difference.
 //!
-//! A step that cannot go on may be set aside, with all that hangs on it, while the rest goes on
-//! (`aside`): when nothing else is left the run halts. Whoever resumes it takes up all of it again.
+//! A step that cannot go on may be set aside, with every step that depends on it, while the rest goes
+//! on (`aside`). When nothing else is left, the run halts. Resuming the run takes up everything that
+//! was set aside.
 //!
-//! A run that is turned back begins nothing any more. What has begun is settled, and then it is
-//! finished; the way back is a run of its own, of an artifact that [`Artifact::back`] makes.
+//! A run that is turned back begins nothing more. It settles what has begun, and then it is finished.
+//! The way back is a run of its own, of an artifact that [`Artifact::back`] makes.
 //!
-//! Nothing is tried for ever: [`pace`] says how often and how long. A run that cannot proceed
-//! halts, and a halted run takes no event but that somebody has resumed it.
+//! Nothing is tried for ever: [`pace`] says how often and how long. A run that cannot proceed halts,
+//! and a halted run moves no step until somebody resumes it, lets it pass, turns it back or
+//! supersedes it.
 
 mod aside;
 pub mod decide;
@@ -42,12 +44,13 @@ pub mod history;
 mod illegal;
 mod memory;
 pub mod next;
+pub mod notification;
 pub mod outcome;
 pub mod pace;
 pub mod poll;
 mod standing;
 mod state;
-pub mod tell;
+
 mod transition;
 pub mod view;
 pub mod work;
@@ -63,61 +66,61 @@ use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Entry, Event, Halt, HaltReason};
 use crate::spec::OnDrift;
 use gate::Judgement;
+use notification::{Notification, is_progress, notifications};
 
 pub use illegal::{IllegalEvent, NoWayBack};
 pub use memory::{Memory, StepMemory};
 pub use standing::Made;
 use state::Standing;
 pub use state::{ChangeState, CheckpointState, GateState, StepState, TaskState, WaitState};
-use tell::{Untold, comes_on, occasioned};
-use transition::{Around, next_state};
+use transition::{Context, next_state};
 
-/// What is known of a run: nothing but a fold over its journal.
+/// What is known of a run. It is a fold over the run's journal and holds nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunState {
     /// The digest of the artifact that is run.
     artifact: Digest,
-    /// By the step's place in the graph.
+    /// The state of each step, by its place in the graph.
     steps: Vec<StepState>,
-    /// How many steps have to be done before each; by place.
+    /// How many predecessors of each step are not done, by the step's place.
     unmet: Vec<usize>,
-    /// When each came to its state, by the clock that nobody sets; of a wait, from when it counts.
+    /// When each step entered its state, by the monotonic clock; for a wait, when it starts to count.
     stamps: Vec<Option<Steady>>,
-    /// Steps that drift has held up: what somebody else had put there may be cached from then on.
+    /// The steps that drift has held up. Resolvers may cache what somebody else had written there.
     held: Vec<Option<Held>>,
-    /// The places of the steps that are ready and not done: only they have to be looked at.
+    /// The places of the steps that are ready and not done. Only these have to be looked at.
     ready: BTreeSet<usize>,
-    /// What was set aside since somebody resumed last, by the step's place.
+    /// What was set aside since somebody last resumed the run, by the step's place.
     aside: BTreeMap<usize, Halt>,
-    /// The last halt that nobody has resumed from.
+    /// The last halt, until somebody resumes the run.
     pub halted: Option<Halt>,
-    /// The last halt, while nothing has come of the run since: whoever was told of it knows.
+    /// The last halt, until the run makes progress. The same halt again needs no new notification.
     known: Option<Halt>,
     /// When the run was opened.
     pub opened: Option<Timestamp>,
     /// When it finished.
     pub finished: Option<Timestamp>,
-    /// What somebody has not been told yet, in the order in which it happened.
-    pub untold: Vec<Untold>,
-    /// How many entries there are.
+    /// The notifications that have not been sent yet, oldest first.
+    pub unsent: Vec<Notification>,
+    /// How many entries the journal has.
     entries: u64,
-    /// What each gate that has not passed said last.
-    pub last_words: BTreeMap<StepId, String>,
+    /// The last detail of each gate that has not passed.
+    pub last_details: BTreeMap<StepId, String>,
     /// Servers that do not serve a new version yet, or do not answer, by the step that waits for them.
     lagging: BTreeMap<StepId, String>,
-    /// The places of changes that the provider holds, and whose servers could not be told of them.
+    /// The places of changes that the provider holds and could not publish to its servers.
     unpublished: BTreeSet<usize>,
     /// The rollback point that the run goes back to.
     pub turned_back: Option<String>,
-    /// The artifact that takes its place.
+    /// The artifact that supersedes this run's.
     pub replaced: Option<Digest>,
-    /// The gate whose failure turned it, if it was one.
+    /// The gate whose failure turned the run back, if a gate did.
     pub turned_by: Option<StepId>,
     /// When the last entry was written.
     pub last: Option<Timestamp>,
 }
 
-/// From when on, and for how long, a step is held up.
+/// When a step was held up, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Held {
     from: Moment,
@@ -127,7 +130,7 @@ struct Held {
 /// Folds a journal.
 ///
 /// # Errors
-/// [`IllegalEvent`], with the number of the entry that cannot follow.
+/// [`IllegalEvent`], with the number of the entry that is not legal.
 pub fn replay(
     artifact: &Artifact,
     digest: Digest,
@@ -141,7 +144,7 @@ pub fn replay(
 }
 
 impl RunState {
-    /// A run of which nothing is known yet, of an artifact with this digest.
+    /// A run before its first entry, of an artifact with this digest.
     #[must_use]
     pub fn new(artifact: &Artifact, digest: Digest) -> Self {
         let steps = artifact.graph.steps();
@@ -158,9 +161,9 @@ impl RunState {
             known: None,
             opened: None,
             finished: None,
-            untold: Vec::new(),
+            unsent: Vec::new(),
             entries: 0,
-            last_words: BTreeMap::new(),
+            last_details: BTreeMap::new(),
             lagging: BTreeMap::new(),
             unpublished: BTreeSet::new(),
             turned_back: None,
@@ -196,29 +199,28 @@ impl RunState {
         self.ready.iter().copied()
     }
 
-    /// When the last of what a step comes after was done; the run's beginning where there is none.
+    /// When the last predecessor of a step was done; for a step without any, when the run was opened.
     #[must_use]
     pub fn ready_since(&self, artifact: &Artifact, step: &Step) -> Option<Timestamp> {
         let done = step.after.keys().filter_map(|id| self.of(artifact, id).done());
         done.max().or(self.opened)
     }
 
-    /// [`RunState::ready_since`] by the clock that nobody sets.
+    /// [`RunState::ready_since`] by the monotonic clock.
     fn ready_stamp(&self, artifact: &Artifact, step: &Step) -> Option<Steady> {
         let places = step.after.keys().filter_map(|id| artifact.graph.place(id));
         let done = places.filter_map(|place| Some((self.steps[place].done()?, self.stamps[place])));
         done.max_by_key(|(at, _)| *at)?.1
     }
 
-    /// How much of a span is still to come since the step at a place came to its state, of a wait since
-    /// it counts, by the clock that nobody sets; nothing where it cannot say.
+    /// How much of a span is left, by the monotonic clock. The span starts when the step entered its
+    /// state or, for a wait, when it starts to count. Zero if that clock cannot tell.
     #[must_use]
     pub fn remaining(&self, place: usize, span: Duration, now: Moment) -> Duration {
         now.remaining(self.stamps[place], span)
     }
 
-    /// What is known of the servers that a step waits for: those that do not serve a new version yet,
-    /// or do not answer.
+    /// The servers that a step waits for: they do not serve a new version yet, or do not answer.
     #[must_use]
     pub fn lagging(&self, step: &StepId) -> Option<&str> {
         self.lagging.get(step).map(String::as_str)
@@ -227,7 +229,7 @@ impl RunState {
     /// Adds one event.
     ///
     /// # Errors
-    /// [`IllegalEvent`]; the state is as before then.
+    /// [`IllegalEvent`]; the state is then unchanged.
     pub fn apply(
         &mut self,
         artifact: &Artifact,
@@ -239,7 +241,7 @@ impl RunState {
         let may_follow = match event {
             Event::Opened { .. } => self.opened.is_none(),
             Event::Resumed { .. } => is_open,
-            // A run that has finished can be gone back as well.
+            // A finished run can be rolled back as well.
             Event::TurnedBack { .. } => self.opened.is_some() && self.turned_back.is_none(),
             Event::Begun { .. }
             | Event::Written { .. }
@@ -258,12 +260,12 @@ impl RunState {
             | Event::SetAside(_)
             | Event::Finished => is_open && self.halted.is_none(),
             Event::Told { seq, notice, .. } => {
-                self.untold.iter().any(|one| one.seq == *seq && one.notice == *notice)
+                self.unsent.iter().any(|unsent| unsent.seq == *seq && unsent.notice == *notice)
             }
-            // What somebody lets pass stands still.
-            // Of a run that leaves its way, what became of a task that was begun is still to be said.
+            // A gate that a person lets pass has halted the run, so a halted run accepts it. So does a
+            // run that only settles: what became of a task that it began still has to be recorded.
             Event::Allowed { .. } => is_open,
-            Event::Replaced { .. } => is_open && !self.leaves(),
+            Event::Replaced { .. } => is_open && !self.only_settles(),
         };
         if !may_follow {
             return Err(illegal::not_open(event));
@@ -278,12 +280,12 @@ impl RunState {
             }
             Event::Resumed { .. } => self.resume(artifact, moment),
             Event::Told { seq, notice, .. } => {
-                self.untold.retain(|one| one.seq != *seq || one.notice != *notice);
+                self.unsent.retain(|unsent| unsent.seq != *seq || unsent.notice != *notice);
             }
             Event::TurnedBack { to, because } => {
                 self.way_back(artifact, to)?;
                 if let Some(gate) = because {
-                    self.failed_into(artifact, gate, to, event)?;
+                    self.check_gate_failed(artifact, gate, to, event)?;
                 }
                 self.turned_back = Some(to.clone());
                 self.turned_by.clone_from(because);
@@ -338,16 +340,17 @@ impl RunState {
             | Event::WaitEnded { step }
             | Event::Reached { step } => self.apply_to_step(artifact, moment, step, event)?,
         }
-        let words = event.step().or(self.turned_by.as_ref());
-        let words = words.and_then(|step| self.last_words.get(step));
-        let leaves = self.leaves();
+        let step = event.step().or(self.turned_by.as_ref());
+        let detail = step.and_then(|step| self.last_details.get(step));
+        let only_settles = self.only_settles();
         let is_known = matches!(event, Event::Halted(halt) if self.known.as_ref() == Some(halt));
         if !is_known {
-            self.untold.extend(occasioned(artifact, self.entries, at, event, leaves, words));
+            let seq = self.entries;
+            self.unsent.extend(notifications(artifact, seq, at, event, only_settles, detail));
         }
         if let Event::Halted(halt) = event {
             self.known = Some(halt.clone());
-        } else if comes_on(event) {
+        } else if is_progress(event) {
             self.known = None;
         }
         self.entries += 1;
@@ -364,7 +367,7 @@ impl RunState {
         let states = self.steps.iter_mut().zip(&mut self.stamps);
         for (step, (state, stamp)) in artifact.graph.steps().iter().zip(states) {
             match Standing::of(&step.primitive, *state) {
-                // Whoever had begun is gone: whether it was sent has to be looked for.
+                // The process that began it is gone, so a look has to show whether it was sent.
                 Standing::Change(_, ChangeState::Begun) => {
                     *state = StepState::Change(ChangeState::InDoubt { since: moment.at });
                     *stamp = moment.steady;
@@ -373,7 +376,7 @@ impl RunState {
                     *state = StepState::Task(TaskState::InDoubt { since: moment.at });
                     *stamp = moment.steady;
                 }
-                // A gate that has come to nothing begins anew; what others have found so far stays.
+                // A gate that has ended without passing starts over; other gates keep their findings.
                 Standing::Gate(gate, GateState::Probing { tally, .. })
                     if again && tally.judge(&gate.pace) != Judgement::Open =>
                 {
@@ -388,8 +391,8 @@ impl RunState {
         }
     }
 
-    /// Only a gate that has failed, and that the plan lets lead back to this point, turns a run.
-    fn failed_into(
+    /// A gate turns a run back only if it has failed and the plan says to go back to this point.
+    fn check_gate_failed(
         &self,
         artifact: &Artifact,
         gate: &StepId,
@@ -417,7 +420,7 @@ impl RunState {
         !self.of(artifact, id).is_pending()
     }
 
-    /// The rollback point of this name, if the run can go back to it from here.
+    /// The rollback point of this name, if the run can go back to it now.
     ///
     /// # Errors
     /// [`NoWayBack`].
@@ -448,8 +451,7 @@ impl RunState {
         Ok(point)
     }
 
-    /// The rollback point that was reached last, and behind which something has begun; `start` where
-    /// there is none.
+    /// The last rollback point that was reached and after which a step has begun; otherwise `start`.
     #[must_use]
     pub fn last_point<'a>(&self, artifact: &'a Artifact) -> Option<&'a RollbackPoint> {
         let has_begun = |point: &&RollbackPoint| {
@@ -482,30 +484,30 @@ impl RunState {
             | Primitive::Task(_)
             | Primitive::Checkpoint(_) => Duration::ZERO,
         };
-        let around = Around {
+        let context = Context {
             at,
             unmet: step.after.keys().find(|id| !self.of(artifact, id).is_done()),
             ready_since: self.ready_since(artifact, step),
             left,
             is_held: self.held_until(place, moment).is_some(),
-            leaves: self.leaves(),
+            only_settles: self.only_settles(),
         };
-        let next = next_state(step, self.steps[place], &around, event)?;
+        let next = next_state(step, self.steps[place], &context, event)?;
         if let Event::Probed { detail, .. } = event {
             match (next.is_done(), detail.is_empty()) {
-                (true, _) => drop(self.last_words.remove(id)),
+                (true, _) => drop(self.last_details.remove(id)),
                 (false, true) => {}
-                (false, false) => drop(self.last_words.insert(id.clone(), detail.clone())),
+                (false, false) => drop(self.last_details.insert(id.clone(), detail.clone())),
             }
         }
         if let Event::Behind { detail, .. } = event {
             self.lagging.insert(id.clone(), detail.clone());
-            // The step stands where it stood, since when it stood there.
+            // The step keeps its state, and the time at which it entered it.
             return Ok(());
         }
         self.lagging.remove(id);
         self.unpublished.remove(&place);
-        // A wait counts from when its predecessors were done, where it says so.
+        // A wait whose event says so counts from when its predecessors were done.
         let counts_from_before = matches!(event, Event::WaitBegun { since, .. } if *since < at);
         self.stamps[place] = match counts_from_before {
             true => self.ready_stamp(artifact, step),

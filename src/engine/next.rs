@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cutover_contract::{ChangeSet, Name};
 
-use super::tell::Untold;
+use super::notification::Notification;
 use crate::artifact::Relied;
 use crate::calendar::Timestamp;
 use crate::graph::{Step, Wait};
@@ -98,10 +98,10 @@ pub enum Next<'a> {
         /// When to look again.
         until: Timestamp,
     },
-    /// Notify somebody; then [`super::outcome::told`].
-    Tell {
-        /// What.
-        untold: Untold,
+    /// Notify somebody; then [`super::outcome::notified`].
+    Notify {
+        /// Of what.
+        notification: Notification,
     },
     /// Nothing can be done before this.
     Sleep {
@@ -169,11 +169,11 @@ pub enum See<'a> {
         /// Since when it is written.
         at: Timestamp,
     },
-    /// Whether all serve the new version again, so that a wait can start anew.
+    /// Whether all serve the new version again, so that a wait can start over.
     Lapsed {
         /// The wait.
         wait: &'a Wait,
-        /// When one did not.
+        /// When a server did not.
         at: Timestamp,
     },
     /// Whether all still serve the new version at the end of a wait.

@@ -1,7 +1,7 @@
-//! From what came back to events.
+//! Turns outcomes into events.
 //!
-//! Each function takes what was asked for and what was answered, and gives the events to write
-//! down; it may also note something in this process's [`Memory`]. No answer is taken for "no".
+//! Each function takes a question and its answer, and returns the events to record. It may also note
+//! something in this process's [`Memory`]. A missing answer never counts as "no".
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use cutover_contract::{
 
 use super::memory::{Doubt, Memory, StepMemory};
 use super::next::{Look, See};
+use super::notification::Notification;
 use super::pace::{PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX};
 use super::poll::{all_equal, wait_begun};
 use super::state::Standing;
-use super::tell::Untold;
 use super::{RunState, gate, work};
 use crate::artifact::{Artifact, Relied};
 use crate::calendar::{Moment, Timestamp, later, show_exact, show_span};
@@ -46,12 +46,12 @@ pub fn looked(
     let is_after = all_equal(&live, changes.changes().iter().map(|c| &c.after));
     let id = || step.id.clone();
     match look {
-        // What is held up begins later, whatever is there by then.
+        // A step that is held up begins later. What is there by then does not matter yet.
         Look::BeforeSending if is_before || (is_after && is_held) => {
             memory.seen_before = true;
             Vec::new()
         }
-        // Somebody else has done it: there is nothing to send, but the servers may not know it.
+        // Somebody else has made the change. There is nothing to send, but the servers may not have it yet.
         Look::BeforeSending if is_after => {
             memory.change.found = true;
             vec![Event::Begun { step: id() }]
@@ -93,7 +93,7 @@ pub fn looked(
     }
 }
 
-/// After a provider was asked whether what the proof takes as it is still is so.
+/// After a provider was asked whether it still holds what the proof relies on.
 pub fn relied_on(
     memory: &mut Memory,
     (step, zone, relied): (&Step, &Name, &Relied),
@@ -121,8 +121,8 @@ pub fn relied_on(
     vec![Event::Halted(Halt { differences, ..Halt::at(step, HaltReason::Drift, detail) })]
 }
 
-/// Whether a provider still holds what was written; where it cannot be asked, the servers go on to be
-/// asked.
+/// Whether a provider still holds what was written. If it cannot be asked, the run goes on asking the
+/// servers.
 fn still_held(
     step: &Step,
     changes: &ChangeSet,
@@ -153,7 +153,7 @@ pub fn performed(
 ) -> Vec<Event> {
     memory.seen_before = false;
     match answer {
-        // The adapter has looked already.
+        // The adapter has read the change back itself.
         Ok(Receipt { serial, read_back: true }) => {
             memory.tries = None;
             vec![Event::Written { step: step.id.clone(), serial }]
@@ -174,7 +174,8 @@ pub fn performed(
                     }];
                 }
                 AfterError::Fix => Some(HaltReason::Refused),
-                // The next look shows what is there; but not for ever, should the two disagree.
+                // The next look shows what is there. The provider and the look may keep disagreeing, so
+                // the tries are bounded.
                 AfterError::Halt => is_last.then_some(HaltReason::Drift),
                 AfterError::Retry(pause) => {
                     let again = later(now, pause.min(PAUSE_MAX));
@@ -188,7 +189,7 @@ pub fn performed(
     }
 }
 
-/// After the servers were told of a change that was found made.
+/// After a change that was found made was published to the servers.
 pub fn published(
     memory: &mut StepMemory,
     step: &Step,
@@ -201,35 +202,35 @@ pub fn published(
             memory.change.found = false;
             vec![Event::Written { step: step.id.clone(), serial: None }]
         }
-        // Whatever it is: the provider holds it, and nobody was told.
+        // Whatever the error is, the provider holds the change and has not published it.
         Err(error) => failed_as(memory, step, &error, now, |_| HaltReason::Unpublished),
     }
 }
 
-/// What every server said of every RRset of a change.
+/// What every server answered for every RRset of a change.
 #[derive(Clone, Copy, Debug)]
-pub struct Sight<'s> {
+pub struct PropagationCheck<'s> {
     /// The change whose new version is to be served.
     pub changes: &'s ChangeSet,
-    /// Who was asked.
+    /// The servers that were asked.
     pub servers: &'s [&'s Authority],
-    /// In the order of the servers, each with one answer for each change.
+    /// In the order of the servers, each with one answer per RRset.
     pub answers: &'s [Vec<Served>],
-    /// What was written down of servers that the step waits for.
+    /// The lagging servers that the journal already names for this step.
     pub named: Option<&'s str>,
 }
 
-/// After every server was asked for every RRset of a change. `held`: until when the step is held up.
+/// After every server was asked for every RRset of a change. `held` is until when the step is held up.
 pub fn seen(
     see: See<'_>,
     memory: &mut StepMemory,
     step: &Step,
-    Sight { changes, servers, answers, named }: Sight<'_>,
+    PropagationCheck { changes, servers, answers, named }: PropagationCheck<'_>,
     held: Option<Timestamp>,
     now: Timestamp,
 ) -> Vec<Event> {
     let is_written = matches!(see, See::Written { .. });
-    let mut behind = Vec::new();
+    let mut lagging = Vec::new();
     let mut first_of_each = Vec::new();
     let mut is_silent = false;
     for (server, served) in servers.iter().zip(answers) {
@@ -240,7 +241,7 @@ pub fn seen(
         });
         let own: Vec<String> = own.collect();
         first_of_each.extend(own.first().cloned());
-        behind.extend(own);
+        lagging.extend(own);
     }
     let name = |until: Timestamp| {
         let detail = format!(
@@ -248,7 +249,7 @@ pub fn seen(
             first_of_each.join("; "),
             show_exact(until)
         );
-        // What it says in detail changes with each question: the same servers are named once.
+        // The details differ with each answer, so the servers are compared: the same ones are named once.
         let who = |detail: &str| -> Vec<String> {
             let parts = detail.split("; ").filter_map(|part| part.split(' ').next());
             parts.map(str::to_owned).collect()
@@ -256,7 +257,7 @@ pub fn seen(
         let is_known = named.is_some_and(|named| who(named) == who(&detail));
         (!is_known).then(|| Event::Behind { step: step.id.clone(), detail })
     };
-    match (see, behind.is_empty()) {
+    match (see, lagging.is_empty()) {
         (See::Written { .. }, true) => {
             memory.tries = None;
             vec![Event::Propagated { step: step.id.clone(), servers: servers.len() }]
@@ -267,22 +268,23 @@ pub fn seen(
         }
         (See::Written { at } | See::Lapsed { at, .. }, false) => {
             if now >= later(at, SEE_MAX) {
-                let detail = format!("after {}: {}", show_span(SEE_MAX), behind.join("; "));
+                let detail = format!("after {}: {}", show_span(SEE_MAX), lagging.join("; "));
                 return vec![halted(step, HaltReason::Unanswered, detail)];
             }
             let tries = memory.tried();
             let is_quick = tries < SEE_QUICKLY_COUNT;
-            let is_another = |(change, served): (&Change, &Served)| {
+            let is_foreign = |(change, served): (&Change, &Served)| {
                 !matches!(served, Served::Unanswered(_))
                     && !served.may_be(|is| change.leads_to(is) || change.starts_from(is))
             };
             let mut pairs = answers.iter().flat_map(|served| changes.changes().iter().zip(served));
-            if is_written && (!is_quick || pairs.any(is_another)) {
+            if is_written && (!is_quick || pairs.any(is_foreign)) {
                 memory.change.doubt(now);
             }
             let pause = if is_quick { SEE_EVERY } else { SEE_SLOWLY_EVERY };
             memory.pause(tries.saturating_add(1), later(now, pause));
-            // Whoever has not been told yet is behind for a moment; whoever is silent is named at once.
+            // Secondaries normally lag for a moment, so a lagging server is named only at the slower pace.
+            // A server that does not answer is named at once.
             let names = is_silent || !is_quick;
             names.then(|| name(later(at, SEE_MAX))).flatten().into_iter().collect()
         }
@@ -298,14 +300,14 @@ pub fn seen(
         },
         (See::AtEnd { until }, false) => {
             let waits = name(later(until, SEE_MAX));
-            let events = at_the_end(memory, step, changes, answers, behind, until, now);
+            let events = at_the_end(memory, step, changes, answers, lagging, until, now);
             if events.is_empty() { waits.into_iter().collect() } else { events }
         }
     }
 }
 
-/// After what was being asked for a step has been answered. What nobody wants to know any more is
-/// dropped: the run has halted or left its way meanwhile, the step is done, or its window has closed.
+/// After the queries of a step were answered. Answers that are no longer needed are dropped: the run has
+/// halted, was turned back or superseded meanwhile, the step is done, or its window has closed.
 pub fn answered(
     artifact: &Artifact,
     state: &RunState,
@@ -342,31 +344,32 @@ pub fn answered(
             }
         }
         Standing::Task(task, is) => {
-            let said = answers.iter().filter_map(Answered::command);
-            said.flat_map(|said| {
-                work::checked(state, place, memory, (step, task, is), said, moment)
-            })
-            .collect()
+            let results = answers.iter().filter_map(Answered::command);
+            results
+                .flat_map(|said| {
+                    work::checked(state, place, memory, (step, task, is), said, moment)
+                })
+                .collect()
         }
-        // Nothing is asked for these beside the run.
+        // These have no queries that run in the background.
         Standing::Change(..) | Standing::Wait(..) | Standing::Checkpoint(..) => Vec::new(),
     }
 }
 
-/// After somebody was told. Nobody who does not listen holds a run up.
+/// After an attempt to send a notification. A failure is recorded and does not delay the run.
 #[must_use]
-pub fn told(untold: &Untold, answer: Result<(), String>) -> Vec<Event> {
-    let Untold { seq, notice, occasion, at: _, step, why: _ } = untold.clone();
+pub fn notified(notification: &Notification, answer: Result<(), String>) -> Vec<Event> {
+    let Notification { seq, notice, occasion, at: _, step, why: _ } = notification.clone();
     vec![Event::Told { seq, notice, occasion, step, problem: answer.err() }]
 }
 
-/// At the end of a wait something is not as it was when the wait began.
+/// After a check at the end of a wait found a server that does not serve the new version.
 fn at_the_end(
     memory: &mut StepMemory,
     step: &Step,
     changes: &ChangeSet,
     answers: &[Vec<Served>],
-    behind: Vec<String>,
+    lagging: Vec<String>,
     until: Timestamp,
     now: Timestamp,
 ) -> Vec<Event> {
@@ -375,9 +378,9 @@ fn at_the_end(
     let old_version = pairs().any(|pair| !new(&pair) && pair.1.may_be(|is| pair.0.starts_from(is)));
     let silent = pairs().all(|pair| matches!(pair.1, Served::Unanswered(_)) || new(&pair));
     if old_version {
-        // The old version is served again, so it may be cached again: count anew.
+        // The old version is served again, so it may be cached again: the wait has to start over.
         memory.pause(0, later(now, SEE_EVERY));
-        let detail = behind.join("; ");
+        let detail = lagging.join("; ");
         let halt = memory.setback().then(|| {
             let detail = format!("it has started anew {TRIES_MAX} times: {detail}");
             halted(step, HaltReason::Unanswered, detail)
@@ -390,7 +393,7 @@ fn at_the_end(
         return Vec::new();
     }
     if silent {
-        return vec![halted(step, HaltReason::Unanswered, behind.join("; "))];
+        return vec![halted(step, HaltReason::Unanswered, lagging.join("; "))];
     }
     let differing = pairs().find(|pair| !matches!(pair.1, Served::Unanswered(_)) && !new(pair));
     let differences = differing.map(|(change, served)| Difference {
@@ -401,10 +404,11 @@ fn at_the_end(
     });
     vec![Event::Halted(Halt {
         differences: differences.into_iter().collect(),
-        ..Halt::at(step, HaltReason::Drift, behind.join("; "))
+        ..Halt::at(step, HaltReason::Drift, lagging.join("; "))
     })]
 }
 
+/// In which way a server does not serve the new version; `None` if it does.
 fn not_yet(change: &Change, served: &Served) -> Option<String> {
     match served {
         Served::Unanswered(why) => Some(format!("does not answer for {}: {why}", change.key)),
@@ -440,7 +444,8 @@ fn halted(step: &Step, reason: HaltReason, detail: String) -> Event {
     Event::Halted(Halt::at(step, reason, detail))
 }
 
-/// Somebody could not be asked, or said no: try again some times where that can help, then halt.
+/// After a provider could not be asked, or refused: retries a bounded number of times if that can help,
+/// then halts.
 fn failed(
     memory: &mut StepMemory,
     step: &Step,
@@ -450,7 +455,7 @@ fn failed(
     failed_as(memory, step, error, now, |reason| reason)
 }
 
-/// The same, where a halt has a reason of its own.
+/// As [`failed`], with another reason for the halt.
 fn failed_as(
     memory: &mut StepMemory,
     step: &Step,

@@ -1,8 +1,8 @@
-//! What comes next.
+//! What to do next.
 //!
-//! [`poll`] looks at artifact, state, a little memory of this process, and the time, and names one
-//! thing to do. Steps that are ready at the same time are done in the order of the graph; no step waits
-//! for another step's wait or slow server unless it depends on that step.
+//! [`poll`] looks at the artifact, the state, the little that this process remembers, and the time, and
+//! names one thing to do. Steps that are ready at the same time are done in the order of the graph. No
+//! step waits for another step's wait or slow server unless it depends on that step.
 
 use cutover_contract::{Change, ChangeSet, RrSet};
 
@@ -29,8 +29,8 @@ pub fn poll<'a>(
     memory: &Memory,
     now: Moment,
 ) -> Next<'a> {
-    if let Some(untold) = state.untold.first().filter(|_| tells_now(artifact, state, memory)) {
-        return Next::Tell { untold: untold.clone() };
+    if let Some(next) = state.unsent.first().filter(|_| notifies_now(artifact, state, memory)) {
+        return Next::Notify { notification: next.clone() };
     }
     if state.finished.is_some() {
         return Next::Finished;
@@ -42,7 +42,8 @@ pub fn poll<'a>(
     let mut busy: Option<Timestamp> = None;
     let mut person: Option<Timestamp> = None;
     let mut open = false;
-    let sooner = |one: Option<Timestamp>, other| Some(one.map_or(other, |one| one.min(other)));
+    let sooner =
+        |known: Option<Timestamp>, other| Some(known.map_or(other, |known| known.min(other)));
     for place in state.open(artifact) {
         open = true;
         let Some(next) = of_step(artifact, state, memory, now, place) else { continue };
@@ -60,7 +61,7 @@ pub fn poll<'a>(
     }
     match (open, busy, sleep, person) {
         (false, ..) => Next::Record(state.halt_of_aside().unwrap_or(Event::Finished)),
-        // Waits end no later than the next look.
+        // The next look is soon enough to notice the end of any wait.
         (true, Some(until), _, _) => Next::Busy { until },
         (true, None, Some((until, pause)), _) => Next::Sleep { until, pause },
         (true, None, None, Some(until)) => Next::Await { until },
@@ -69,14 +70,15 @@ pub fn poll<'a>(
     }
 }
 
-/// Whether people are told now: not while mail is to be led back, for a receiver that does not answer
-/// would hold that up. A run that was turned back tells of it when its way back has led mail back.
-fn tells_now(artifact: &Artifact, state: &RunState, memory: &Memory) -> bool {
+/// Whether notifications are sent now. They are not sent while mail still has to be routed back: a
+/// receiver that does not answer would delay that. A run that was turned back sends them once its way
+/// back has routed mail back.
+fn notifies_now(artifact: &Artifact, state: &RunState, memory: &Memory) -> bool {
     if state.halted.is_some() {
         return true;
     }
     if state.turned_back.is_some() {
-        return memory.tells_of_turn;
+        return memory.announces_rollback;
     }
     let mut steps = artifact.graph.steps().iter().enumerate();
     let is_back = |(place, step): (usize, &Step)| {
@@ -85,7 +87,7 @@ fn tells_now(artifact: &Artifact, state: &RunState, memory: &Memory) -> bool {
     !artifact.is_way_back() || steps.all(is_back)
 }
 
-/// What comes next of a step; `None`: it is done.
+/// What to do next for a step; `None` if it is done.
 pub(super) fn of_step<'a>(
     artifact: &'a Artifact,
     state: &RunState,
@@ -95,8 +97,8 @@ pub(super) fn of_step<'a>(
 ) -> Option<Next<'a>> {
     let now = moment.at;
     let step = &artifact.graph.steps()[place];
-    let process = memory;
-    let memory = process.of(&step.id);
+    let whole_memory = memory;
+    let memory = whole_memory.of(&step.id);
     if let Some(until) = memory.paused(now) {
         return Some(Next::Sleep { until, pause: Pause::Retry });
     }
@@ -110,11 +112,11 @@ pub(super) fn of_step<'a>(
         Standing::Gate(gate, is) => of_gate(artifact, state, memory, now, (step, gate, is)),
         Standing::Task(task, is) => work::next(state, place, memory, moment, (step, task, is)),
         Standing::Change(change, is) => {
-            // What is held up was looked at, and is looked at again when it may begin.
+            // A step that is held up has been looked at, and is looked at again when it may begin.
             let is_held = memory.seen_before && state.held_until(place, moment).is_some();
             if is == ChangeState::Pending
                 && !is_held
-                && let Some((zone, relied)) = process.unseen(artifact, change.set.zone())
+                && let Some((zone, relied)) = whole_memory.unseen(artifact, change.set.zone())
             {
                 return Some(Next::LookAtRelied { step, zone, relied });
             }
@@ -123,7 +125,7 @@ pub(super) fn of_step<'a>(
     }
 }
 
-/// When a step that is closed at this instant opens, or has to be looked at again; `None`: it is open.
+/// When the window of a step opens, or has to be looked at again; `None` if it is open now.
 #[must_use]
 pub fn opening(step: &Step, now: Timestamp) -> Option<Timestamp> {
     let windows = step.window.as_ref().filter(|windows| !windows.is_open(now))?;
@@ -145,7 +147,7 @@ fn of_gate<'a>(
         GateState::Probing { tally, last } => match tally.judge(&gate.pace) {
             Judgement::Open => gate::again(gate, last),
             judgement @ (Judgement::Passed | Judgement::Failed | Judgement::Undecided) => {
-                let detail = tally.said(state.last_words.get(&step.id));
+                let detail = tally.summary(state.last_details.get(&step.id));
                 let event = gate_ends(artifact, state, step, gate, judgement, detail);
                 return Some(Next::Record(event));
             }
@@ -167,7 +169,7 @@ fn of_gate<'a>(
     })
 }
 
-/// What is written down when a gate has not passed.
+/// The event to record when a gate has ended without passing.
 fn gate_ends(
     artifact: &Artifact,
     state: &RunState,
@@ -201,7 +203,7 @@ fn of_wait<'a>(
     let ready = || state.ready_since(artifact, step);
     match is {
         WaitState::Pending => Some(begun(ready().unwrap_or(now))),
-        // What was waited out must be replaced everywhere again.
+        // The version that is waited out must first be replaced everywhere again.
         WaitState::Lapsed { at } => {
             let see = see(artifact, state, step, wait, See::Lapsed { wait, at });
             Some(see.unwrap_or_else(|| begun(ready().map_or(at, |ready| ready.max(at)))))
@@ -214,7 +216,7 @@ fn of_wait<'a>(
                     pause: Pause::Wait,
                 });
             }
-            // What was waited out must still be replaced everywhere.
+            // The version that was waited out must still be replaced everywhere.
             let ended = || match state.held_until(place, moment) {
                 Some(until) => Next::Sleep { until, pause: Pause::ForeignRecords },
                 None => Next::Record(Event::WaitEnded { step: step.id.clone() }),
@@ -226,8 +228,8 @@ fn of_wait<'a>(
     }
 }
 
-/// How to see that the change whose old version is waited out is served; `None` where nobody can be
-/// asked, or where a later change of the same RRsets is on its way: that one is seen to by itself.
+/// How to see that servers serve the change whose old version is waited out. `None` if there is no server
+/// to ask, or if a later change of the same RRsets is on its way: that change is checked by its own step.
 fn see<'a>(
     artifact: &'a Artifact,
     state: &RunState,
@@ -241,8 +243,9 @@ fn see<'a>(
     if servers.is_empty() {
         return None;
     }
-    let current: Vec<Change> =
-        sample(changes.changes()).filter_map(|one| current(artifact, state, place, one)).collect();
+    let current: Vec<Change> = sample(changes.changes())
+        .filter_map(|change| current(artifact, state, place, change))
+        .collect();
     if current.is_empty() {
         return None;
     }
@@ -251,13 +254,13 @@ fn see<'a>(
     Some(Next::See { step, changes, servers, see })
 }
 
-/// What has to be served by now of what a change has made: the last version that this run has put in
-/// its place since, and has seen everywhere. `None` while one is on its way.
+/// A change, with the version that has to be served by now: the last that this run has written since and
+/// has seen everywhere. `None` while a later change is on its way.
 fn current(artifact: &Artifact, state: &RunState, place: usize, change: &Change) -> Option<Change> {
     let mut current = change.clone();
     for (later, step) in artifact.graph.steps().iter().enumerate().skip(place + 1) {
         let Standing::Change(changes, is) = state.standing(step, later) else { continue };
-        let Some(next) = changes.changes().iter().find(|one| one.key == change.key) else {
+        let Some(next) = changes.changes().iter().find(|next| next.key == change.key) else {
             continue;
         };
         match is {
@@ -268,7 +271,7 @@ fn current(artifact: &Artifact, state: &RunState, place: usize, change: &Change)
             }
         }
     }
-    // A way back to what was there before is no lapse: nothing is left to be waited out.
+    // If a later change has restored the old version, that is no lapse: nothing is left to wait out.
     (current.after != current.before).then_some(current)
 }
 
@@ -287,7 +290,7 @@ fn of_change<'a>(
     let now = moment.at;
     let zone = &artifact.zones[changes.zone()];
     let look = |look| Some(Next::Look { step, changes, look });
-    // It is looked at before that is waited for: what is still there need not be.
+    // The look comes before this wait: it is pointless while the foreign records are still there.
     let held = state.held_until(place, moment);
     let begin = || match held {
         Some(until) => Next::Sleep { until, pause: Pause::ForeignRecords },
@@ -295,8 +298,8 @@ fn of_change<'a>(
     };
     match is {
         ChangeState::Pending if memory.seen_before => Some(begin()),
-        // To look at so many is to read the zone, and the adapter reads it to compare. What it then
-        // finds otherwise is looked at here.
+        // A look at so many RRsets reads the zone, and the adapter reads it anyway, to compare. The
+        // engine looks only after the adapter has found a difference.
         ChangeState::Pending if changes.changes().len() > SAMPLE_MAX && memory.setbacks == 0 => {
             Some(begin())
         }
@@ -304,13 +307,13 @@ fn of_change<'a>(
         ChangeState::Begun | ChangeState::InDoubt { .. } if memory.change.found => {
             Some(Next::Publish { step, zone: changes.zone() })
         }
-        // Sent and confirmed: read back before it is believed.
+        // The provider has confirmed it. It is read back before that is believed.
         ChangeState::Begun if memory.change.sent.is_some() => look(Look::AfterSending),
         ChangeState::Begun => Some(Next::Perform { step, changes }),
         ChangeState::InDoubt { since } => {
             let left = state.remaining(place, zone.settle_max, moment);
             let settled = later(since, zone.settle_max).max(later(now, left));
-            // The second look comes when nothing can land any more.
+            // The second look comes when the change can no longer take effect.
             if memory.change.missed_once && now < settled {
                 return Some(Next::Sleep { until: settled, pause: Pause::Doubt });
             }
@@ -340,7 +343,7 @@ fn of_change<'a>(
     }
 }
 
-/// Whether what is there equals one side of every change.
+/// Whether what is live equals one side (`before` or `after`) of every change.
 pub(super) fn all_equal<'c>(
     live: &[Option<RrSet>],
     side: impl Iterator<Item = &'c Option<RrSet>>,

@@ -1,4 +1,4 @@
-//! Where a run stands: what is left to be seen to, and how much of a change is written.
+//! Where a run stands: what is left to do, and how much of a change is written.
 
 use std::collections::BTreeSet;
 
@@ -21,15 +21,15 @@ pub enum Made {
     },
     /// All of it.
     All,
-    /// All of it was, and somebody else has written over it.
+    /// All of it was written, and somebody else has overwritten it.
     Overwritten,
-    /// The provider did not say, or something else is there.
+    /// The provider did not answer, or something else is there.
     Unknown,
 }
 
 impl RunState {
-    /// The places of the steps that have to be seen to before the run is finished, in the order of the
-    /// graph: those that are ready, or, of a run that was turned back, those that have begun.
+    /// The places of the steps that the run has to work on now, in the order of the graph: those that are
+    /// ready or, if the run was turned back or superseded, those that have begun.
     pub fn open(&self, artifact: &Artifact) -> BTreeSet<usize> {
         match self.aside.is_empty() {
             true => self.to_settle().collect(),
@@ -37,13 +37,14 @@ impl RunState {
         }
     }
 
-    /// Whether the run goes no further: it was turned back, or another takes its place.
+    /// Whether the run begins nothing more and only settles what it has begun: it was turned back, or
+    /// another run supersedes it.
     #[must_use]
-    pub fn leaves(&self) -> bool {
+    pub fn only_settles(&self) -> bool {
         self.turned_back.is_some() || self.replaced.is_some()
     }
 
-    /// How much of a change was written when the run halted at it; `None`: it is none.
+    /// How much of a change was written when the run halted at it; `None` if the step is not a change.
     #[must_use]
     pub fn made(&self, artifact: &Artifact, halt: &Halt) -> Option<Made> {
         let Halt { step, reason, detail: _, differences } = halt;
@@ -60,7 +61,7 @@ impl RunState {
                 Made::Unknown
             }
             ChangeState::Begun | ChangeState::InDoubt { .. } => {
-                match differences.iter().filter(|one| one.live == one.planned).count() {
+                match differences.iter().filter(|found| found.live == found.planned).count() {
                     0 => Made::Unknown,
                     written if written == all => Made::All,
                     written => Made::Part { written, all },
@@ -71,13 +72,13 @@ impl RunState {
 
     pub(super) fn is_unsettled(&self, place: usize) -> bool {
         let state = self.steps[place];
-        // That it is there is known. Servers that were not told of it may not be able to load it: what they
-        // are told next is that it is gone again.
+        // The provider is known to hold it, and could not publish it: its servers may be unable to load it.
+        // The next thing that is published is its removal.
         let is_left = matches!(state, StepState::Change(ChangeState::InDoubt { .. }))
             && self.turned_back.is_some()
             && self.unpublished.contains(&place);
-        // Nothing that can take time stands before the mail that is led back: what a task has done is taken
-        // back after that, whether it came to its end or not.
+        // Routing mail back must not wait for anything slow. What a task has done is taken back after that,
+        // whether the task has ended or not.
         let is_taken_back_later = matches!(state, StepState::Task(_)) && self.turned_back.is_some();
         state.is_unsettled() && !is_left && !is_taken_back_later
     }

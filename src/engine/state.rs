@@ -1,7 +1,7 @@
 //! What is known of one step, by its kind.
 //!
-//! A change is never waiting and a wait is never written: each kind has states of its own, and whoever
-//! looks at one kind sees no other's ([`Standing`]).
+//! Each kind of step has states of its own: a change never waits, and a wait is never written.
+//! [`Standing`] pairs a step with a state of its kind, so code for one kind meets no other's states.
 
 use super::gate::Tally;
 use crate::calendar::Timestamp;
@@ -38,7 +38,7 @@ pub enum ChangeState {
     },
     /// The provider holds the new version.
     Written {
-        /// Since when that is known.
+        /// When that became known.
         at: Timestamp,
     },
     /// Every server serves it.
@@ -53,7 +53,7 @@ pub enum ChangeState {
 pub enum WaitState {
     /// It has not begun.
     Pending,
-    /// A server served the old version again: it starts anew when every server serves the new one.
+    /// A server served the old version again. The wait starts over when every server serves the new one.
     Lapsed {
         /// When that was seen.
         at: Timestamp,
@@ -65,7 +65,7 @@ pub enum WaitState {
     },
     /// It is over.
     Done {
-        /// Since when.
+        /// When it ended.
         at: Timestamp,
     },
 }
@@ -73,16 +73,16 @@ pub enum WaitState {
 /// What is known of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GateState {
-    /// It has found nothing yet.
+    /// It has no finding yet.
     Pending,
-    /// It is being asked.
+    /// It is being probed.
     Probing {
         /// What it has found so far.
         tally: Tally,
-        /// When it was asked last.
+        /// When the last finding came.
         last: Timestamp,
     },
-    /// It has passed, or a person has let it pass.
+    /// It has passed, or a person has overridden it.
     Done {
         /// When.
         at: Timestamp,
@@ -101,7 +101,7 @@ pub enum TaskState {
         /// When the doubt arose.
         since: Timestamp,
     },
-    /// It is done, by whomever.
+    /// It is done, no matter by whom.
     Done {
         /// When.
         at: Timestamp,
@@ -133,7 +133,7 @@ impl StepState {
         }
     }
 
-    /// When the step was done; `None`: it is not.
+    /// When the step was done; `None` if it is not.
     #[must_use]
     pub fn done(self) -> Option<Timestamp> {
         match self {
@@ -156,7 +156,7 @@ impl StepState {
         self.done().is_some()
     }
 
-    /// Whether nothing has been done; a wait that lapsed is where it was before it began.
+    /// Whether the step has not begun. A wait that lapsed counts as not begun.
     #[must_use]
     pub fn is_pending(self) -> bool {
         match self {
@@ -168,7 +168,7 @@ impl StepState {
         }
     }
 
-    /// Whether something was sent or started, and what came of it is not known everywhere yet.
+    /// Whether something was sent or started whose outcome is not known at every server yet.
     #[must_use]
     pub fn is_unsettled(self) -> bool {
         match self {
@@ -184,13 +184,13 @@ impl StepState {
         }
     }
 
-    /// Whether this process has sent or started something, and has not heard of it yet.
+    /// Whether this process has sent or started something, and has no answer yet.
     #[must_use]
     pub fn is_under_way(self) -> bool {
         self == Self::Change(ChangeState::Begun) || self == Self::Task(TaskState::Begun)
     }
 
-    /// The state in words: `it is …`.
+    /// The state in words, to follow `it is`.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Change(ChangeState::Pending)
@@ -228,7 +228,8 @@ impl<'a> Standing<'a> {
     /// A step with its state.
     ///
     /// # Panics
-    /// Where the state is of a step of another kind: it is the fold of a journal of this very graph.
+    /// If the state belongs to another kind of step. That cannot happen, since the state is a fold over a
+    /// journal of the same graph.
     pub(super) fn of(primitive: &'a Primitive, state: StepState) -> Self {
         match (primitive, state) {
             (Primitive::Change(change), StepState::Change(state)) => Self::Change(change, state),

@@ -1,7 +1,7 @@
-//! What may happen to a step, in one function.
+//! Every legal transition of a step, in one function.
 //!
-//! Every event of a step that is written down or read back goes through [`next_state`]. Whatever it does
-//! not name is refused, with the state that the step is in and the event that cannot follow.
+//! Each event of a step goes through [`next_state`], when it is recorded and when it is read back. A
+//! transition that is not named there is refused, and the error names the step's state and the event.
 
 use std::time::Duration;
 
@@ -15,33 +15,33 @@ use crate::graph::gate::{Failing, Gate};
 use crate::graph::{Step, StepId};
 use crate::journal::Event;
 
-/// What the rest of the run says about a step when an event comes.
-pub(super) struct Around<'a> {
+/// What a transition depends on besides the step's own state.
+pub(super) struct Context<'a> {
     /// When the event comes.
     pub(super) at: Timestamp,
-    /// What the step comes after and is not done.
+    /// A predecessor of the step that is not done.
     pub(super) unmet: Option<&'a StepId>,
-    /// When the last of what it comes after was done.
+    /// When the last predecessor was done.
     pub(super) ready_since: Option<Timestamp>,
-    /// What is left of a wait by the clock that nobody sets.
+    /// What is left of a wait, by the monotonic clock.
     pub(super) left: Duration,
-    /// What somebody else had put there may still be cached.
+    /// Foreign records may still be cached.
     pub(super) is_held: bool,
-    /// The run begins nothing any more.
-    pub(super) leaves: bool,
+    /// The run begins nothing more ([`super::RunState::only_settles`]).
+    pub(super) only_settles: bool,
 }
 
-/// Every legal transition of a step.
+/// The state of a step after an event.
 ///
 /// # Errors
-/// [`IllegalEvent`], where there is none.
+/// [`IllegalEvent`], if the transition is not legal.
 pub(super) fn next_state(
     step: &Step,
     state: StepState,
-    around: &Around<'_>,
+    context: &Context<'_>,
     event: &Event,
 ) -> Result<StepState, IllegalEvent> {
-    let Around { at, unmet, ready_since, left, is_held, leaves } = *around;
+    let Context { at, unmet, ready_since, left, is_held, only_settles } = *context;
     let standing = Standing::of(&step.primitive, state);
     if let Some(before) = unmet {
         return Err(IllegalEvent::Order { step: step.id.clone(), before: before.clone() });
@@ -65,8 +65,8 @@ pub(super) fn next_state(
         (_, _) => {}
     }
     let next = match (standing, event) {
-        // What has not begun, or has nothing to be settled, stays where it is.
-        _ if leaves && !(state.is_unsettled() || state.is_done()) => None,
+        // A run that only settles does not move a step that has not begun or has nothing to settle.
+        _ if only_settles && !(state.is_unsettled() || state.is_done()) => None,
         (Standing::Change(_, state), event) => change(state, at, event).map(StepState::Change),
         (Standing::Wait(_, state), event) => wait(state, at, event).map(StepState::Wait),
         (Standing::Gate(gate, state), event) => {
@@ -87,10 +87,10 @@ fn change(state: ChangeState, at: Timestamp, event: &Event) -> Option<ChangeStat
         (Pending, Event::Begun { .. }) => Some(Begun),
         (Begun | InDoubt { .. }, Event::Written { .. }) => Some(Written { at }),
         (Begun, Event::Unsure { .. }) => Some(InDoubt { since: at }),
-        // Nothing was made: what has to be there is compared again before anything is sent.
+        // Nothing was changed. The next look compares again before anything is sent.
         (Begun | InDoubt { .. }, Event::NotMade { .. }) => Some(Pending),
         (Written { .. }, Event::Propagated { .. }) => Some(Done { at }),
-        // Whom it waits for was named; nothing else has happened.
+        // The event only names the servers that lag.
         (Written { .. }, Event::Behind { .. }) => Some(state),
         (_, _) => None,
     }
@@ -122,7 +122,7 @@ fn of_gate(gate: &Gate, state: GateState, at: Timestamp, event: &Event) -> Optio
         {
             Some(probed(gate, tally.with(*finding), at))
         }
-        // A person may let pass what was left to a person.
+        // A person may override a gate only if the plan leaves its failure to a person.
         (Probing { tally, .. }, Event::Allowed { .. })
             if gate.on_fail == Failing::Ask && tally.judge(&gate.pace) != Judgement::Open =>
         {
@@ -132,7 +132,7 @@ fn of_gate(gate: &Gate, state: GateState, at: Timestamp, event: &Event) -> Optio
     }
 }
 
-/// A gate that has passed is done.
+/// The state of a gate after a finding.
 fn probed(gate: &Gate, tally: Tally, at: Timestamp) -> GateState {
     match tally.judge(&gate.pace) {
         Judgement::Passed => GateState::Done { at },
@@ -146,10 +146,10 @@ fn task(state: TaskState, at: Timestamp, event: &Event) -> Option<TaskState> {
     use TaskState::{Begun, Done, InDoubt, Pending};
     match (state, event) {
         (Pending, Event::Begun { .. }) => Some(Begun),
-        // In doubt again: it was ended since, or asked for once more.
+        // In doubt again: since the doubt arose its command was ended, or was to be ended once more.
         (Begun | InDoubt { .. }, Event::Unsure { .. }) => Some(InDoubt { since: at }),
         (Begun | InDoubt { .. }, Event::NotMade { .. } | Event::NotDone { .. }) => Some(Pending),
-        // It is done, by whomever.
+        // It is done, no matter by whom.
         (Pending | Begun | InDoubt { .. }, Event::Did { .. } | Event::Allowed { .. }) => {
             Some(Done { at })
         }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use crate::probe::Finding;
 
-    /// One of each event that is about a step and moves it, with an empty text where one is asked for.
+    /// Each event that is about a step, with empty texts.
     fn events(step: &StepId, at: Timestamp) -> Vec<Event> {
         let (step, none) = (|| step.clone(), String::new);
         vec![
@@ -183,15 +183,15 @@ mod tests {
         ]
     }
 
-    /// The events that something takes, in the words of the journal.
-    fn taken<S>(takes: impl Fn(&Event) -> Option<S>) -> String {
+    /// The names of the events that a state accepts, as the journal spells them.
+    fn accepted<S>(accepts: impl Fn(&Event) -> Option<S>) -> String {
         let events = events(&StepId::new("a step"), Timestamp::UNIX_EPOCH);
-        let taken = events.iter().filter(|event| takes(event).is_some());
-        taken.map(illegal::name).collect::<Vec<_>>().join(" ")
+        let accepted = events.iter().filter(|event| accepts(event).is_some());
+        accepted.map(illegal::name).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn each_state_takes_what_the_diagram_says_and_nothing_else() {
+    fn each_state_accepts_the_events_of_the_diagram_and_no_others() {
         let at = Timestamp::UNIX_EPOCH;
         for (state, expected) in [
             (ChangeState::Pending, "begun"),
@@ -200,7 +200,7 @@ mod tests {
             (ChangeState::Written { at }, "propagated behind"),
             (ChangeState::Done { at }, ""),
         ] {
-            assert_eq!(taken(|event| change(state, at, event)), expected, "{state:?}");
+            assert_eq!(accepted(|event| change(state, at, event)), expected, "{state:?}");
         }
         for (state, expected) in [
             (WaitState::Pending, "wait_begun"),
@@ -209,7 +209,7 @@ mod tests {
             (WaitState::Running { until: later(at, Duration::from_secs(1)) }, ""),
             (WaitState::Done { at }, ""),
         ] {
-            assert_eq!(taken(|event| wait(state, at, event)), expected, "{state:?}");
+            assert_eq!(accepted(|event| wait(state, at, event)), expected, "{state:?}");
         }
         for (state, expected) in [
             (TaskState::Pending, "begun did allowed"),
@@ -217,7 +217,7 @@ mod tests {
             (TaskState::InDoubt { since: at }, "unsure not_made not_done did allowed"),
             (TaskState::Done { at }, ""),
         ] {
-            assert_eq!(taken(|event| task(state, at, event)), expected, "{state:?}");
+            assert_eq!(accepted(|event| task(state, at, event)), expected, "{state:?}");
         }
     }
 }

@@ -208,7 +208,7 @@ pub fn by_hand<'r>(
     state: &'r RunState,
 ) -> impl Iterator<Item = (&'r StepId, &'r str)> {
     // A run that turns back or is superseded no longer waits for anybody.
-    let ready = state.ready().filter(|_| !state.leaves());
+    let ready = state.ready().filter(|_| !state.only_settles());
     let ready = ready.map(|place| &artifact.graph.steps()[place]);
     ready.filter_map(|step| Some((&step.id, manual(step)?)))
 }
@@ -250,7 +250,7 @@ fn stage<'r>(artifact: &Artifact, state: &'r RunState) -> Stage<'r> {
     match (state.finished, &state.halted) {
         (Some(at), _) => Stage::Finished { at },
         (None, Some(halt)) => Stage::Halted(Stopped::of(artifact, state, halt)),
-        (None, None) if state.leaves() => Stage::Settling,
+        (None, None) if state.only_settles() => Stage::Settling,
         (None, None) => Stage::Running,
     }
 }
@@ -288,7 +288,7 @@ fn next<'r>(step: &'r Step, next: Option<Next<'r>>, held: Option<Timestamp>) -> 
             | Next::AskPerson { .. }
             | Next::Busy { .. }
             | Next::Await { .. }
-            | Next::Tell { .. }
+            | Next::Notify { .. }
             | Next::Halted
             | Next::Finished,
         ) => StepNext::Now,

@@ -1,8 +1,8 @@
-//! Tasks: what comes next, and what came of it.
+//! Tasks: what to do next, and what the outcome means.
 //!
-//! A command is started and looked after; nothing else waits for it. What a process that died had
-//! started may still run: its outcome is known when its time is over and the check has spoken, or a
-//! person. A command that says no is not run again by itself.
+//! A command runs in the background and is looked at regularly; no other step waits for it. A command
+//! that a dead process had started may still run. Its outcome is known when its time is over and the
+//! check has answered, or when a person says so. A command that fails is not run again automatically.
 
 use std::time::Duration;
 
@@ -19,16 +19,16 @@ use crate::spec::task::Work;
 
 /// How often the check of a person's work is run. Our choice.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
-/// How long a check may take. Our choice: it looks, and does nothing.
+/// How long a check may take. Our choice: it only looks, and changes nothing.
 const CHECK_MAX: Duration = Duration::from_secs(60);
 
-/// The question that a check is.
+/// Runs the check of a task.
 fn check<'a>(step: &'a Step, argv: &[String]) -> Next<'a> {
     let question = AskCommand { argv: argv.to_vec(), within: CHECK_MAX };
     Next::Probe { step, queries: vec![Query::Command(question)] }
 }
 
-/// What comes next of a task; `None`: it is done.
+/// What to do next for a task; `None` if it is done.
 pub(super) fn next<'a>(
     state: &RunState,
     place: usize,
@@ -55,7 +55,7 @@ pub(super) fn next<'a>(
             Some(_) => Next::AskEnded { step },
         }),
         (TaskState::InDoubt { since }, None) => {
-            // Nobody kills what a process that died has started: it ends by itself, or not.
+            // Nothing kills a command that a dead process has started, so its full time has to pass.
             let left = state.remaining(place, task.within, moment);
             let over = later(since, task.within).max(later(now, left));
             Some(match &task.check {
@@ -71,7 +71,7 @@ pub(super) fn next<'a>(
     }
 }
 
-/// What comes next of a person's work.
+/// What to do next for a task that a person does.
 fn of_person<'a>(memory: &StepMemory, now: Timestamp, step: &'a Step, task: &'a Task) -> Next<'a> {
     match &task.check {
         Some(argv) if memory.task.is_check_due(now) && memory.busy(now).is_none() => {
@@ -92,7 +92,7 @@ fn undecided(step: &Step, detail: &str) -> Event {
     halted(step, HaltReason::Undecided, detail)
 }
 
-/// After a command was started, or could not be.
+/// After a command was started, or could not be started.
 pub fn started(
     memory: &mut StepMemory,
     step: &Step,
@@ -108,12 +108,12 @@ pub fn started(
     }
 }
 
-/// Nothing was done.
+/// The events of a command that did not run.
 fn not_run(step: &Step, why: String) -> Vec<Event> {
     vec![Event::NotMade { step: step.id.clone() }, halted(step, HaltReason::Failed, why)]
 }
 
-/// After it was asked whether a person has said that a task is done.
+/// After the question whether a person has confirmed that a task is done.
 pub fn confirmed(
     memory: &mut StepMemory,
     step: &Step,
@@ -129,7 +129,7 @@ pub fn confirmed(
     }
 }
 
-/// After it was asked whether a command has ended.
+/// After the question whether a command has ended.
 pub fn ended(
     memory: &mut StepMemory,
     step: &Step,
@@ -137,7 +137,7 @@ pub fn ended(
     now: Timestamp,
 ) -> Vec<Event> {
     let id = || step.id.clone();
-    // Not ended yet: it is looked at again after a while.
+    // A command that still runs is looked at again after a while.
     memory.task.looked = answer.is_none().then_some(now);
     match answer {
         None => Vec::new(),
@@ -152,7 +152,7 @@ pub fn ended(
             vec![Event::NotMade { step: id() }, halted(step, HaltReason::Failed, detail)]
         }
         Some(Err(NoEnd::NotRun(why))) => not_run(step, why),
-        // In the middle of what it did.
+        // It was cut off while it ran, so nobody knows how much of it was done.
         Some(Err(NoEnd::Cut(why))) => {
             memory.seen_before = false;
             vec![Event::Unsure { step: id(), detail: why }]
@@ -160,7 +160,7 @@ pub fn ended(
     }
 }
 
-/// After the check has spoken.
+/// After a check was run.
 pub(super) fn checked(
     state: &RunState,
     place: usize,
@@ -175,16 +175,16 @@ pub(super) fn checked(
         Ok(Said { code: Some(0), output, .. }) => {
             vec![Event::Did { step: id(), output: output.clone() }]
         }
-        // A person is not done yet, or the check cannot tell.
+        // The person is not done yet, or the check cannot tell.
         _ if is_manual => {
             memory.task.note_checked(moment.at, CHECK_EVERY);
             Vec::new()
         }
-        // A check that has broken down says nothing.
+        // A check that has broken down proves nothing, so it is not matched here.
         Ok(Said { code: Some(1), broke_down: false, .. }) => {
             memory.seen_before = true;
             let is_over = match is {
-                // What is in doubt may still come about, until its time is over.
+                // A command in doubt may still succeed until its time is over.
                 TaskState::InDoubt { since } => {
                     let left = state.remaining(place, task.within, moment);
                     moment.at >= later(since, task.within) && left.is_zero()

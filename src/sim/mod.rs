@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::{Steady, Timestamp};
 use crate::digest::Digest;
-use crate::engine::tell::Message;
+use crate::engine::notification::Message;
 use crate::graph::{Primitive, StepId};
 use crate::journal::{Entry, Event, Line};
 use crate::observe::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};

@@ -16,9 +16,9 @@ use crate::artifact::Artifact;
 use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
 use crate::engine::next::Next;
-use crate::engine::outcome::{self, Sight};
+use crate::engine::notification::{Message, message};
+use crate::engine::outcome::{self, PropagationCheck};
 use crate::engine::poll::poll;
-use crate::engine::tell::{Message, message};
 use crate::engine::{IllegalEvent, Memory, RunState, work};
 use crate::graph::{Step, StepId};
 use crate::journal::{Entry, EntryError, Event, Halt, Line};
@@ -377,7 +377,7 @@ pub async fn drive<W: World>(
     loop {
         if let Some(to) = world.rollback_request().await
             && run.state.finished.is_none()
-            && !run.state.leaves()
+            && !run.state.only_settles()
             && run.state.way_back(&run.artifact, &to).is_ok()
         {
             run.turn_back(world, &to, watch).await?;
@@ -472,9 +472,9 @@ pub async fn drive<W: World>(
                 let now = after(world);
                 let held = held_until(run, world, step);
                 let named = run.state.lagging(&step.id);
-                let sight =
-                    Sight { changes: &changes, servers: &servers, answers: &answers, named };
-                let seen = outcome::seen(see, memory.at(&step.id), step, sight, held, now);
+                let (changes, servers, answers) = (&changes, &servers, &answers);
+                let check = PropagationCheck { changes, servers, answers, named };
+                let seen = outcome::seen(see, memory.at(&step.id), step, check, held, now);
                 (seen, now)
             }
             Next::Busy { until } => {
@@ -510,9 +510,9 @@ pub async fn drive<W: World>(
                 let now = after(world);
                 (work::confirmed(memory.at(&step.id), step, answer, now), now)
             }
-            Next::Tell { untold } => {
-                let answer = world.notify(&message(&artifact, &untold)).await;
-                (outcome::told(&untold, answer), after(world))
+            Next::Notify { notification } => {
+                let answer = world.notify(&message(&artifact, &notification)).await;
+                (outcome::notified(&notification, answer), after(world))
             }
             Next::Probe { step, queries } => {
                 world.start_queries(&step.id, queries).await;
@@ -524,7 +524,7 @@ pub async fn drive<W: World>(
             pausing_since = world.now();
         }
         for event in events {
-            let event = run.state.isolated(&artifact, event);
+            let event = run.state.isolate(&artifact, event);
             run.record(world, at, event, watch).await?;
         }
     }

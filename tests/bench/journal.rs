@@ -19,7 +19,7 @@ use cutover::artifact::Artifact;
 use cutover::calendar::{Steady, Timestamp, later};
 use cutover::digest::Digest;
 use cutover::engine::RunState;
-use cutover::engine::tell::Message;
+use cutover::engine::notification::Message;
 use cutover::graph::StepId;
 use cutover::journal::{Entry, Event, Line};
 use cutover::observe::{Answered, AskServer, NoEnd, Query, Said, Served};

@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{SubsecRound, TimeDelta};
 use cutover::artifact::Artifact;
 use cutover::calendar::{Steady, Timestamp, later};
-use cutover::engine::tell::Message;
+use cutover::engine::notification::Message;
 use cutover::graph::{Primitive, StepId};
 use cutover::journal::{Entry, Event, Line};
 use cutover::observe::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};

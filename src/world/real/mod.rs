@@ -22,7 +22,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::{AppendError, ProviderRead, World};
 use crate::calendar::{Steady, Timestamp};
-use crate::engine::tell::Message;
+use crate::engine::notification::Message;
 use crate::graph::StepId;
 use crate::journal::Line;
 use crate::observe::{Answered, AskServer, NoEnd, Outside, Query, Said, Served};
@@ -251,7 +251,7 @@ impl World for Real<'_> {
     }
 
     async fn notify(&mut self, message: &Message) -> Result<(), String> {
-        let Some(recipient) = self.notices.get(message.untold.notice) else {
+        let Some(recipient) = self.notices.get(message.notification.notice) else {
             return Err("there is no such notice".to_owned());
         };
         notify::notify(recipient, message).await

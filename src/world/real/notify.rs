@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use super::gate::client_kind;
 use crate::calendar::show_exact;
-use crate::engine::tell::{Message, Untold};
+use crate::engine::notification::{Message, Notification};
 use crate::graph::StepId;
 use crate::spec::notify::{MailSpec, MailTls};
 
@@ -62,9 +62,9 @@ async fn send_mail(
     password: Option<&Secret>,
     message: &Message,
 ) -> Result<(), String> {
-    let Message { text, plan, untold } = message;
-    let at = untold.step.as_ref().map_or(String::new(), |step| format!(" at {step}"));
-    let subject = format!("cutover {plan}: {}{at}", untold.occasion.word());
+    let Message { text, plan, notification } = message;
+    let at = notification.step.as_ref().map_or(String::new(), |step| format!(" at {step}"));
+    let subject = format!("cutover {plan}: {}{at}", notification.occasion.word());
     let to: Vec<&str> = mail.to.iter().map(String::as_str).collect();
     let written = MessageBuilder::new()
         .from(mail.from.as_str())
@@ -96,7 +96,8 @@ async fn send_mail(
 }
 
 async fn post(url: &Secret, message: &Message) -> Result<(), String> {
-    let Message { text, plan, untold: Untold { seq, occasion, at, step, why, .. } } = message;
+    let Message { text, plan, notification: Notification { seq, occasion, at, step, why, .. } } =
+        message;
     let step = step.as_ref().map(StepId::as_str);
     let body = json!({
         "text": text,

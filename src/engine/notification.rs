@@ -1,4 +1,4 @@
-//! What people have to be told, and in which words.
+//! Notifications: which event sends which, and its text.
 
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_second};
@@ -6,9 +6,9 @@ use crate::graph::{Checkpoint, MovePoint, Primitive, StepId};
 use crate::journal::{Event, Halt};
 use crate::spec::notify::{Notice, Occasion};
 
-/// Something that somebody has not been told yet.
+/// A notification that has not been sent yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Untold {
+pub struct Notification {
     /// The number of the entry that it is about.
     pub seq: u64,
     /// The place of the notice in the artifact.
@@ -23,26 +23,26 @@ pub struct Untold {
     pub why: String,
 }
 
-/// What is said.
+/// The text that is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// In words.
+    /// The text itself.
     pub text: String,
     /// The plan's name.
     pub plan: String,
     /// What has happened.
-    pub untold: Untold,
+    pub notification: Notification,
 }
 
-/// What an event gives to tell.
-pub(super) fn occasioned(
+/// The notifications that an event causes.
+pub(super) fn notifications(
     artifact: &Artifact,
     seq: u64,
     at: Timestamp,
     event: &Event,
-    leaves: bool,
-    last_words: Option<&String>,
-) -> Vec<Untold> {
+    only_settles: bool,
+    last_detail: Option<&String>,
+) -> Vec<Notification> {
     let (occasion, step, why) = match event {
         Event::Reached { step } => {
             let (occasion, why) = match point(artifact, step) {
@@ -60,7 +60,8 @@ pub(super) fn occasioned(
         }
         Event::Halted(halt) | Event::SetAside(halt) => {
             let Halt { step, reason, detail, differences } = halt;
-            let keys = differences.iter().map(|one| one.key.to_string()).collect::<Vec<_>>();
+            let keys =
+                differences.iter().map(|difference| difference.key.to_string()).collect::<Vec<_>>();
             let parts = [
                 reason.words(artifact.graph.get(step)).to_owned(),
                 detail.clone(),
@@ -75,11 +76,11 @@ pub(super) fn occasioned(
         }
         Event::Behind { step, detail } => (Occasion::Behind, Some(step), detail.clone()),
         Event::TurnedBack { to, because: Some(gate) } => {
-            let words = last_words.map_or(String::new(), |words| format!(": {words}"));
+            let detail = last_detail.map_or(String::new(), |detail| format!(": {detail}"));
             (
                 Occasion::Rollback,
                 Some(gate),
-                format!("the run goes back to {to}, since the gate has failed{words}"),
+                format!("the run goes back to {to}, since the gate has failed{detail}"),
             )
         }
         Event::TurnedBack { to, because: None } => (
@@ -90,8 +91,8 @@ pub(super) fn occasioned(
         Event::Finished if artifact.is_way_back() => {
             (Occasion::Rollback, None, "the run has come back".to_owned())
         }
-        // What had begun is settled; what follows is a run of its own.
-        Event::Finished if !leaves => {
+        // A run that only settles does not reach the plan's end; what follows is a run of its own.
+        Event::Finished if !only_settles => {
             (Occasion::Done, None, "everything is as the plan wants it".to_owned())
         }
         Event::Opened { .. }
@@ -115,7 +116,7 @@ pub(super) fn occasioned(
     let wanted = artifact.notify.iter().enumerate();
     let wanted = wanted.filter(|(_, notice)| notice.at.contains(&occasion));
     wanted
-        .map(|(notice, _)| Untold {
+        .map(|(notice, _)| Notification {
             seq,
             notice,
             occasion,
@@ -126,7 +127,7 @@ pub(super) fn occasioned(
         .collect()
 }
 
-/// The point of the move that is reached at a step, if it is one's.
+/// The point of the move that a step marks; `None` for any other step.
 fn point(artifact: &Artifact, step: &StepId) -> Option<MovePoint> {
     match artifact.graph.get(step)?.primitive {
         Primitive::Checkpoint(Checkpoint::Reached(point)) => Some(point),
@@ -140,8 +141,9 @@ fn point(artifact: &Artifact, step: &StepId) -> Option<MovePoint> {
     }
 }
 
-/// Whether a run has come on with an event: what halts it from there on is another halt, and news.
-pub(super) fn comes_on(event: &Event) -> bool {
+/// Whether an event is progress. A halt after progress is a new halt, and is notified even if it equals
+/// the last.
+pub(super) fn is_progress(event: &Event) -> bool {
     match event {
         Event::Halted(_)
         | Event::SetAside(_)
@@ -168,51 +170,51 @@ pub(super) fn comes_on(event: &Event) -> bool {
     }
 }
 
-/// What is said of something.
+/// Puts a notification into words.
 #[must_use]
-pub fn message(artifact: &Artifact, untold: &Untold) -> Message {
-    let Notice { text, .. } = &artifact.notify[untold.notice];
-    let step = untold.step.as_ref().map_or("", StepId::as_str);
-    let ours = match step {
+pub fn message(artifact: &Artifact, notification: &Notification) -> Message {
+    let Notice { text, .. } = &artifact.notify[notification.notice];
+    let step = notification.step.as_ref().map_or("", StepId::as_str);
+    let default = match step {
         "" => "cutover {plan}: {why} ({at})",
         _ => "cutover {plan}: {why} (at {step}, {at})",
     };
-    let mut said = String::new();
-    // From left to right, so that nothing is filled into what was filled in.
-    for part in text.as_deref().unwrap_or(ours).split('{').enumerate() {
+    let mut filled = String::new();
+    // From left to right, so that a placeholder inside a filled-in value is not filled in itself.
+    for part in text.as_deref().unwrap_or(default).split('{').enumerate() {
         match part {
-            (0, part) => said += part,
+            (0, part) => filled += part,
             (_, part) => {
                 let (word, rest) = part.split_once('}').unwrap_or((part, ""));
-                said += &match word {
+                filled += &match word {
                     "plan" => artifact.name.clone(),
-                    "occasion" => untold.occasion.word().to_owned(),
+                    "occasion" => notification.occasion.word().to_owned(),
                     "step" => step.to_owned(),
-                    "why" => quiet(&untold.why),
-                    "at" => show_second(untold.at),
+                    "why" => without_mentions(&notification.why),
+                    "at" => show_second(notification.at),
                     _ => String::new(),
                 };
-                said += rest;
+                filled += rest;
             }
         }
     }
-    Message { text: said, plan: artifact.name.clone(), untold: untold.clone() }
+    Message { text: filled, plan: artifact.name.clone(), notification: notification.clone() }
 }
 
-/// Text that came from elsewhere and must call nobody, whatever chat shows it.
-fn quiet(text: &str) -> String {
-    let mut quiet = String::with_capacity(text.len());
+/// Makes text that came from elsewhere safe to show in any chat: it mentions nobody there.
+fn without_mentions(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
     for c in text.chars().filter(|c| !c.is_control() || *c == '\n') {
         match c {
-            '&' => quiet += "&amp;",
-            '<' => quiet += "&lt;",
-            '>' => quiet += "&gt;",
-            // With a space of no width behind it, it is no mention.
-            '@' => quiet += "@\u{200b}",
-            c => quiet.push(c),
+            '&' => safe += "&amp;",
+            '<' => safe += "&lt;",
+            '>' => safe += "&gt;",
+            // A zero-width space after it keeps it from being a mention.
+            '@' => safe += "@\u{200b}",
+            c => safe.push(c),
         }
     }
-    quiet
+    safe
 }
 
 #[cfg(test)]
@@ -220,9 +222,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_called_by_what_a_record_says() {
+    fn text_of_a_record_mentions_nobody() {
         assert_eq!(
-            quiet("<!channel> @here & \u{1b}[31m"),
+            without_mentions("<!channel> @here & \u{1b}[31m"),
             "&lt;!channel&gt; @\u{200b}here &amp; [31m"
         );
     }

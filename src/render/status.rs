@@ -184,7 +184,7 @@ fn row(StepView { step, state, next, .. }: &StepView<'_>, now: Timestamp) -> (ch
 
 fn pending(step: &Step, next: StepNext<'_>, now: Timestamp) -> (char, String) {
     match next {
-        StepNext::Person(words) => ('~', format!("waits for a person: {words}")),
+        StepNext::Person(_) => ('~', format!("waits for a person: {}", step.title)),
         StepNext::At { at, pause: Pause::Window } => match &step.window {
             Some(windows) => ('~', waiting(windows, now)),
             None => ('~', format!("until {}", show_instant(at, now))),

@@ -10,6 +10,7 @@
 //! its signer can know it.
 
 mod der;
+mod name;
 pub mod paste;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use cutover_contract::Rdata;
 
 use crate::diag::quoted;
+
+pub use name::{is_dkim, signs_as};
 
 /// The maximum size of a key record, in octets. Our choice: three times that of an RSA key with
 /// 16,384 bits.

@@ -17,13 +17,14 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, Ttl};
 
 use crate::calendar::window::Windows;
+use crate::config::ProviderSpec;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted};
+use crate::graph::OnDrift;
+use crate::notify::Notice;
 use crate::spec::gate::GatesSpec;
-use crate::spec::notify::Notice;
 use crate::spec::task::TasksSpec;
 use crate::spec::{
-    AssumeSpec, Clocks, OnDrift, OverrideSpec, PlanSpec, ProviderSpec, RecordSpec, ResolverSpec,
-    SwitchKind, ZoneSpec,
+    AssumeSpec, Clocks, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec, SwitchKind, ZoneSpec,
 };
 
 /// A provider, host or zone that the plan does not have.

@@ -8,7 +8,6 @@
 //! Resolvers are never asked for names that are not published yet: they would cache the negative
 //! answer.
 
-mod ask;
 mod questions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,123 +19,13 @@ use std::time::Duration;
 
 use cutover_contract::{Capabilities, Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
+use crate::ask::Outside;
+use crate::authority::Authority;
 use crate::diag::Diagnostic;
 use crate::fact::{Fact, Subject};
 use crate::resolution::{Reply, reply};
-use crate::spec::Authority;
 
-pub use ask::{Answered, AskCommand, AskResolver, AskServer, AskWeb, Query};
-pub use questions::{
-    MAIL_ALIASES, MAIL_SERVICES, discovery_keys, discovery_of, is_dkim, questions, signs_as,
-};
-
-/// An authoritative server's answer to a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Served {
-    /// This RRset, or none.
-    Answer(Option<RrSet>),
-    /// This RRset, which the server also returns for a sibling name that does not exist. So there
-    /// may be no such RRset, and a wildcard or a DNAME answers.
-    Wildcard(RrSet),
-    /// No usable answer, and why.
-    Unanswered(String),
-}
-
-impl Served {
-    /// Whether the answer may be what is looked for, records or their absence.
-    #[must_use]
-    pub fn may_be(&self, is: impl Fn(Option<&RrSet>) -> bool) -> bool {
-        match self {
-            Self::Answer(answer) => is(answer.as_ref()),
-            Self::Wildcard(rrset) => is(Some(rrset)) || is(None),
-            Self::Unanswered(_) => false,
-        }
-    }
-
-    /// The records in the answer.
-    #[must_use]
-    pub fn records(&self) -> Option<&RrSet> {
-        match self {
-            Self::Answer(answer) => answer.as_ref(),
-            Self::Wildcard(rrset) => Some(rrset),
-            Self::Unanswered(_) => None,
-        }
-    }
-}
-
-/// The result of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// Its exit code; `None` if a signal ended it.
-    pub code: Option<i32>,
-    /// The beginning of what it wrote to both outputs.
-    pub output: String,
-    /// Whether the output shows that it broke down before it could decide anything.
-    pub broke_down: bool,
-}
-
-impl Said {
-    /// A result with this exit code and output.
-    #[must_use]
-    pub fn with(code: i32, output: impl Into<String>) -> Self {
-        Self { code: Some(code), output: output.into(), broke_down: false }
-    }
-}
-
-/// How lines begin that programs write when they break down: Python, Java, Go, Rust, Node.js, PHP,
-/// and Perl modules that die with a stack. What a shell cannot run has exit code 126 or 127
-/// (POSIX).
-const BREAKDOWNS: &[&str] = &[
-    "Traceback (most recent call last):",
-    "Exception in thread ",
-    "Unhandled exception",
-    "Uncaught exception",
-    "panic: ",
-    "fatal error: ",
-    "thread '",
-    "node:internal/",
-    "PHP Fatal error:",
-    "Fatal error: Uncaught ",
-    "Can't locate ",
-];
-
-/// Whether a command's output is that of a program that broke down.
-#[must_use]
-pub fn is_breakdown(output: &str) -> bool {
-    output.lines().any(|line| {
-        let begins = BREAKDOWNS.iter().any(|beginning| line.starts_with(beginning));
-        begins && (!line.starts_with("thread '") || line.contains("panicked at"))
-    })
-}
-
-/// Why a command did not complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoEnd {
-    /// It did not run: nothing was done.
-    NotRun(String),
-    /// It ran, and nobody knows how far it got.
-    Cut(String),
-}
-
-/// The answer of a web server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The status code.
-    pub status: u16,
-    /// Whether it contains the text that was looked for; `true` if none was.
-    pub contains: bool,
-}
-
-/// A resolver's answer for a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outside {
-    /// These records, with aliases followed.
-    Records(Arc<[Rdata]>),
-    /// The name or the type does not exist.
-    Absent,
-    /// No resolver was asked, or none answered; with the reason.
-    Unknown(String),
-}
+pub use questions::{MAIL_ALIASES, MAIL_SERVICES, discovery_keys, discovery_of, questions};
 
 /// What was seen of a zone.
 #[derive(Clone, Debug)]

@@ -12,9 +12,8 @@ use cutover_contract::{Change, RrKey, RrSet};
 
 use super::{Artifact, Outcome, SealedZone};
 use crate::calendar::show_span;
+use crate::graph::CACHE_CAP;
 use crate::graph::{Origin, Primitive, Step, StepGraph};
-use crate::model::hold::CAP;
-use crate::proof::paths_of;
 
 impl Artifact {
     /// The contradictions in its contents, one sentence each.
@@ -43,7 +42,7 @@ impl Artifact {
 
 /// How long a version may be cached at least, without what the provider's network adds.
 fn hold(version: Option<&RrSet>, zone: &SealedZone) -> Duration {
-    version.map_or(zone.absence, |rrset| rrset.ttl().duration()).min(CAP)
+    version.map_or(zone.absence, |rrset| rrset.ttl().duration()).min(CACHE_CAP)
 }
 
 /// A wait for a change lasts at least as long as the replaced version may be cached. In a change of
@@ -75,7 +74,7 @@ fn waits_are_long_enough(artifact: &Artifact, graph: &StepGraph, found: &mut Vec
 /// Each change starts from the version that the previous change left, and comes after it.
 fn versions_follow(artifact: &Artifact, found: &mut Vec<String>) {
     let graph = &artifact.graph;
-    let paths = paths_of(graph);
+    let paths = graph.paths();
     let mut last: BTreeMap<&RrKey, (usize, &Change)> = BTreeMap::new();
     for (place, step) in graph.steps().iter().enumerate() {
         let Primitive::Change(changes) = &step.primitive else { continue };

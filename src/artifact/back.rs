@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Artifact, Checked, RollbackPoint};
 use crate::digest::Digest;
 use crate::graph::{Cause, Primitive, Step, StepGraph, StepId};
-use crate::proof::invariant::REVERSIBLE;
+use crate::invariant::REVERSIBLE;
 
 impl Artifact {
     /// Whether this is a way back.

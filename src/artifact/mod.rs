@@ -17,10 +17,11 @@ use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrSet};
 
+use crate::authority::{Authority, Exception};
+use crate::config::ProviderSpec;
 use crate::digest::Digest;
-use crate::graph::{StepGraph, StepId};
-use crate::spec::notify::Notice;
-use crate::spec::{Authority, Exception, OnDrift, ProviderSpec};
+use crate::graph::{OnDrift, StepGraph, StepId};
+use crate::notify::Notice;
 
 pub use v1::FORMAT;
 pub(crate) use v1::RrSetV1;

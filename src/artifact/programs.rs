@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::Artifact;
-use crate::graph::task::Task;
+use crate::config::{ConfigSpec, SecretRef};
+use crate::graph::task::{Task, Work};
 use crate::graph::{Primitive, Step};
-use crate::spec::notify::Way;
-use crate::spec::task::Work;
-use crate::spec::{ConfigSpec, SecretRef};
+use crate::notify::Way;
 
 impl Artifact {
     /// All programs that it names, each with its purpose: secrets, tasks, probes, and commands of

@@ -16,11 +16,12 @@ use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl
 use serde::{Deserialize, Serialize};
 
 use super::{Artifact, Forecast, ReadError, Relied, RollbackPoint, SealedZone, Undo};
+use crate::authority::{Authority, Exception};
+use crate::config::ProviderSpec;
 use crate::digest::Digest;
-use crate::graph::{Cause, ChangeStep, Origin, Primitive, Step, StepGraph, StepId, Wait};
-use crate::spec::notify::{MailSpec, MailTls, Notice, Way, is_mailbox, unknown_placeholder};
-use crate::spec::shape::Form;
-use crate::spec::{Authority, Exception, OnDrift, ProviderSpec};
+use crate::graph::{Cause, ChangeStep, OnDrift, Origin, Primitive, Step, StepGraph, StepId, Wait};
+use crate::notify::{MailSpec, MailTls, Notice, Way, is_mailbox, unknown_placeholder};
+use crate::slug::is_slug;
 
 /// The name of the format.
 pub const FORMAT: &str = "cutover/artifact/1";
@@ -485,7 +486,7 @@ fn read_graph(
 
 /// The name becomes the name of a folder, so it must not lead anywhere else.
 fn check_name(name: &str) -> Result<(), ReadError> {
-    match Form::Slug.accepts(name) {
+    match is_slug(name) {
         true => Ok(()),
         false => Err(value("name", "it is not a valid name of a plan")),
     }

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::calendar::show_span;
-use crate::graph::MovePoint;
+use crate::graph::{MovePoint, Point};
 use crate::model::Transition;
 use crate::model::hold::hold_of_replaced;
 use crate::proof::draft::{Draft, Kind, prepares};
-use crate::spec::{Anchor, Point};
+use crate::spec::Anchor;
 
 /// How long what a step replaced may be cached, and why.
 pub(super) fn expiry(draft: &Draft<'_>, step: usize) -> (Duration, String) {

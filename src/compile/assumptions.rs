@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
+use crate::ask::Outside;
 use crate::calendar::show_span;
 use crate::diag::some_of;
 use crate::fact::{Fact, Value};
-use crate::graph::MovePoint;
-use crate::model::hold::CAP;
-use crate::observe::{ALIASES_MAX, Outside, Snapshot, ZoneSeen, discovery_of};
+use crate::graph::{CACHE_CAP, MovePoint, Point};
+use crate::observe::{ALIASES_MAX, Snapshot, ZoneSeen, discovery_of};
 use crate::proof::Findings;
 use crate::proof::builder::other_domains;
 use crate::proof::draft::Draft;
 use crate::proof::invariant::is_known_to_stay;
 use crate::proof::parties::{Routes, Side, routes_today};
 use crate::resolution::{Contents, Reply, moved, reply};
-use crate::spec::{Clocks, Confirm, KEEP_OLD, OVERRUN, Point};
+use crate::spec::{Clocks, Confirm, KEEP_OLD, OVERRUN};
 
 /// The maximum number of records of a name that are shown; the rest is counted. Our choice: a line.
 const SHOWN_MAX: usize = 4;
@@ -74,7 +74,7 @@ pub(super) fn of_plan(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
     all.extend(plain(keys_alone(draft)));
     let of_resolvers = format!(
         "resolvers keep no answer longer than {} (RFC 8767 §4), and the authoritative servers answer during each wait: if none answers, resolvers may serve expired answers (RFC 8767 §5)",
-        show_span(CAP)
+        show_span(CACHE_CAP)
     );
     all.push(of_resolvers.into());
     all

@@ -18,19 +18,17 @@ use super::emit::{self, UnlinkedStep};
 use super::forward::why;
 use super::tasks::{self, undo_title};
 use crate::fact::Subject;
-use crate::graph::MovePoint;
 use crate::graph::paths::Paths;
-use crate::graph::{Cause, Origin, StepGraph, StepId};
+use crate::graph::{Cause, MovePoint, Origin, StepGraph, StepId, Verb};
 use crate::intent::Intent;
 use crate::model::end::in_the_end;
-use crate::model::{Stage, Track, Verb};
+use crate::model::{Stage, Track};
 use crate::observe::Snapshot;
 use crate::proof::back::WayBack;
 use crate::proof::draft::{Back, BackStep, Draft, Kind};
-use crate::proof::model::ModelOptions;
-use crate::proof::model::{Model, Models, model};
+use crate::proof::model::{Model, ModelOptions, Models, model};
 use crate::proof::pattern::{Atom, Ending, MinGap, Pattern, Separation, Start};
-use crate::proof::{Placed, paths_of, present};
+use crate::proof::{Placed, present};
 use crate::spec::AssumeSpec;
 
 /// The points that a run can go back to; `None`: the beginning.
@@ -470,7 +468,7 @@ pub fn is_refuted(
         no_return: way_back.no_return.keys().filter_map(|step| forward.place(step)).collect(),
     };
     let steps = graph.steps();
-    let paths = paths_of(graph);
+    let paths = graph.paths();
     let nodes: BTreeMap<usize, usize> = (whole.forward..whole.nodes.len())
         .filter_map(|node| Some((graph.place(&whole.nodes[node].id)?, place(node))))
         .collect();

@@ -7,9 +7,9 @@ use cutover_contract::{RrKey, RrSet};
 
 use super::derive::Constraint;
 use crate::calendar::show_span;
-use crate::graph::{Cause, Origin};
+use crate::graph::{Cause, Origin, Verb};
 use crate::model::hold::hold_of_replaced;
-use crate::model::{Stage, Track, Transition, Verb};
+use crate::model::{Stage, Track, Transition};
 use crate::proof::draft::Draft;
 use crate::spec::Anchor;
 

@@ -11,8 +11,7 @@ use super::earlier_runs::{done_before, prepared_before, whole_secs};
 use super::tasks;
 use crate::calendar::show_span;
 use crate::fact::{Fact, Subject, Value};
-use crate::graph::MovePoint;
-use crate::graph::{Cause, Origin};
+use crate::graph::{Cause, MovePoint, Origin, Point};
 use crate::intent::DomainMove;
 use crate::model::{Stage, Transition};
 use crate::proof::draft::{Draft, Kind, prepares};
@@ -20,7 +19,7 @@ use crate::proof::invariant::REACH;
 use crate::proof::model::Model;
 use crate::proof::pattern::{MinGap, Pattern, Separation, What};
 use crate::proof::present;
-use crate::spec::{Anchor, AssumeSpec, Point, SwitchKind};
+use crate::spec::{Anchor, AssumeSpec, SwitchKind};
 
 /// Derives the order of a draft.
 pub(super) fn order(draft: &Draft<'_>, model: &Model) -> Derived {

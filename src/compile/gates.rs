@@ -13,13 +13,13 @@ use crate::calendar::show_span;
 use crate::diag::{Code, Diagnostic};
 use crate::graph::gate::{Expected, Failing, Gate};
 use crate::graph::paths::Paths;
-use crate::graph::{Cause, MovePoint, Origin, Primitive, Step, StepGraph, StepId};
+use crate::graph::{
+    Cause, MovePoint, Origin, Primitive, SAMPLE_MAX, Step, StepGraph, StepId, sample,
+};
 use crate::model::hold::hold_of_replaced;
-use crate::model::{SAMPLE_MAX, sample};
 use crate::observe::Snapshot;
 use crate::probe;
 use crate::proof::draft::Draft;
-use crate::proof::paths_of;
 use crate::spec::gate::{GateSpec, OnFail};
 
 /// A gate that would go back to a rollback point that the plan does not have.
@@ -61,7 +61,7 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
         return graph;
     }
     let mut steps: Vec<Step> = graph.steps().to_vec();
-    let paths = paths_of(&graph);
+    let paths = graph.paths();
     for (place, gates) in [
         (Place::BeforeSwitch, &intent.gates.before_switch),
         (Place::AfterSwitch, &intent.gates.after_switch),
@@ -142,7 +142,7 @@ pub(super) fn asked_early(draft: &Draft<'_>, graph: &StepGraph) -> Vec<Diagnosti
     }
     let place = Place::AfterSwitch;
     let Some((befores, follower)) = between(draft, graph, place) else { return Vec::new() };
-    let expect = expected(draft, graph, &paths_of(graph), &befores, follower);
+    let expect = expected(draft, graph, &graph.paths(), &befores, follower);
     gates.iter().filter_map(|spec| early(place, spec, &expect)).collect()
 }
 

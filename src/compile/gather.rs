@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use cutover_contract::{Atomicity, Change, Gathered, Name};
 
+use crate::graph::Verb;
 use crate::intent::Intent;
 use crate::model::hold::hold_of_replaced;
-use crate::model::{Stage, Track, Transition, Verb};
+use crate::model::{Stage, Track, Transition};
 use crate::observe::Snapshot;
 use crate::proof::draft::Draft;
-use crate::proof::model::ModelOptions;
-use crate::proof::model::{Model, model};
+use crate::proof::model::{Model, ModelOptions, model};
 use crate::proof::pattern::Pattern;
 
 /// The maximum number of steps of a zone that stay separate. Our choice: this many can be read one

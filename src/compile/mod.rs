@@ -33,15 +33,14 @@ use cutover_contract::{Name, RrKey};
 
 use crate::diag::{Code, Diagnostic, Severity, did_you_mean, listed};
 use crate::fact::Fact;
-use crate::graph::{MovePoint, StepGraph, StepId};
+use crate::graph::{MovePoint, StepGraph, StepId, sample};
 use crate::intent::Intent;
+use crate::model::Track;
 use crate::model::end::in_the_end;
-use crate::model::{Track, sample};
 use crate::observe::Snapshot;
 use crate::proof::draft::{Draft, Kind, stated_title};
 use crate::proof::facts::Read;
-use crate::proof::model::ModelOptions;
-use crate::proof::model::{Model, Models, model};
+use crate::proof::model::{Model, ModelOptions, Models, model};
 use crate::proof::{Findings, findings};
 use crate::recipe::{RecipeContext, RecipeOutput, run_recipes};
 

@@ -8,7 +8,6 @@ use crate::diag::Diagnostic;
 use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId, Wait};
 use crate::intent::UNKNOWN_ANCHOR;
 use crate::proof::draft::Draft;
-use crate::proof::paths_of;
 use crate::spec::task::TaskSpec;
 
 /// The steps that a task comes after, and why.
@@ -26,7 +25,7 @@ pub(super) fn of_task(
     task: &TaskSpec,
 ) -> Result<After, Box<Diagnostic>> {
     let mut after = After::new();
-    let paths = paths_of(graph);
+    let paths = graph.paths();
     let follower = follower.and_then(|follower| graph.place(follower));
     for anchor in &task.after {
         for (node, word) in anchored(draft, &anchor.value) {

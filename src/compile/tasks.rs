@@ -11,12 +11,11 @@ use super::compiled::CompiledWayBack;
 use super::derive::Constraint;
 use super::task_after;
 use crate::diag::Diagnostic;
-use crate::graph::MovePoint;
-use crate::graph::task::{self, Task};
-use crate::graph::{Cause, Origin, Primitive, Step, StepGraph, StepId};
+use crate::graph::task::{Task, Work};
+use crate::graph::{Cause, MovePoint, Origin, Primitive, Step, StepGraph, StepId};
 use crate::proof::draft::{Draft, Kind};
 use crate::proof::parties::Side;
-use crate::spec::task::{Place, TaskSpec, Work};
+use crate::spec::task::{Place, TaskSpec};
 
 /// Where the order of tasks comes from, and why, for people.
 const OF: &str = "tasks";
@@ -97,10 +96,10 @@ pub(super) fn with_tasks(
             }
         };
         for spec in tasks {
-            let id = task::id(spec);
+            let id = spec.step_id();
             match own.contains(&id) {
                 true => plan.link(&after, &id),
-                false => plan.0.push(step(id.clone(), Task::of(spec), &after, title(spec))),
+                false => plan.0.push(step(id.clone(), spec.task(), &after, title(spec))),
             }
             match task_after::of_task(draft, &graph, (&mut plan.0, follower.as_ref()), spec) {
                 Ok(named) => plan.get_mut(&id).after.extend(named),
@@ -163,18 +162,18 @@ pub(super) fn add_to_ways_back(draft: &Draft<'_>, ways_back: &mut [CompiledWayBa
         let (can, by_hand): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
             done.into_iter().partition(|spec| spec.undo.is_some());
         for spec in can.iter().chain(&by_hand).chain(&last) {
-            way_back.takes_back.insert(task::undo_id(spec), task::id(spec));
-            way_back.undone_by.insert(task::id(spec), task::undo_id(spec));
+            way_back.takes_back.insert(spec.undo_step_id(), spec.step_id());
+            way_back.undone_by.insert(spec.step_id(), spec.undo_step_id());
         }
         let (first, rest): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
             can.into_iter().partition(|spec| spec.undo_first);
         let takes_back = &mut way_back.takes_back;
         let undo = |plan: &mut Steps, spec: &TaskSpec, after: &mut Vec<StepId>| {
-            let id = task::undo_id(spec);
+            let id = spec.undo_step_id();
             match plan.has(&id) {
                 true => plan.link_where_possible(after, std::slice::from_ref(&id)),
                 false => {
-                    plan.0.push(step(id.clone(), Task::undo_of(spec), after, undo_title(spec)));
+                    plan.0.push(step(id.clone(), spec.undo_task(), after, undo_title(spec)));
                 }
             }
             *after = vec![id];
@@ -187,7 +186,7 @@ pub(super) fn add_to_ways_back(draft: &Draft<'_>, ways_back: &mut [CompiledWayBa
         let mail_is_back = if mail_is_back.is_empty() { after } else { mail_is_back };
         // The undo of manual work that facts depend on is placed already.
         let (placed, by_hand): (Vec<&TaskSpec>, Vec<&TaskSpec>) =
-            by_hand.into_iter().partition(|spec| plan.has(&task::undo_id(spec)));
+            by_hand.into_iter().partition(|spec| plan.has(&spec.undo_step_id()));
         let mut after = mail_is_back.clone();
         rest.into_iter().chain(placed).for_each(|spec| undo(&mut plan, spec, &mut after));
         // What the plan wants done on the way back, if a switch is undone.
@@ -196,11 +195,11 @@ pub(super) fn add_to_ways_back(draft: &Draft<'_>, ways_back: &mut [CompiledWayBa
         {
             let mut after = mail_is_back;
             for spec in tasks.at(Place::WayBack) {
-                let id = task::id(spec);
+                let id = spec.step_id();
                 takes_back.insert(id.clone(), draft.nodes[switch].id.clone());
                 match plan.has(&id) {
                     true => plan.link_where_possible(&after, std::slice::from_ref(&id)),
-                    false => plan.0.push(step(id.clone(), Task::of(spec), &after, title(spec))),
+                    false => plan.0.push(step(id.clone(), spec.task(), &after, title(spec))),
                 }
                 after = vec![id];
             }
@@ -316,7 +315,7 @@ pub(super) fn title(spec: &TaskSpec) -> String {
 
 /// The undo of a task in one line.
 pub(super) fn undo_title(spec: &TaskSpec) -> String {
-    match Task::undo_of(spec).work {
+    match spec.undo_task().work {
         Work::Command(_) => format!("take back: {}", title(spec)),
         Work::Manual(words) => format!("by hand: {words}"),
     }

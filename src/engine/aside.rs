@@ -14,10 +14,8 @@ use cutover_contract::Name;
 use super::{Held, RunState};
 use crate::artifact::{Artifact, Relied};
 use crate::calendar::{Moment, Timestamp, later};
-use crate::graph::Primitive;
+use crate::graph::{CACHE_CAP, OnDrift, Primitive};
 use crate::journal::{Difference, Event, Halt, HaltReason};
-use crate::model::hold::CAP;
-use crate::spec::OnDrift;
 
 /// The zones that are left alone while something in `first` is set aside: those zones, and every zone
 /// whose records lead there.
@@ -128,7 +126,7 @@ impl RunState {
         let negative_ttl =
             artifact.zones.values().map(|zone| zone.absence).max().unwrap_or_default();
         let spans = differences.iter().map(|difference| match &difference.live {
-            Some(live) => live.ttl().duration().min(CAP),
+            Some(live) => live.ttl().duration().min(CACHE_CAP),
             None => negative_ttl,
         });
         let held = spans.max().map(|span| Held { from: moment, span });

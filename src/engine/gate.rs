@@ -6,9 +6,8 @@ use cutover_contract::Name;
 
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later};
-use crate::graph::gate::Gate;
+use crate::graph::gate::{Gate, Pace};
 use crate::probe::{self, Asked, Finding, Next, Round};
-use crate::spec::gate::Pace;
 
 /// The findings of a gate so far, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -40,7 +40,6 @@
 mod aside;
 pub mod decide;
 pub mod gate;
-pub mod history;
 mod illegal;
 mod memory;
 pub mod next;
@@ -62,9 +61,8 @@ use crate::artifact::{Artifact, RollbackPoint, Undo};
 use crate::calendar::{Moment, Steady, Timestamp};
 use crate::digest::Digest;
 use crate::graph::gate::Failing;
-use crate::graph::{Primitive, Step, StepId};
+use crate::graph::{ChangeStep, OnDrift, Primitive, Step, StepId};
 use crate::journal::{Entry, Event, Halt, HaltReason};
-use crate::spec::OnDrift;
 use gate::Judgement;
 use notification::{Notification, is_progress, notifications};
 
@@ -414,6 +412,25 @@ impl RunState {
     /// A step of the graph, by its kind.
     fn standing<'a>(&self, step: &'a Step, place: usize) -> Standing<'a> {
         Standing::of(&step.primitive, self.steps[place])
+    }
+
+    /// A change of the graph, and what is known of it; `None` for a step of another kind.
+    ///
+    /// # Panics
+    /// If `place` is not the step's place in the graph of this run.
+    #[must_use]
+    pub fn change<'a>(
+        &self,
+        step: &'a Step,
+        place: usize,
+    ) -> Option<(&'a ChangeStep, ChangeState)> {
+        match self.standing(step, place) {
+            Standing::Change(changes, state) => Some((changes, state)),
+            Standing::Wait(..)
+            | Standing::Gate(..)
+            | Standing::Task(..)
+            | Standing::Checkpoint(..) => None,
+        }
     }
 
     fn has_begun(&self, artifact: &Artifact, id: &StepId) -> bool {

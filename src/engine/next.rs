@@ -6,11 +6,11 @@ use cutover_contract::{ChangeSet, Name};
 
 use super::notification::Notification;
 use crate::artifact::Relied;
+use crate::ask::Query;
+use crate::authority::Authority;
 use crate::calendar::Timestamp;
 use crate::graph::{Step, Wait};
 use crate::journal::Event;
-use crate::observe::Query;
-use crate::spec::Authority;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,7 @@ use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_second};
 use crate::graph::{Checkpoint, MovePoint, Primitive, StepId};
 use crate::journal::{Event, Halt};
-use crate::spec::notify::{Notice, Occasion};
+use crate::notify::{Notice, Occasion};
 
 /// A notification that has not been sent yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,12 +17,12 @@ use super::poll::{all_equal, wait_begun};
 use super::state::Standing;
 use super::{RunState, gate, work};
 use crate::artifact::{Artifact, Relied};
+use crate::ask::{Answered, Served};
+use crate::authority::Authority;
 use crate::calendar::{Moment, Timestamp, later, show_exact, show_span};
 use crate::graph::{Step, StepId};
 use crate::journal::{Difference, Event, Halt, HaltReason};
-use crate::observe::{Answered, Served};
 use crate::probe;
-use crate::spec::Authority;
 
 /// After the provider was asked what it holds.
 pub fn looked(

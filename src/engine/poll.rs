@@ -12,14 +12,13 @@ use super::next::{Look, Next, Pause, See};
 use super::state::Standing;
 use super::{ChangeState, CheckpointState, GateState, RunState, WaitState, work};
 use crate::artifact::Artifact;
+use crate::authority::Authority;
 use crate::calendar::window::SEARCH_MAX;
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::gate::{Failing, Gate};
-use crate::graph::{Primitive, Step, Wait};
+use crate::graph::{Primitive, SAMPLE_MAX, Step, Wait, sample};
 use crate::journal::{Event, Halt, HaltReason};
-use crate::model::{SAMPLE_MAX, sample};
 use crate::probe;
-use crate::spec::Authority;
 
 /// Names one thing to do.
 #[must_use]

@@ -15,10 +15,9 @@ use crate::artifact::Artifact;
 use crate::calendar::{Moment, Timestamp, later};
 use crate::digest::Digest;
 use crate::graph::gate::{Failing, Gate};
-use crate::graph::task::Task;
+use crate::graph::task::{Task, Work};
 use crate::graph::{Primitive, Step, StepId};
 use crate::journal::{Halt, HaltReason};
-use crate::spec::task::Work;
 
 /// A run at one instant.
 #[derive(Clone, Debug)]

@@ -10,12 +10,11 @@ use super::memory::StepMemory;
 use super::next::{Next, Pause};
 use super::pace::LOOK_EVERY;
 use super::{RunState, TaskState};
+use crate::ask::{AskCommand, NoEnd, Query, Said};
 use crate::calendar::{Moment, Timestamp, later};
 use crate::graph::Step;
-use crate::graph::task::Task;
+use crate::graph::task::{Task, Work};
 use crate::journal::{Event, Halt, HaltReason};
-use crate::observe::{AskCommand, NoEnd, Query, Said};
-use crate::spec::task::Work;
 
 /// How often the check of a person's work is run. Our choice.
 const CHECK_EVERY: Duration = Duration::from_secs(60);

@@ -1,10 +1,14 @@
 //! Gates: steps that end when a probe has passed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrSet};
 
-use crate::spec::gate::{Pace, Settings};
+use crate::config::ConfigSpec;
+
+/// The keys of a probe and their values.
+pub type Settings = BTreeMap<String, ConfigSpec>;
 
 /// A gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,4 +57,30 @@ pub struct Expected {
     pub expires: Duration,
     /// How much longer some resolvers keep records than their TTL.
     pub overrun: Duration,
+}
+
+/// How often a gate asks, and its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// The time between two questions.
+    pub every: Duration,
+    /// After how many answers the gate decides; `None`: when `success_limit` is reached.
+    pub count: Option<u32>,
+    /// How many passes in a row are enough before that.
+    pub success_limit: Option<u32>,
+    /// How many failures are tolerated.
+    pub fail_limit: u32,
+    /// How many inconclusive answers are tolerated.
+    pub inconclusive_limit: u32,
+    /// How many unanswered questions in a row are tolerated.
+    pub unanswered_limit: u32,
+}
+
+impl Pace {
+    /// 1 min. Our choice: comparable tools use it.
+    pub const EVERY: Duration = Duration::from_secs(60);
+    /// The limit of Argo Rollouts for errors in a row (`consecutiveErrorLimit`, 2026-11).
+    pub const UNANSWERED_LIMIT: u32 = 4;
+    /// The shortest time between two questions. Our choice, to spare the servers that are asked.
+    pub const EVERY_MIN: Duration = Duration::from_secs(1);
 }

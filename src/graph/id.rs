@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MovePoint;
 use crate::fact::{Fact, Subject};
-use crate::model::Verb;
-use crate::spec::Point;
+use crate::graph::{Point, Verb};
 
 /// The id of a step: `verb/zone/name/type` for a change, `wait/…` followed by the id of the step
 /// that the wait comes after. Stable across replans.

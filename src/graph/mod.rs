@@ -13,8 +13,12 @@
 
 pub mod gate;
 mod id;
+mod on_drift;
 pub mod paths;
+mod point;
+mod sample;
 pub mod task;
+mod verb;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,9 +34,16 @@ use serde::{Deserialize, Serialize};
 use task::Task;
 
 use crate::calendar::window::Windows;
-use crate::model::Verb;
 
 pub use id::StepId;
+pub use on_drift::OnDrift;
+pub use point::Point;
+pub use sample::{SAMPLE_MAX, sample};
+pub use verb::Verb;
+
+/// 7 d, the longest time that any cache keeps an answer: "the recommended cap is on the order of
+/// days", 604,800 s (RFC 8767 §4).
+pub const CACHE_CAP: Duration = Duration::from_secs(604_800);
 
 /// A step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -322,6 +333,26 @@ impl StepGraph {
             }
         }
         Self { steps, places, followers }
+    }
+
+    /// The paths between its steps. A wait counts on the edges after it.
+    ///
+    /// # Panics
+    /// Never: a graph has no cycle.
+    #[must_use]
+    pub fn paths(&self) -> Paths {
+        let span = |place: usize| match &self.steps[place].primitive {
+            Primitive::Wait(wait) => wait.span.as_secs(),
+            Primitive::Change(_)
+            | Primitive::Gate(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint(_) => 0,
+        };
+        let predecessors = self.steps.iter().map(|step| {
+            let places = step.after.keys().filter_map(|id| self.place(id));
+            places.map(|place| (place, span(place))).collect()
+        });
+        Paths::of(predecessors.collect()).expect("a graph has no cycle")
     }
 
     /// The same graph without windows: each step may run at any time.

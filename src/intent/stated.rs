@@ -4,8 +4,9 @@
 use super::{Resolver, SAID_TWICE, UNKNOWN_REFERENCE};
 use crate::diag::{Code, Diagnostic, Span, Spanned, did_you_mean, listed, quoted};
 use crate::fact::{Fact, Subject};
+use crate::graph::Point;
+use crate::spec::AssumeSpec;
 use crate::spec::task::{Place, TasksSpec};
-use crate::spec::{AssumeSpec, Point};
 
 /// A fact that a task of the way back cannot bring about.
 pub(super) const NOT_ON_THE_WAY_BACK: Code = Code::semantic("not-on-the-way-back");

@@ -15,8 +15,8 @@ use cutover_contract::{RrKey, RrSet};
 use crate::calendar::{Moment, Steady, Timestamp};
 use crate::digest::Digest;
 use crate::graph::{Step, StepId};
+use crate::notify::Occasion;
 use crate::probe::Finding;
-use crate::spec::notify::Occasion;
 
 pub use v1::FORMAT;
 

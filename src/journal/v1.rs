@@ -8,8 +8,8 @@ use crate::artifact::RrSetV1;
 use crate::calendar::{Timestamp, show_exact};
 use crate::digest::Digest;
 use crate::graph::StepId;
+use crate::notify::Occasion;
 use crate::probe::Finding;
-use crate::spec::notify::Occasion;
 
 /// The name of the format, in the first entry of a run.
 pub const FORMAT: &str = "cutover/journal/1";

@@ -7,17 +7,15 @@ use std::time::Duration;
 
 use cutover_contract::{RrKey, RrSet};
 
+use crate::graph::CACHE_CAP;
 use crate::observe::ZoneSeen;
-
-/// 7 d: "the recommended cap is on the order of days", 604,800 s (RFC 8767 §4).
-pub const CAP: Duration = Duration::from_secs(604_800);
 
 /// How long this version, or its non-existence, may be cached. The caller adds the margin.
 #[must_use]
 pub fn hold(version: Option<&RrSet>, zone: &ZoneSeen) -> Duration {
     let ttl = version.map_or_else(|| zone.negative_ttl(), RrSet::ttl);
     let unseen = zone.capabilities.anycast_margin;
-    ttl.duration().min(CAP) + unseen
+    ttl.duration().min(CACHE_CAP) + unseen
 }
 
 /// How long the non-existence of an RRset may be cached, and also the answer of a wildcard if one

@@ -12,78 +12,18 @@ pub mod spf_cost;
 pub mod spf_meaning;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
 use cutover_contract::{Change, Name, RrKey, RrSet, RrType, Ttl};
 
 use crate::calendar::show_span;
+use crate::graph::Verb;
 use crate::observe::ZoneSeen;
 use crate::spec::Anchor;
 
 /// The TTL of new records for which the plan has none: 1 h, the default of most DNS hosts. Our
 /// choice.
 pub const NEW_TTL: u32 = 3_600;
-
-/// What a transition does, for people and for ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verb {
-    /// Same records, shorter TTL.
-    Lower,
-    /// Records where there were none.
-    Publish,
-    /// More senders in the SPF record.
-    Widen,
-    /// New exchanges beside the old ones, at a worse preference.
-    Join,
-    /// New exchanges beside the old ones, at a better preference.
-    Prefer,
-    /// Other records.
-    Switch,
-    /// Fewer senders in the SPF record.
-    Narrow,
-    /// No records where there were some.
-    Remove,
-    /// Same records, with the TTL that they keep.
-    Restore,
-}
-
-impl Verb {
-    /// All of them.
-    pub const ALL: &[Self] = &[
-        Self::Lower,
-        Self::Publish,
-        Self::Widen,
-        Self::Join,
-        Self::Prefer,
-        Self::Switch,
-        Self::Narrow,
-        Self::Remove,
-        Self::Restore,
-    ];
-
-    /// The word for it, in ids and for people.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Lower => "lower",
-            Self::Publish => "publish",
-            Self::Widen => "widen",
-            Self::Join => "join",
-            Self::Prefer => "prefer",
-            Self::Switch => "switch",
-            Self::Narrow => "narrow",
-            Self::Remove => "remove",
-            Self::Restore => "restore",
-        }
-    }
-}
-
-impl fmt::Display for Verb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
 
 /// The part of the plan that a transition belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,21 +97,6 @@ impl Transition {
     pub fn is_contraction(&self) -> bool {
         matches!(self.stage, Stage::Contract | Stage::Retire | Stage::With(Anchor::Contract))
     }
-}
-
-/// The maximum number of RRsets of one change that every server is asked for. Our choice; see
-/// [`sample`].
-pub const SAMPLE_MAX: usize = 32;
-
-/// A sample of changes that are made together: the first, the last, and others evenly in between,
-/// at most [`SAMPLE_MAX`].
-///
-/// Nothing depends on the changes of a larger change set (`compile::gather`), and servers transfer
-/// versions of a zone as a whole (RFC 5936 §3, RFC 1995 §4): a server that has the sample has
-/// everything.
-pub fn sample<T>(changes: &[T]) -> impl Iterator<Item = &T> {
-    let (many, asked) = (changes.len(), changes.len().min(SAMPLE_MAX));
-    (0..asked).map(move |n| &changes[n * (many - 1) / (asked - 1).max(1)])
 }
 
 /// How a name gets from what was seen to what is wanted.

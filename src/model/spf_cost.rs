@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cutover_contract::{Name, RrKey, RrType};
 
-use crate::observe::Outside;
+use crate::ask::Outside;
 use crate::spf::{SpfRecord, Target};
 
 /// The maximum number of records that are followed, so that a cycle of includes ends. Our choice.

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::{Seen, Snapshot};
+use crate::dkim::is_dkim;
 use crate::intent::Intent;
 use crate::spf::{SpfRecord, Target};
 
@@ -63,19 +64,6 @@ pub fn discovery_keys(domain: &Name) -> impl Iterator<Item = RrKey> {
     POSSIBLE
         .iter()
         .filter_map(move |(labels, rtype)| Some(RrKey::new(labels.join(domain).ok()?, *rtype)))
-}
-
-/// Whether a name is for DKIM keys: it has `_domainkey` after a selector (RFC 6376 §3.6.2.1).
-#[must_use]
-pub fn is_dkim(name: &Name) -> bool {
-    name.labels().skip(1).any(|label| label.eq_ignore_ascii_case(b"_domainkey"))
-}
-
-/// The domain that a DKIM key signs as: the part after `_domainkey`.
-#[must_use]
-pub fn signs_as(name: &Name) -> Option<Name> {
-    let at = name.labels().skip(1).position(|label| label.eq_ignore_ascii_case(b"_domainkey"))?;
-    std::iter::successors(Some(name.clone()), Name::parent).nth(at + 2)
 }
 
 struct Asking<'a> {

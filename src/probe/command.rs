@@ -6,9 +6,10 @@
 use cutover_contract::{ConfigField, FieldKind};
 
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, check_within, texts, within};
-use crate::observe::{Answered, AskCommand, Query, Said};
-use crate::spec::ConfigSpec;
-use crate::spec::gate::{BadSetting, Settings};
+use crate::ask::{Answered, AskCommand, Query, Said};
+use crate::config::ConfigSpec;
+use crate::graph::gate::Settings;
+use crate::probe::BadSetting;
 
 pub(super) const PROBE: Probe = Probe {
     keys: ProbeKeys { name: "command", fields: FIELDS, check, in_dns: false, after_expiry: true },

@@ -8,6 +8,7 @@
 
 mod command;
 mod http;
+mod keys;
 mod seen;
 mod served;
 
@@ -17,11 +18,12 @@ use std::time::Duration;
 use cutover_contract::Name;
 use serde::{Deserialize, Serialize};
 
+use crate::ask::{Answered, Query};
 use crate::calendar::parse_span;
-use crate::graph::gate::Expected;
-use crate::observe::{Answered, Query};
-use crate::spec::ConfigSpec;
-use crate::spec::gate::{BadSetting, ProbeKeys, Settings};
+use crate::config::ConfigSpec;
+use crate::graph::gate::{Expected, Settings};
+
+pub use keys::{BadSetting, ProbeKeys};
 
 /// What a probe can find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

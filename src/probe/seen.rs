@@ -8,11 +8,11 @@ use std::time::Duration;
 use cutover_contract::{ConfigField, FieldKind, Rdata, RrSet};
 
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, gravest, texts};
+use crate::ask::{Answered, AskResolver, Outside, Query};
 use crate::calendar::show_span;
-use crate::graph::gate::Expected;
-use crate::observe::{Answered, AskResolver, Outside, Query};
-use crate::spec::gate::{BadSetting, Settings};
-use crate::spec::resolver::ResolverAddress;
+use crate::graph::gate::{Expected, Settings};
+use crate::probe::BadSetting;
+use crate::resolver::ResolverAddress;
 
 pub(super) const PROBE: Probe = Probe {
     keys: ProbeKeys { name: "seen", fields: FIELDS, check, in_dns: true, after_expiry: true },

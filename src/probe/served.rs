@@ -3,8 +3,8 @@
 use cutover_contract::RrSet;
 
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, gravest};
+use crate::ask::{Answered, AskServer, Query, Served};
 use crate::graph::gate::Expected;
-use crate::observe::{Answered, AskServer, Query, Served};
 
 pub(super) const PROBE: Probe = Probe {
     keys: ProbeKeys {

@@ -14,10 +14,11 @@ use super::parties::{Parties, Routes, Side};
 use super::pattern::{AnswerPart, Atom, Ending, Harm, Pattern, PatternAtom, Start, What};
 use super::states::Directions;
 use super::view::{Choice, Library, TooMany, Tree, View};
+use crate::dkim::signs_as;
 use crate::fact::{Fact, Subject, Value};
 use crate::graph::MovePoint;
 use crate::intent::{DomainMove, Host};
-use crate::observe::{Snapshot, signs_as};
+use crate::observe::Snapshot;
 use crate::spf::SpfRecord;
 
 /// The maximum number of patterns for one choice of answers. Our choice: more would come from names

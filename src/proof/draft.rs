@@ -11,12 +11,12 @@ use foldhash::{HashMap, HashSet};
 
 use super::parties::Parties;
 use crate::fact::{Fact, Value};
-use crate::graph::task::{self, Task};
-use crate::graph::{ChangeStep, Checkpoint, MovePoint, Primitive, StepId};
+use crate::graph::task::{Task, Work};
+use crate::graph::{ChangeStep, Checkpoint, MovePoint, Primitive, StepId, Verb};
 use crate::intent::Intent;
-use crate::model::{Stage, Track, Transition, Verb};
+use crate::model::{Stage, Track, Transition};
 use crate::observe::{Snapshot, ZoneSeen};
-use crate::spec::task::{Place, TaskSpec, WITHIN, Work};
+use crate::spec::task::{Place, TaskSpec, WITHIN};
 use crate::spec::{AssumeSpec, Confirm};
 
 /// A step that is not yet ordered.
@@ -223,7 +223,7 @@ impl<'d> Draft<'d> {
         }
         for (place, spec) in intent.tasks.all() {
             if draft.has_place(place) && draft.facts_by(spec).next().is_some() {
-                draft.nodes.push(Node { id: task::id(spec), kind: Kind::Task(spec) });
+                draft.nodes.push(Node { id: spec.step_id(), kind: Kind::Task(spec) });
             }
         }
         draft.forward = draft.nodes.len();
@@ -265,7 +265,7 @@ impl<'d> Draft<'d> {
                     push(id, Some(step), Back::Point(MovePoint::BeforeSwitch));
                     for spec in intent_tasks.at(Place::WayBack) {
                         if self.facts_by(spec).next().is_some() {
-                            push(task::id(spec), Some(step), Back::Task(spec));
+                            push(spec.step_id(), Some(step), Back::Task(spec));
                         }
                     }
                     for stated in self.stated_for_the_way_back() {
@@ -474,10 +474,10 @@ impl<'d> Draft<'d> {
                 Primitive::Task(Task { work, check: check.clone(), within: WITHIN })
             }
             Kind::Task(spec) | Kind::Back(BackStep { what: Back::Task(spec), .. }) => {
-                Primitive::Task(Task::of(spec))
+                Primitive::Task(spec.task())
             }
             Kind::Back(BackStep { what: Back::Undone(spec), .. }) => {
-                Primitive::Task(Task::undo_of(spec))
+                Primitive::Task(spec.undo_task())
             }
             Kind::Beginning => Primitive::Checkpoint(Checkpoint::Beginning),
             Kind::Point(point) => Primitive::Checkpoint(Checkpoint::Reached(*point)),

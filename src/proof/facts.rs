@@ -16,8 +16,8 @@ use super::draft::Draft;
 use super::pattern::{Atom, Ending, Start, What};
 use super::view::{Counts, Library};
 use crate::fact::{Fact, Subject, Value};
-use crate::graph::MovePoint;
-use crate::spec::{AssumeSpec, Point};
+use crate::graph::{MovePoint, Point};
+use crate::spec::AssumeSpec;
 
 /// The values of facts that were asked for so far.
 pub struct Facts<'d> {

@@ -44,7 +44,7 @@ pub mod view;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fact::{Fact, Subject};
-use crate::graph::{Primitive, StepGraph};
+use crate::graph::StepGraph;
 
 use crate::graph::paths::Paths;
 use draft::Draft;
@@ -107,26 +107,6 @@ pub struct Placed {
     pub places: Vec<usize>,
 }
 
-/// The paths between the steps of a graph. A wait counts on the edges after it.
-///
-/// # Panics
-/// Never: a graph has no cycle.
-#[must_use]
-pub fn paths_of(graph: &StepGraph) -> Paths {
-    let span = |place: usize| match &graph.steps()[place].primitive {
-        Primitive::Wait(wait) => wait.span.as_secs(),
-        Primitive::Change(_)
-        | Primitive::Gate(_)
-        | Primitive::Task(_)
-        | Primitive::Checkpoint(_) => 0,
-    };
-    let predecessors = graph.steps().iter().map(|step| {
-        let places = step.after.keys().filter_map(|id| graph.place(id));
-        places.map(|place| (place, span(place))).collect()
-    });
-    Paths::of(predecessors.collect()).expect("a graph has no cycle")
-}
-
 impl Placed {
     /// Where the nodes of a draft are in a graph.
     ///
@@ -134,7 +114,7 @@ impl Placed {
     /// If the graph lacks a step of the draft: it was not made from it.
     #[must_use]
     pub fn of(draft: &Draft<'_>, graph: &StepGraph) -> Self {
-        let paths = paths_of(graph);
+        let paths = graph.paths();
         let places = draft
             .nodes
             .iter()
@@ -227,7 +207,7 @@ pub fn findings(draft: &Draft<'_>, model: &Model, graph: &StepGraph) -> Findings
     let broken = |name: &str| {
         refuted.contains_key(name) || defects.iter().any(|defect| defect.invariant == name)
     };
-    let names = invariant::ALL.iter().map(|invariant| invariant.name);
+    let names = invariant::ALL.iter().map(|rule| rule.invariant);
     Findings {
         holding: names.clone().filter(|name| !broken(name)).collect(),
         steady: steady.into_iter().collect(),

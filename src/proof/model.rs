@@ -68,8 +68,8 @@ impl<'m> Models<'m> {
         let library = Library::of(draft);
         let mut builder = PatternBuilder::of(&library);
         if draft.forward > 0 {
-            for invariant in invariant::ALL {
-                (invariant.patterns)(&mut builder);
+            for rule in invariant::ALL {
+                (rule.patterns)(&mut builder);
             }
         }
         let (patterns, read) = builder.finish();

@@ -11,8 +11,9 @@ use std::net::IpAddr;
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 use foldhash::HashSet;
 
+use crate::ask::Outside;
 use crate::intent::{DomainMove, Exchange, Host, Intent};
-use crate::observe::{Outside, Snapshot};
+use crate::observe::Snapshot;
 
 /// The two hosts of a move.
 #[derive(Debug, Default)]

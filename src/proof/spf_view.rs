@@ -11,9 +11,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::view::View;
+use crate::ask::Outside;
 use crate::calendar::Timestamp;
 use crate::model::spf_meaning::{Meaning, meaning};
-use crate::observe::{Outside, Seen, Snapshot};
+use crate::observe::{Seen, Snapshot};
 use crate::spf::{
     Answer, Client, Evaluation, Network, Outcome, SpfRecord, Target, Term, check_host,
 };

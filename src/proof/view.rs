@@ -22,7 +22,8 @@ use super::draft::Draft;
 use super::parties::{Parties, Routes, routes_in};
 use super::pattern::{Atom, Start};
 use super::states::{Directions, States};
-use crate::observe::{ALIASES_MAX, MANY_ALIASES, NOBODY_ASKED, Outside, unknown_at};
+use crate::ask::Outside;
+use crate::observe::{ALIASES_MAX, MANY_ALIASES, NOBODY_ASKED, unknown_at};
 use crate::resolution::reply;
 
 /// The maximum number of views of an evaluation. Our choice: a mail domain has some dozens.

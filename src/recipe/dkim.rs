@@ -8,8 +8,9 @@ use cutover_contract::{Change, Name, Rdata, RrKey, RrSet, RrType};
 use super::{Found, RecipeContext, records_of};
 use crate::diag::{Code, Diagnostic};
 use crate::dkim::KeyRecord;
+use crate::graph::Verb;
 use crate::intent::{DomainMove, Selector};
-use crate::model::{Goal, Route, Stage, Track, Transition, Verb};
+use crate::model::{Goal, Route, Stage, Track, Transition};
 use crate::observe::{Seen, ZoneSeen};
 
 /// A selector that is not published.

@@ -9,8 +9,9 @@ use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{Found, RecipeContext, UNUSABLE_EXCHANGE, records_of};
 use crate::diag::{Code, Diagnostic};
+use crate::graph::Verb;
 use crate::intent::{DomainMove, Exchange};
-use crate::model::{Route, Stage, Track, Transition, Verb, change};
+use crate::model::{Route, Stage, Track, Transition, change};
 use crate::observe::Seen;
 use crate::spec::{Anchor, SwitchKind, When};
 

@@ -10,7 +10,8 @@ use cutover_contract::RrKey;
 
 use super::{Found, OWNED_TWICE};
 use crate::diag::{Diagnostic, Span};
-use crate::model::{Track, Transition, Verb};
+use crate::graph::Verb;
+use crate::model::{Track, Transition};
 
 /// Makes each RRset belong to one track.
 pub(super) fn owned_once(found: &mut Found) {

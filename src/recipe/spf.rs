@@ -20,10 +20,11 @@ pub(super) use beside::lines as beside;
 
 use super::{Found, RecipeContext};
 use crate::diag::{Code, Diagnostic, Span, quoted};
+use crate::graph::Verb;
 use crate::intent::{DomainMove, Exchange, Host};
 use crate::model::spf_cost::{Cost, cost};
 use crate::model::spf_meaning::{Meaning, addresses, meaning, same};
-use crate::model::{NEW_TTL, Stage, Track, Transition, Verb, change};
+use crate::model::{NEW_TTL, Stage, Track, Transition, change};
 use crate::observe::{Seen, Snapshot};
 use crate::spec::RecordSpec;
 use crate::spf::{BadTerm, SpfRecord, TERMS_MAX, Target, Term, TermMeaning};

@@ -11,10 +11,9 @@ use super::fold::Folds;
 use super::{count, is_by_hand};
 use crate::artifact::{Artifact, Forecast};
 use crate::calendar::{show_span, since_start};
+use crate::dkim::is_dkim;
 use crate::document::{Block, Item, Table, Text};
-use crate::graph::{Cause, Checkpoint, MovePoint, Origin, Primitive, Step, StepId, Wait};
-use crate::model::Verb;
-use crate::observe::is_dkim;
+use crate::graph::{Cause, Checkpoint, MovePoint, Origin, Primitive, Step, StepId, Verb, Wait};
 
 /// The waits on the longest path through the graph, in order.
 fn chain(artifact: &Artifact) -> Vec<(&Step, &Wait)> {

@@ -10,7 +10,7 @@ use crate::calendar::{show_span, since_start};
 use crate::document::{Block, Document, Item, Room, Section, Text};
 use crate::fact::TABLE;
 use crate::graph::{Cause, Primitive, Step, StepId};
-use crate::proof::invariant::{ALL, REVERSIBLE};
+use crate::invariant::{self, Invariant, REVERSIBLE};
 
 /// Explains a step of a plan; `None` if there is no such step.
 #[must_use]
@@ -119,11 +119,10 @@ pub fn word(word: &str) -> Option<Document> {
     if word == "facts" {
         return Some(facts());
     }
-    let says = if word == REVERSIBLE {
-        "from every state before a point of no return, there is a way back that keeps all other invariants".to_owned()
-    } else {
-        let invariant = ALL.iter().find(|invariant| invariant.name == word)?;
-        format!("at every instant: {}", invariant.says)
+    let Invariant { name, says } = invariant::TABLE.iter().find(|one| one.name == word)?;
+    let says = match *name == REVERSIBLE {
+        true => (*says).to_owned(),
+        false => format!("at every instant: {says}"),
     };
     let blocks = vec![Block::Lines(vec![says.into()])];
     Some(Document(vec![Block::Group { title: Text::strong(word), blocks }]))
@@ -132,8 +131,7 @@ pub fn word(word: &str) -> Option<Document> {
 /// The words that [`word`] knows.
 #[must_use]
 pub fn words() -> Vec<&'static str> {
-    let invariants = ALL.iter().map(|invariant| invariant.name);
-    invariants.chain([REVERSIBLE, "facts"]).collect()
+    invariant::NAMES.into_iter().chain(["facts"]).collect()
 }
 
 /// The table of facts: what each fact means, and what can establish it.

@@ -2,12 +2,10 @@
 
 use super::count;
 use crate::calendar::show_span;
+use crate::config::ConfigSpec;
 use crate::document::Text;
-use crate::graph::gate::{Failing, Gate};
-use crate::graph::task::Task;
-use crate::spec::ConfigSpec;
-use crate::spec::gate::Pace;
-use crate::spec::task::Work;
+use crate::graph::gate::{Failing, Gate, Pace};
+use crate::graph::task::{Task, Work};
 
 /// Three lines: what the gate asks, when it passes, and what happens otherwise.
 pub(super) fn lines(gate: &Gate) -> Vec<Text> {

@@ -20,9 +20,8 @@ use cutover_contract::{RrKey, RrSet};
 pub use crate::diag::escape_control;
 use crate::document::count;
 pub use crate::document::text::Styling;
-use crate::graph::task::Task;
+use crate::graph::task::{Task, Work};
 use crate::graph::{Primitive, Step};
-use crate::spec::task::Work;
 
 /// Whether a step is a person's work.
 fn is_by_hand(step: &Step) -> bool {

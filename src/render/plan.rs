@@ -14,7 +14,7 @@ use crate::artifact::{Artifact, Forecast};
 use crate::calendar::{show_span, since_start};
 use crate::document::{Block, Diff, Document, Hunk, Item, Mark, Room, Section, Spare, Table, Text};
 use crate::graph::{Primitive, Step, StepId, Wait};
-use crate::spec::notify::{Notice, Way};
+use crate::notify::{Notice, Way};
 
 /// Shown if there is nothing to do.
 pub const NOTHING_TO_CHANGE: &str = "nothing to change: everything matches the plan";

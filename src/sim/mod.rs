@@ -12,12 +12,12 @@ use cutover_memory::Memory as MemoryProvider;
 use futures_util::FutureExt;
 
 use crate::artifact::{Artifact, Forecast};
+use crate::ask::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
 use crate::calendar::{Steady, Timestamp};
 use crate::digest::Digest;
 use crate::engine::notification::Message;
 use crate::graph::{Primitive, StepId};
 use crate::journal::{Entry, Event, Line};
-use crate::observe::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
 use crate::world::{AppendError, DriveOutcome, Patience, ProviderRead, Run, World, drive};
 
 /// A world in which everything goes as planned.

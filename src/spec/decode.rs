@@ -18,15 +18,17 @@ use std::time::Duration;
 
 use cutover_contract::{Adapter, ConfigField, FieldKind, Name, Rdata, RrType, Ttl};
 
-use super::shape::{Form, whole};
+use super::shape::{self, Form, whole};
 use super::yaml::{Kind, Node};
 use super::{
-    Authority, Clocks, ConfigSpec, DiscoverySpec, DomainsOf, Endpoint, Exception, ExchangeSpec,
-    HostSpec, KEEP_OLD, MigrateSpec, NameTemplate, OVERRUN, OnDrift, PlanSpec, ProviderSpec,
-    Registry, ResolverSpec, SecretRef, SwitchKind, ZoneSpec, filled, resolver, shape,
+    Clocks, DiscoverySpec, DomainsOf, Endpoint, ExchangeSpec, HostSpec, KEEP_OLD, MigrateSpec,
+    NameTemplate, OVERRUN, PlanSpec, Registry, ResolverSpec, SwitchKind, ZoneSpec, filled,
 };
-use crate::calendar;
+use crate::authority::{Authority, Exception};
+use crate::config::{ConfigSpec, ProviderSpec, SecretRef};
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, quoted};
+use crate::graph::OnDrift;
+use crate::{calendar, resolver};
 
 /// A text that is not a domain name.
 pub(super) const BAD_NAME: Code = Code::semantic("bad-name");

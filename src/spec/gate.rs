@@ -1,43 +1,9 @@
 //! Gates of a plan, and how probes describe their keys.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cutover_contract::ConfigField;
-
-use super::ConfigSpec;
 use crate::diag::Spanned;
-
-/// The keys of a probe and their values.
-pub type Settings = BTreeMap<String, ConfigSpec>;
-
-/// What the plan language needs to know about a probe.
-#[derive(Clone, Copy, Debug)]
-pub struct ProbeKeys {
-    /// Its name, the value of `probe:`.
-    pub name: &'static str,
-    /// Its own keys.
-    pub fields: &'static [ConfigField],
-    /// Checks the values together, after each has been checked for its kind.
-    pub check: fn(&Settings) -> Result<(), BadSetting>,
-    /// Whether it looks for what the plan has changed.
-    pub in_dns: bool,
-    /// Whether it first asks after the old records have expired in caches.
-    pub after_expiry: bool,
-}
-
-/// A key with a value that the probe cannot use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadSetting {
-    /// The key.
-    pub key: &'static str,
-    /// Whether the value contains a secret and must not be shown.
-    pub is_secret: bool,
-    /// What is wrong.
-    pub problem: String,
-    /// What to write.
-    pub help: String,
-}
+use crate::graph::gate::{Pace, Settings};
 
 /// The gates of a plan.
 #[derive(Clone, Debug, Default)]
@@ -115,32 +81,6 @@ impl PaceSpec {
 pub fn times(long: Duration, every: Duration) -> u32 {
     let intervals = long.as_millis().div_ceil(every.as_millis().max(1));
     u32::try_from(intervals).unwrap_or(u32::MAX).saturating_add(1)
-}
-
-/// How often a gate asks, and its limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// The time between two questions.
-    pub every: Duration,
-    /// After how many answers the gate decides; `None`: when `success_limit` is reached.
-    pub count: Option<u32>,
-    /// How many passes in a row are enough before that.
-    pub success_limit: Option<u32>,
-    /// How many failures are tolerated.
-    pub fail_limit: u32,
-    /// How many inconclusive answers are tolerated.
-    pub inconclusive_limit: u32,
-    /// How many unanswered questions in a row are tolerated.
-    pub unanswered_limit: u32,
-}
-
-impl Pace {
-    /// 1 min. Our choice: comparable tools use it.
-    pub const EVERY: Duration = Duration::from_secs(60);
-    /// The limit of Argo Rollouts for errors in a row (`consecutiveErrorLimit`, 2026-11).
-    pub const UNANSWERED_LIMIT: u32 = 4;
-    /// The shortest time between two questions. Our choice, to spare the servers that are asked.
-    pub const EVERY_MIN: Duration = Duration::from_secs(1);
 }
 
 /// What happens when a gate fails.

@@ -8,31 +8,30 @@
 mod compose;
 mod decode;
 pub mod gate;
-pub mod notify;
 pub mod reference;
-pub mod resolver;
 pub mod shape;
 pub mod task;
 pub mod v1;
 pub mod yaml;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use cutover_contract::{Adapter, Name, NameError, Rdata, RrKey, RrType, Ttl};
-use serde::{Deserialize, Serialize};
 
+use crate::authority::{Authority, Exception};
 use crate::calendar::window::Windows;
+use crate::config::ProviderSpec;
 use crate::diag::{Diagnostic, Severity, Source, Spanned};
 use crate::fact::{Fact, Subject, Value};
-use gate::{GatesSpec, ProbeKeys};
-use notify::Notice;
+use crate::graph::{OnDrift, Point};
+use crate::notify::Notice;
+use crate::probe::ProbeKeys;
+use gate::GatesSpec;
 use task::TasksSpec;
 
 pub use compose::{Reading, Wanted};
-pub use resolver::{ResolverAddress, Transport};
 
 /// A decoded plan: each value is checked on its own.
 #[derive(Clone, Debug)]
@@ -65,38 +64,6 @@ pub struct PlanSpec {
     pub overrides: Vec<OverrideSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
-}
-
-/// What continues when somebody else has edited a record that the plan changes, or a provider
-/// refuses or does not answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnDrift {
-    /// Nothing: the run halts.
-    Halt,
-    /// Everything that does not depend on it. The default, as in Terraform: what does not depend on
-    /// a failed part is still applied, and the command fails.
-    #[default]
-    Isolate,
-}
-
-impl OnDrift {
-    /// The words in a plan.
-    pub const WORDS: &'static [&'static str] = &["halt", "isolate"];
-
-    /// The word in a plan.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Halt => "halt",
-            Self::Isolate => "isolate",
-        }
-    }
-
-    /// What a word means.
-    #[must_use]
-    pub fn of_word(word: &str) -> Option<Self> {
-        [Self::Halt, Self::Isolate].into_iter().find(|one| one.word() == word)
-    }
 }
 
 /// A fact that the plan states.
@@ -133,29 +100,6 @@ pub enum Confirm {
     },
 }
 
-/// A part of the move that an assumption can begin with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Point {
-    /// Before the switch.
-    Expand,
-    /// With the switch.
-    Switch,
-    /// When the old side is left.
-    Contract,
-}
-
-impl Point {
-    /// The word in a plan.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Expand => "expand",
-            Self::Switch => "switch",
-            Self::Contract => "contract",
-        }
-    }
-}
-
 /// What may be broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OverrideSpec {
@@ -174,58 +118,6 @@ pub enum SwitchKind {
     /// The new exchanges join with a worse preference, are then preferred, and finally remain
     /// alone.
     Standby,
-}
-
-/// A provider: its adapter and the adapter's configuration, with secrets as references.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderSpec {
-    /// The adapter's kind.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The adapter's keys.
-    pub config: BTreeMap<String, ConfigSpec>,
-}
-
-/// A value of an adapter's key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConfigSpec {
-    /// Text of any kind.
-    Text(String),
-    /// A command.
-    Argv(Vec<String>),
-    /// A reference to a secret.
-    Secret(SecretRef),
-    /// A mapping.
-    Object(BTreeMap<String, ConfigSpec>),
-    /// A whole number.
-    Number(i64),
-    /// `true` or `false`.
-    Bool(bool),
-}
-
-/// Where to find a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SecretRef {
-    /// In an environment variable.
-    Env(String),
-    /// In a file; trailing line ends are dropped.
-    File(String),
-    /// In the output of a command; trailing line ends are dropped.
-    Command(Vec<String>),
-}
-
-impl fmt::Display for SecretRef {
-    /// Where it is, for people.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "the environment variable {name}"),
-            Self::File(path) => write!(f, "the file {path}"),
-            Self::Command(argv) => write!(f, "what `{}` prints", argv.join(" ")),
-        }
-    }
 }
 
 /// Who answers for names outside of the plan's zones.
@@ -250,25 +142,6 @@ pub struct ZoneSpec {
     pub authorities: Option<Vec<Authority>>,
     /// The servers that the run does not wait for.
     pub except: Vec<Spanned<Exception>>,
-}
-
-/// An authoritative server.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Authority {
-    /// Its name, if known.
-    pub name: Option<String>,
-    /// Its address.
-    pub address: SocketAddr,
-}
-
-/// An authoritative server that the run does not wait for, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exception {
-    /// Its address.
-    pub address: SocketAddr,
-    /// Why it is left out.
-    pub reason: String,
 }
 
 /// The placeholder for a domain.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::yaml::Kind;
 use crate::calendar;
 use crate::diag::Code;
+use crate::slug;
 
 /// A key that the plan language does not have.
 pub const UNKNOWN_KEY: Code = Code::form("unknown-key");
@@ -161,7 +162,7 @@ impl Form {
         match self {
             Self::Any => ANY_PATTERN,
             Self::Lines => LINES_PATTERN,
-            Self::Slug => "^[a-z0-9][a-z0-9_-]{0,62}$",
+            Self::Slug => slug::PATTERN,
             Self::Span => calendar::SPAN_PATTERN,
         }
     }
@@ -178,12 +179,7 @@ impl Form {
                 let blank = |c| matches!(c, ' ' | '\t' | '\r' | '\n');
                 !text.contains(broken_in_lines) && text.contains(|c| !blank(c))
             }
-            Self::Slug => {
-                let inner = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-                text.bytes().all(inner)
-                    && (1..=63).contains(&text.len())
-                    && !text.starts_with(['-', '_'])
-            }
+            Self::Slug => slug::is_slug(text),
             Self::Span => calendar::parse_span(text) != Err(calendar::SpanError::Form),
         }
     }

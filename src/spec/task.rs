@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Anchor, Point};
+use super::Anchor;
 use crate::diag::Spanned;
+use crate::graph::task::{Task, Work};
+use crate::graph::{Point, StepId};
 
 /// The key under which a task is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,13 +124,38 @@ pub struct TaskSpec {
     pub undo_first: bool,
 }
 
-/// What a task does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// A command: the program and its arguments; no shell.
-    Command(Vec<String>),
-    /// A person's work, in words.
-    Manual(String),
+impl TaskSpec {
+    /// What a run does.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        let Self { name: _, work, after: _, check, within, undo: _, undo_first: _ } = self;
+        Task { work: work.clone(), check: check.clone(), within: *within }
+    }
+
+    /// The task that undoes it. Only a person knows what to do about work that has no `undo`.
+    #[must_use]
+    pub fn undo_task(&self) -> Task {
+        let work = match &self.undo {
+            Some(argv) => Work::Command(argv.clone()),
+            None => Work::Manual(format!(
+                "`{}` was done and has no `undo`: undo it by hand, or make sure that it may stay",
+                self.name.value
+            )),
+        };
+        Task { work, check: None, within: self.within }
+    }
+
+    /// The id of its step.
+    #[must_use]
+    pub fn step_id(&self) -> StepId {
+        StepId::of_task(&self.name.value)
+    }
+
+    /// The id of the step that undoes it.
+    #[must_use]
+    pub fn undo_step_id(&self) -> StepId {
+        self.step_id().undo_id()
+    }
 }
 
 /// 1 h. Our choice; a copy of mailboxes has to set its own limit.

@@ -12,10 +12,13 @@ use serde_json::{Value, json};
 use work::{notice, task, tasks};
 
 use self::host::{host, migrate};
-use super::gate::{OnFail, ProbeKeys};
+use super::Registry;
+use super::gate::OnFail;
 use super::shape::{Field, Form, Shape, list, map, not_built, optional, required};
-use super::{OnDrift, Registry};
 use crate::fact;
+use crate::graph::OnDrift;
+use crate::invariant;
+use crate::probe::ProbeKeys;
 
 /// The value of `version:`.
 pub const VERSION: i64 = 1;
@@ -407,7 +410,7 @@ fn overridden() -> Shape {
         optional(
             "invariant",
             "An invariant that may be broken anywhere.",
-            Shape::Choice(INVARIANTS),
+            Shape::Choice(&invariant::NAMES),
         ),
         optional(
             "defect",
@@ -417,21 +420,6 @@ fn overridden() -> Shape {
         required("reason", "Why it may be broken; the reviewer sees it.", TEXT),
     ])
 }
-
-/// The invariants of the safety model, in the order of verdicts.
-pub const INVARIANTS: &[&str] = &[
-    "deliverable",
-    "one-mailbox",
-    "no-loop",
-    "authenticated",
-    "spf-sound",
-    "transport-policy",
-    "clients",
-    "reach",
-    "resolves",
-    "reversible",
-    "minimal-touch",
-];
 
 fn clocks() -> Shape {
     Shape::Object(vec![

@@ -13,6 +13,7 @@ use std::time::Duration;
 use cutover_contract::{ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet};
 
 use crate::artifact::Artifact;
+use crate::ask::{Answered, AskServer, NoEnd, Query, Said, Served};
 use crate::calendar::{Moment, Steady, Timestamp, later};
 use crate::digest::Digest;
 use crate::engine::next::Next;
@@ -22,7 +23,6 @@ use crate::engine::poll::poll;
 use crate::engine::{IllegalEvent, Memory, RunState, work};
 use crate::graph::{Step, StepId};
 use crate::journal::{Entry, EntryError, Event, Halt, Line};
-use crate::observe::{Answered, AskServer, NoEnd, Query, Said, Served};
 
 /// What a provider holds of some RRsets, in the order of the keys.
 pub type ProviderRead = Result<Vec<Option<RrSet>>, ProviderError>;

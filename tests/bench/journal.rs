@@ -16,13 +16,13 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use cutover::artifact::Artifact;
+use cutover::ask::{Answered, AskServer, NoEnd, Query, Said, Served};
 use cutover::calendar::{Steady, Timestamp, later};
 use cutover::digest::Digest;
 use cutover::engine::RunState;
 use cutover::engine::notification::Message;
 use cutover::graph::StepId;
 use cutover::journal::{Entry, Event, Line};
-use cutover::observe::{Answered, AskServer, NoEnd, Query, Said, Served};
 use cutover::probe::Finding;
 use cutover::world::{
     AppendError, DriveOutcome, Patience, Progress, ProviderRead, Run, World, drive,

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use cutover::ask::Outside;
 use cutover::compile::{Compiled, compile, compile_apart};
 use cutover::graph::StepGraph;
 use cutover::intent::Intent;
-use cutover::observe::{Earlier, Outside, Snapshot};
+use cutover::observe::{Earlier, Snapshot};
 use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
 use crate::proof::{CAPABILITIES, inputs};

@@ -7,12 +7,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use cutover::artifact::Artifact;
+use cutover::authority::{Authority, Exception};
 use cutover::calendar::{Timestamp, later};
 use cutover::digest::Digest;
 use cutover::engine::{ChangeState, RunState, StepState, replay};
 use cutover::graph::Primitive;
 use cutover::journal::{Entry, Event, Halt, HaltReason};
-use cutover::spec::{Authority, Exception};
 use cutover::world::{DriveError, DriveOutcome, Patience, Run, World as _, drive};
 use cutover_contract::{Change, RrKey, RrSet};
 use futures_util::FutureExt;

@@ -11,12 +11,11 @@ use cutover::artifact::Artifact;
 use cutover::calendar::{Moment, Timestamp, later};
 use cutover::compile::compile;
 use cutover::engine::RunState;
-use cutover::engine::history::History;
 use cutover::graph::{Primitive, StepGraph, StepId};
+use cutover::history::History;
 use cutover::intent::Intent;
 use cutover::journal::{Entry, Event};
 use cutover::observe::Snapshot;
-use cutover::proof::paths_of;
 use cutover::world::{DriveError, DriveOutcome, Patience, Progress, World as _, drive};
 use cutover_contract::{Name, RrKey, RrSet};
 use futures_util::FutureExt;
@@ -192,7 +191,7 @@ impl Plan {
 
 /// Between any two changes there is at least as much time as in the first plan.
 pub(crate) fn waits_hold(graph: &StepGraph, name: &str, made: &Made) {
-    let paths = paths_of(graph);
+    let paths = graph.paths();
     let changes: Vec<usize> = (0..graph.steps().len())
         .filter(|place| matches!(graph.steps()[*place].primitive, Primitive::Change(_)))
         .collect();

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use chrono::{SubsecRound, TimeDelta};
 use cutover::artifact::Artifact;
+use cutover::ask::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
 use cutover::calendar::{Steady, Timestamp, later};
 use cutover::engine::notification::Message;
 use cutover::graph::{Primitive, StepId};
 use cutover::journal::{Entry, Event, Line};
-use cutover::observe::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
 use cutover::world::{AppendError, ProviderRead, World};
 use cutover_contract::{
     ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,

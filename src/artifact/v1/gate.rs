@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ReadError, RrSetV1, WAIT_SECS_MAX, value};
 use crate::graph::StepId;
-use crate::graph::gate::{Expected, Failing, Gate};
+use crate::graph::gate::{Expected, Failing, Gate, Pace, Settings};
 use crate::probe;
-use crate::spec::gate::{Pace, Settings};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,8 +3,7 @@
 //!
 //! No other module looks into an id. A later format will have separate keys for all of this.
 
-use crate::graph::{Checkpoint, MovePoint, StepId};
-use crate::model::Verb;
+use crate::graph::{Checkpoint, MovePoint, StepId, Verb};
 
 /// The prefix of ids on a way back.
 const BACK: &str = "back/";

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ReadError, WAIT_SECS_MAX, value};
 use crate::graph::StepId;
-use crate::graph::task::Task;
-use crate::spec::task::Work;
+use crate::graph::task::{Task, Work};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

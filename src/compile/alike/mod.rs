@@ -26,9 +26,10 @@ use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Zone};
 use foldhash::{HashMap, HashSet};
 
 use self::rewrite::{Index, ZoneRewriter, ZoneSpelling};
+use crate::ask::Outside;
 use crate::fact::Subject;
 use crate::intent::{DomainMove, Exchange, Host, Intent, Selector, Sender};
-use crate::observe::{Outside, Snapshot, Watch, ZoneSeen};
+use crate::observe::{Snapshot, Watch, ZoneSeen};
 
 pub(super) use unfold::unfold;
 

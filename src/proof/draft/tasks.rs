@@ -7,8 +7,9 @@
 
 use super::{Back, BackStep, Draft, Kind, MovePoint};
 use crate::fact::{Fact, Subject};
+use crate::graph::Point;
+use crate::spec::AssumeSpec;
 use crate::spec::task::{Place, TaskSpec};
-use crate::spec::{AssumeSpec, Point};
 
 impl<'d> Draft<'d> {
     /// Whether the plan has a place for tasks. It has none for what is over already.

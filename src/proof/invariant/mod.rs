@@ -28,68 +28,26 @@ use crate::intent::{DomainMove, Host};
 
 pub use deliverable::is_known_to_stay;
 
-/// Something that has to be true at every instant.
-pub struct Invariant {
-    /// Its name, in verdicts and in the documentation.
-    pub name: &'static str,
-    /// What it says.
-    pub says: &'static str,
+/// What finds the bad patterns of an invariant.
+pub struct Rule {
+    /// The invariant's name, as in [`crate::invariant::TABLE`].
+    pub invariant: &'static str,
     /// Adds its bad patterns to the builder.
     pub patterns: fn(&mut PatternBuilder<'_>),
 }
 
-/// Every invariant.
-pub const ALL: &[Invariant] = &[
-    Invariant {
-        name: "deliverable",
-        says: "over every route a host accepts the mail, and none that it may reach rejects a valid recipient",
-        patterns: deliverable::patterns,
-    },
-    Invariant {
-        name: "one-mailbox",
-        says: "what is stored or written at one host reaches the mailbox at the other",
-        patterns: one_mailbox::patterns,
-    },
-    Invariant {
-        name: "no-loop",
-        says: "no two hosts pass mail to each other, and no host passes mail to itself by the MX records that it follows",
-        patterns: no_loop::patterns,
-    },
-    Invariant {
-        name: "authenticated",
-        says: "mail that may be in flight passes SPF and DKIM, as far as its sender declares them",
-        patterns: authenticated::patterns,
-    },
-    Invariant {
-        name: "spf-sound",
-        says: "every SPF record that can be seen is a single record with at most ten look-ups, of which at most two are void",
-        patterns: spf_sound::patterns,
-    },
-    Invariant {
-        name: "transport-policy",
-        says: "a sender that obeys MTA-STS and DANE can deliver",
-        patterns: transport_policy::patterns,
-    },
-    Invariant {
-        name: "clients",
-        says: "every user finds and reaches a server that serves the mailbox",
-        patterns: clients::patterns,
-    },
-    Invariant {
-        name: "reach",
-        says: "from the switch on, whatever caches hold of the switched records expires within the cutover TTL",
-        patterns: reach::patterns,
-    },
-    Invariant {
-        name: "resolves",
-        says: "a name that resolves before and after the plan resolves all the time",
-        patterns: resolves::patterns,
-    },
-    Invariant {
-        name: "minimal-touch",
-        says: "only records that the plan owns change, and no other name gets another answer",
-        patterns: minimal_touch::patterns,
-    },
+/// The rule of every invariant but that of the way back, in the order of the table.
+pub const ALL: &[Rule] = &[
+    Rule { invariant: "deliverable", patterns: deliverable::patterns },
+    Rule { invariant: "one-mailbox", patterns: one_mailbox::patterns },
+    Rule { invariant: "no-loop", patterns: no_loop::patterns },
+    Rule { invariant: "authenticated", patterns: authenticated::patterns },
+    Rule { invariant: "spf-sound", patterns: spf_sound::patterns },
+    Rule { invariant: "transport-policy", patterns: transport_policy::patterns },
+    Rule { invariant: "clients", patterns: clients::patterns },
+    Rule { invariant: "reach", patterns: reach::patterns },
+    Rule { invariant: "resolves", patterns: resolves::patterns },
+    Rule { invariant: "minimal-touch", patterns: minimal_touch::patterns },
 ];
 
 /// The invariant of how quickly the switch, and a way back, take effect.
@@ -97,9 +55,6 @@ pub const REACH: &str = reach::ID;
 
 /// The end of the id of a harm that is done whatever caches hold.
 pub const ALWAYS: &str = "/always";
-
-/// The invariant of the way back.
-pub const REVERSIBLE: &str = "reversible";
 
 /// How much of a domain's mail goes to a host. A wider extent is another harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -259,5 +214,18 @@ fn host(domain_move: &DomainMove, side: Side) -> &Host {
     match side {
         Side::From => &domain_move.from,
         Side::To => &domain_move.to,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+    use crate::invariant::{NAMES, REVERSIBLE};
+
+    #[test]
+    fn every_invariant_has_a_rule() {
+        let rules: Vec<&str> = ALL.iter().map(|rule| rule.invariant).collect();
+        let named = NAMES.into_iter().filter(|name| *name != REVERSIBLE);
+        assert_eq!(rules, named.collect::<Vec<_>>());
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::super::draft::Kind;
 use crate::calendar::show_span;
+use crate::graph::CACHE_CAP;
 use crate::graph::MovePoint;
 use crate::model::Stage;
-use crate::model::hold::{CAP, hold};
+use crate::model::hold::hold;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::pattern::{Ending, Harm, Start, What};
 
@@ -25,7 +26,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         }
         let zone = &draft.snapshot.zones[&draft.tracks[*track].zone];
         let cutover_ttl = draft.intent.terms.cutover_ttl;
-        let longest = cutover_ttl.max(zone.capabilities.ttl_min).duration().min(CAP);
+        let longest = cutover_ttl.max(zone.capabilities.ttl_min).duration().min(CACHE_CAP);
         let switching = builder.atom(What::Begun, Start::Begin(step), ends.clone());
         for change in &transition.changes {
             let Some(answers) = builder.library.answers(&change.key) else { continue };

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
-use crate::observe::{ALIASES_MAX, MANY_ALIASES, Outside, Seen, Snapshot};
+use crate::ask::Outside;
+use crate::observe::{ALIASES_MAX, MANY_ALIASES, Seen, Snapshot};
 use crate::proof::answers::Content;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::draft::Draft;

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrSet, RrType};
 
+use crate::ask::Outside;
 use crate::fact::{Fact, Subject, Value};
-use crate::observe::{Outside, Snapshot};
+use crate::observe::Snapshot;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::spf_view::evaluated;

@@ -15,9 +15,9 @@ use cutover_contract::{Change, Name, Rdata, RrKey, RrType};
 
 use super::super::draft::Kind;
 use super::{Extent, both, extent_at, extent_of, forbid_at_host, host};
+use crate::ask::Outside;
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
-use crate::observe::Outside;
 use crate::proof::builder::{Domain, PatternBuilder, shown};
 use crate::proof::parties::{Route, Routes, Side, routes_today};
 use crate::proof::pattern::{Harm, Start, What};

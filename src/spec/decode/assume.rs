@@ -7,8 +7,10 @@ use cutover_contract::Name;
 use super::{BAD_ANCHOR, BAD_FACT, BAD_NAME, Decoder, ONE_OF, argv, bool_of, text};
 use crate::diag::{Spanned, listed, quoted};
 use crate::fact::{Fact, Subject, SubjectKind, Value};
+use crate::graph::Point;
+use crate::invariant;
 use crate::spec::yaml::Node;
-use crate::spec::{AssumeSpec, Confirm, NEGATIVE_OUTSIDE, OverrideSpec, Point, v1};
+use crate::spec::{AssumeSpec, Confirm, NEGATIVE_OUTSIDE, OverrideSpec};
 
 impl Decoder<'_> {
     pub(super) fn assume(&mut self, node: &Node) -> Option<AssumeSpec> {
@@ -166,7 +168,7 @@ impl Decoder<'_> {
                 return None;
             }
         };
-        let known = v1::INVARIANTS.iter().any(|name| {
+        let known = invariant::NAMES.iter().any(|name| {
             what.value == *name || what.value.strip_prefix(name).is_some_and(|r| r.starts_with('/'))
         });
         if !known {

@@ -2,7 +2,9 @@
 
 use super::{Decoder, ONE_OF, items, text};
 use crate::diag::{Code, SECRET_IN_VALUE, Spanned, did_you_mean, listed, quoted};
-use crate::spec::gate::{GateSpec, GatesSpec, OnFail, Pace, PaceSpec, ProbeKeys, times};
+use crate::graph::gate::Pace;
+use crate::probe::ProbeKeys;
+use crate::spec::gate::{GateSpec, GatesSpec, OnFail, PaceSpec, times};
 use crate::spec::shape::{NOT_BUILT_YET_ANCHOR, whole};
 use crate::spec::v1::NOT_BUILT_PROBES;
 use crate::spec::yaml::Node;

@@ -4,7 +4,7 @@ use cutover_contract::Name;
 
 use super::{BAD_ADDRESS, Decoder, ONE_OF, items, text};
 use crate::diag::{Code, Spanned, listed, quoted};
-use crate::spec::notify::{
+use crate::notify::{
     Login, MailSpec, MailTls, Notice, Occasion, PLACEHOLDERS, Way, is_mailbox, unknown_placeholder,
 };
 use crate::spec::yaml::Node;

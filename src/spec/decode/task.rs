@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{Decoder, ONE_OF, argv, bool_of, items, text};
 use crate::diag::{Code, Spanned, quoted};
-use crate::spec::task::{Place, TaskSpec, TasksSpec, WITHIN, Work};
+use crate::graph::task::Work;
+use crate::spec::task::{Place, TaskSpec, TasksSpec, WITHIN};
 use crate::spec::yaml::Node;
 
 /// Two tasks with the same name.

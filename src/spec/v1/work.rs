@@ -1,7 +1,7 @@
 //! The keys of `tasks:` and `notify:`.
 
 use super::{SLUG, SPAN, TEXT, one_or_more, secret};
-use crate::spec::notify::{MailTls, Occasion};
+use crate::notify::{MailTls, Occasion};
 use crate::spec::shape::{Field, Shape, list, optional, required};
 use crate::spec::task::Place;
 

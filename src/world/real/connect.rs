@@ -13,7 +13,7 @@ use cutover_contract::{
     Adapter, Config, ConfigError, ConfigField, ConfigValue, FieldKind, Provider, Secret,
 };
 
-use crate::spec::{ConfigSpec, ProviderSpec, SecretRef};
+use crate::config::{ConfigSpec, ProviderSpec, SecretRef};
 
 /// How long a secret may take to read. Our choice: a person finds and types a passphrase in this
 /// time.

@@ -13,9 +13,10 @@ use cutover_contract::{Name, Rdata, RrKey, RrType};
 use futures_util::future::join_all;
 
 use super::dns::{self, DNS_PORT, Referral, Resolver};
+use crate::ask::{Outside, Served};
+use crate::authority::Authority;
 use crate::diag::{Code, Diagnostic};
-use crate::observe::{Outside, Served};
-use crate::spec::{Authority, ZoneSpec};
+use crate::spec::ZoneSpec;
 
 /// The parent zone does not delegate to the provider that holds the zone.
 pub const NOT_DELEGATED: Code = Code::semantic("not-delegated");

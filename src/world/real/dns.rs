@@ -20,8 +20,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use crate::observe::{Outside, Served};
-use crate::spec::{ResolverAddress, ResolverSpec, Transport};
+use crate::ask::{Outside, Served};
+use crate::resolver::{ResolverAddress, Transport};
+use crate::spec::ResolverSpec;
 
 /// The port of authoritative servers (RFC 1035 §4.2).
 pub(super) const DNS_PORT: u16 = 53;

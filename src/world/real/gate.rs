@@ -7,7 +7,7 @@ use cutover_contract::Secret;
 use cutover_process::{Ended, RunError, run};
 use cutover_web::{Bounds, Kind, beginning, client, one_line};
 
-use crate::observe::{NoEnd, Page, Said, is_breakdown};
+use crate::ask::{NoEnd, Page, Said, is_breakdown};
 
 /// Characters of a command's output that are kept. Our choice: as much of a line as a person reads.
 const OUTPUT_CHARS_MAX: usize = 1_000;

@@ -1,11 +1,11 @@
-//! What a new plan has to know from the journals of earlier runs: see `engine::history`.
+//! What a new plan has to know from the journals of earlier runs: see `history`.
 
 use std::sync::Arc;
 
 use super::store::{Runs, Store, StoreResult};
 use crate::calendar::Moment;
 use crate::digest::Digest;
-use crate::engine::history::History;
+use crate::history::History;
 use crate::intent::Intent;
 use crate::observe::Snapshot;
 

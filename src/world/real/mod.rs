@@ -21,11 +21,11 @@ use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt, RrKey,
 use futures_util::stream::{self, StreamExt as _};
 
 use super::{AppendError, ProviderRead, World};
+use crate::ask::{Answered, AskServer, NoEnd, Outside, Query, Said, Served};
 use crate::calendar::{Steady, Timestamp};
 use crate::engine::notification::Message;
 use crate::graph::StepId;
 use crate::journal::Line;
-use crate::observe::{Answered, AskServer, NoEnd, Outside, Query, Said, Served};
 use dns::Resolver;
 use notify::Recipient;
 use store::{Lease, Note, RunId, Store};

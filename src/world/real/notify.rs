@@ -17,7 +17,7 @@ use super::gate::client_kind;
 use crate::calendar::show_exact;
 use crate::engine::notification::{Message, Notification};
 use crate::graph::StepId;
-use crate::spec::notify::{MailSpec, MailTls};
+use crate::notify::{MailSpec, MailTls};
 
 /// Time limit of one try. Our choice: the run waits for it, and no notification is worth more.
 const WITHIN: Duration = Duration::from_secs(10);

@@ -13,10 +13,12 @@ use futures_util::stream::{self, StreamExt};
 use super::delegation::{Delegation, delegation};
 use super::dns::{self, DNS_PORT, Resolver};
 use super::pause;
+use crate::ask::{Outside, Served};
+use crate::authority::Authority;
 use crate::diag::{Code, Diagnostic, Severity, Span};
 use crate::intent::Intent;
-use crate::observe::{Outside, Served, Snapshot, ZoneSeen, questions};
-use crate::spec::{Authority, ResolverSpec, ZoneSpec};
+use crate::observe::{Snapshot, ZoneSeen, questions};
+use crate::spec::{ResolverSpec, ZoneSpec};
 
 /// A zone cannot be read from its provider.
 pub const ZONE_UNREADABLE: Code = Code::semantic("zone-unreadable");

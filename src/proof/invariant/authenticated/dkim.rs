@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::{ID, NOW, Role};
-use crate::dkim::KeyRecord;
+use crate::ask::Outside;
+use crate::dkim::{KeyRecord, is_dkim};
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{Host, Selector, Sender};
-use crate::observe::{Outside, is_dkim};
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::draft::Draft;
 use crate::proof::pattern::Harm;

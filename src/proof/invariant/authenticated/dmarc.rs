@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::{ID, NOW};
+use crate::ask::Outside;
+use crate::dkim::signs_as;
 use crate::fact::{Fact, Subject, Value};
-use crate::observe::{Outside, signs_as};
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;

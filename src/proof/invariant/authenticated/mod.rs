@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use cutover_contract::{Name, RrKey, RrSet, RrType};
 
+use crate::ask::Outside;
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{Host, Sender};
-use crate::observe::Outside;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};

@@ -7,9 +7,10 @@ use std::sync::LazyLock;
 use cutover_contract::{Name, RrKey, RrType};
 
 use super::{From, ID, NOBODY, NOW, may_be_refused, of_old_exchanges};
+use crate::ask::Outside;
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::{DomainMove, Host, Sender};
-use crate::observe::{Outside, Snapshot};
+use crate::observe::Snapshot;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;

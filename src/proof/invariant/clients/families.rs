@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::{ID, NOW};
+use crate::ask::Outside;
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
-use crate::observe::Outside;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::pattern::Harm;
 use crate::proof::view::View;

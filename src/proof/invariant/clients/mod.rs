@@ -15,9 +15,10 @@ use std::time::Duration;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::{both, forbid_at_host, host};
+use crate::ask::Outside;
 use crate::fact::{Fact, Subject, Value};
 use crate::intent::DomainMove;
-use crate::observe::{Outside, Seen, Snapshot, discovery_keys};
+use crate::observe::{Seen, Snapshot, discovery_keys};
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start};

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use cutover_contract::{Name, Rdata, RrKey, RrType};
 
 use super::{ID, NOW, OldNames, target};
+use crate::ask::Outside;
 use crate::fact::{Fact, Subject, Value};
-use crate::observe::{Outside, discovery_of};
+use crate::observe::discovery_of;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;

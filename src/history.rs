@@ -12,15 +12,15 @@ use std::time::Duration;
 use cutover_contract::{Change, Rdata, RrKey, RrSet, RrType, Ttl};
 use foldhash::HashMap;
 
-use super::state::Standing;
-use super::{ChangeState, RunState};
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, Timestamp, later};
 use crate::digest::Digest;
+use crate::engine::{ChangeState, RunState};
 use crate::fact::{Fact, Subject};
+use crate::graph::CACHE_CAP;
 use crate::graph::{Primitive, Step, StepId};
 use crate::intent::Intent;
-use crate::model::hold::{CAP, hold_of_replaced};
+use crate::model::hold::hold_of_replaced;
 use crate::observe::{Earlier, Snapshot, ZoneSeen};
 use crate::proof::draft::{stated_id, stated_title};
 use crate::spec::{AssumeSpec, Clocks, Confirm};
@@ -158,7 +158,7 @@ impl<'s> History<'s> {
         }
         self.add_known(artifact, state);
         for (place, step) in artifact.graph.steps().iter().enumerate() {
-            let Standing::Change(changes, is) = state.standing(step, place) else { continue };
+            let Some((changes, is)) = state.change(step, place) else { continue };
             let Some(zone) = self.snapshot.zones.get(changes.zone()).cloned() else { continue };
             let since = match is {
                 ChangeState::Pending => continue,
@@ -169,8 +169,8 @@ impl<'s> History<'s> {
                 }
             };
             let by_wall = (self.now.at - since).to_std().unwrap_or_default();
-            let left = state.remaining(place, CAP, self.now);
-            let ago = if left.is_zero() { by_wall } else { by_wall.min(CAP - left) };
+            let left = state.remaining(place, CACHE_CAP, self.now);
+            let ago = if left.is_zero() { by_wall } else { by_wall.min(CACHE_CAP - left) };
             for change in changes.changes() {
                 let hold = hold_of_replaced(change.before.as_ref(), &zone, &change.key);
                 let hold = hold + self.margin;
@@ -280,7 +280,7 @@ impl<'s> History<'s> {
         let mut known: BTreeMap<&RrKey, Vec<Option<RrSet>>> =
             relied.map(|(key, rrset)| (key, vec![rrset.clone()])).collect();
         for (place, step) in artifact.graph.steps().iter().enumerate() {
-            let Standing::Change(changes, is) = state.standing(step, place) else { continue };
+            let Some((changes, is)) = state.change(step, place) else { continue };
             for change in changes.changes() {
                 let (before, after) = (change.before.clone(), change.after.clone());
                 match is {

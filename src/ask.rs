@@ -1,0 +1,226 @@
+//! Questions that are answered while a run continues, each with its own type.
+//!
+//! [`Answered`] pairs every question with an answer of the matching type, so an answer of the wrong
+//! kind cannot be expressed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cutover_contract::{Name, Rdata, RrKey, RrSet};
+
+use crate::resolver::ResolverAddress;
+
+/// Asks an authoritative server for an RRset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskServer {
+    /// The zone.
+    pub zone: Name,
+    /// Where to ask.
+    pub server: SocketAddr,
+    /// Which RRset.
+    pub key: RrKey,
+    /// Whether its absence is an acceptable answer; a wildcard may answer then.
+    pub or_absent: bool,
+}
+
+/// Asks a resolver for an RRset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskResolver {
+    /// Whom to ask.
+    pub resolver: ResolverAddress,
+    /// Which RRset.
+    pub key: RrKey,
+}
+
+/// Runs a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskCommand {
+    /// The program and its arguments; no shell.
+    pub argv: Vec<String>,
+    /// How long it may take; then it is killed, with all processes that it has started.
+    pub within: Duration,
+}
+
+/// Sends a GET to a web server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskWeb {
+    /// The address.
+    pub url: String,
+    /// A text to look for at the beginning of the answer's body.
+    pub contains: Option<String>,
+    /// How long it may take.
+    pub within: Duration,
+}
+
+/// A question of a gate or of a task's check, in any protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// To an authoritative server.
+    Served(AskServer),
+    /// To a resolver.
+    Resolved(AskResolver),
+    /// To a command.
+    Command(AskCommand),
+    /// To a web server.
+    Http(AskWeb),
+}
+
+/// A [`Query`] and its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// By an authoritative server.
+    Served(AskServer, Served),
+    /// By a resolver.
+    Resolved(AskResolver, Outside),
+    /// By a command; or why it did not complete.
+    Command(AskCommand, Result<Said, String>),
+    /// By a web server; or why there is no answer.
+    Http(AskWeb, Result<Page, String>),
+}
+
+impl Answered {
+    /// The answer of an authoritative server, and the question.
+    #[must_use]
+    pub fn served(&self) -> Option<(&AskServer, &Served)> {
+        match self {
+            Self::Served(question, answer) => Some((question, answer)),
+            Self::Resolved(..) | Self::Command(..) | Self::Http(..) => None,
+        }
+    }
+
+    /// The answer of a resolver, and the question.
+    #[must_use]
+    pub fn resolved(&self) -> Option<(&AskResolver, &Outside)> {
+        match self {
+            Self::Resolved(question, answer) => Some((question, answer)),
+            Self::Served(..) | Self::Command(..) | Self::Http(..) => None,
+        }
+    }
+
+    /// The result of a command; or why it did not complete.
+    #[must_use]
+    pub fn command(&self) -> Option<&Result<Said, String>> {
+        match self {
+            Self::Command(_, answer) => Some(answer),
+            Self::Served(..) | Self::Resolved(..) | Self::Http(..) => None,
+        }
+    }
+
+    /// The answer of a web server; or why there is none.
+    #[must_use]
+    pub fn http(&self) -> Option<&Result<Page, String>> {
+        match self {
+            Self::Http(_, answer) => Some(answer),
+            Self::Served(..) | Self::Resolved(..) | Self::Command(..) => None,
+        }
+    }
+}
+
+/// An authoritative server's answer to a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// This RRset, or none.
+    Answer(Option<RrSet>),
+    /// This RRset, which the server also returns for a sibling name that does not exist. So there
+    /// may be no such RRset, and a wildcard or a DNAME answers.
+    Wildcard(RrSet),
+    /// No usable answer, and why.
+    Unanswered(String),
+}
+
+impl Served {
+    /// Whether the answer may be what is looked for, records or their absence.
+    #[must_use]
+    pub fn may_be(&self, is: impl Fn(Option<&RrSet>) -> bool) -> bool {
+        match self {
+            Self::Answer(answer) => is(answer.as_ref()),
+            Self::Wildcard(rrset) => is(Some(rrset)) || is(None),
+            Self::Unanswered(_) => false,
+        }
+    }
+
+    /// The records in the answer.
+    #[must_use]
+    pub fn records(&self) -> Option<&RrSet> {
+        match self {
+            Self::Answer(answer) => answer.as_ref(),
+            Self::Wildcard(rrset) => Some(rrset),
+            Self::Unanswered(_) => None,
+        }
+    }
+}
+
+/// The result of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// The beginning of what it wrote to both outputs.
+    pub output: String,
+    /// Whether the output shows that it broke down before it could decide anything.
+    pub broke_down: bool,
+}
+
+impl Said {
+    /// A result with this exit code and output.
+    #[must_use]
+    pub fn with(code: i32, output: impl Into<String>) -> Self {
+        Self { code: Some(code), output: output.into(), broke_down: false }
+    }
+}
+
+/// How lines begin that programs write when they break down: Python, Java, Go, Rust, Node.js, PHP,
+/// and Perl modules that die with a stack. What a shell cannot run has exit code 126 or 127
+/// (POSIX).
+const BREAKDOWNS: &[&str] = &[
+    "Traceback (most recent call last):",
+    "Exception in thread ",
+    "Unhandled exception",
+    "Uncaught exception",
+    "panic: ",
+    "fatal error: ",
+    "thread '",
+    "node:internal/",
+    "PHP Fatal error:",
+    "Fatal error: Uncaught ",
+    "Can't locate ",
+];
+
+/// Whether a command's output is that of a program that broke down.
+#[must_use]
+pub fn is_breakdown(output: &str) -> bool {
+    output.lines().any(|line| {
+        let begins = BREAKDOWNS.iter().any(|beginning| line.starts_with(beginning));
+        begins && (!line.starts_with("thread '") || line.contains("panicked at"))
+    })
+}
+
+/// Why a command did not complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoEnd {
+    /// It did not run: nothing was done.
+    NotRun(String),
+    /// It ran, and nobody knows how far it got.
+    Cut(String),
+}
+
+/// The answer of a web server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The status code.
+    pub status: u16,
+    /// Whether it contains the text that was looked for; `true` if none was.
+    pub contains: bool,
+}
+
+/// A resolver's answer for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// These records, with aliases followed.
+    Records(Arc<[Rdata]>),
+    /// The name or the type does not exist.
+    Absent,
+    /// No resolver was asked, or none answered; with the reason.
+    Unknown(String),
+}

@@ -1,0 +1,33 @@
+//! How a probe describes its keys to the plan language.
+
+use cutover_contract::ConfigField;
+
+use crate::graph::gate::Settings;
+
+/// What the plan language needs to know about a probe.
+#[derive(Clone, Copy, Debug)]
+pub struct ProbeKeys {
+    /// Its name, the value of `probe:`.
+    pub name: &'static str,
+    /// Its own keys.
+    pub fields: &'static [ConfigField],
+    /// Checks the values together, after each has been checked for its kind.
+    pub check: fn(&Settings) -> Result<(), BadSetting>,
+    /// Whether it looks for what the plan has changed.
+    pub in_dns: bool,
+    /// Whether it first asks after the old records have expired in caches.
+    pub after_expiry: bool,
+}
+
+/// A key with a value that the probe cannot use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadSetting {
+    /// The key.
+    pub key: &'static str,
+    /// Whether the value contains a secret and must not be shown.
+    pub is_secret: bool,
+    /// What is wrong.
+    pub problem: String,
+    /// What to write.
+    pub help: String,
+}

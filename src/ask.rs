@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet};
+use cutover_zone::{Name, Rdata, RrKey, RrSet};
 
 use crate::resolver::ResolverAddress;
 

@@ -15,10 +15,9 @@ pub mod paste;
 
 use std::collections::BTreeSet;
 
-use base64::Engine as _;
-use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use cutover_contract::Rdata;
+use base64::{Engine as _, alphabet};
+use cutover_zone::Rdata;
 
 use crate::diag::quoted;
 

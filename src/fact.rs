@@ -11,7 +11,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 /// What a fact is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

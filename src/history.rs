@@ -9,7 +9,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cutover_contract::{Change, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::Change;
+use cutover_zone::{Rdata, RrKey, RrSet, RrType, Ttl};
 use foldhash::HashMap;
 
 use crate::artifact::Artifact;

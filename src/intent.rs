@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use cutover_contract::{Name, Rdata, RrKey, Ttl};
+use cutover_zone::{Name, Rdata, RrKey, Ttl};
 
 use crate::calendar::window::Windows;
 use crate::config::ProviderSpec;

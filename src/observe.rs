@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cutover_contract::{Capabilities, Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
+use cutover_contract::Capabilities;
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
 use crate::ask::Outside;
 use crate::authority::Authority;

@@ -5,7 +5,7 @@
 //! plan makes of a zone (`proof::answers`). It does not follow aliases, because the next name may
 //! be in another zone, which has its own versions.
 
-use cutover_contract::{Name, RrKey, RrSet, RrType, Zone};
+use cutover_zone::{Name, RrKey, RrSet, RrType, Zone};
 
 /// The contents of a zone, as far as answering needs them.
 pub trait Contents<'z> {
@@ -148,7 +148,7 @@ impl<'z> Contents<'z> for &'z Zone {
 
 #[cfg(test)]
 mod tests {
-    use cutover_contract::{Rdata, Ttl};
+    use cutover_zone::{Rdata, Ttl};
 
     use super::*;
 

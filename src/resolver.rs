@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 /// A resolver that is asked for its own answer, not as a fallback for another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::{Name, RrKey, RrSet, RrType, Ttl};
 
 use crate::artifact::{
     Artifact, Checked, Outcome, Relied, RollbackPoint, SealedZone, Undo, Verdict, is_overridden,

@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cutover_contract::{Change, RrKey, RrSet};
+use cutover_contract::Change;
+use cutover_zone::{RrKey, RrSet};
 
 use super::{Artifact, Outcome, SealedZone};
 use crate::calendar::show_span;

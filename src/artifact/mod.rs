@@ -15,7 +15,7 @@ mod v1;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cutover_contract::{Name, RrKey, RrSet};
+use cutover_zone::{Name, RrKey, RrSet};
 
 use crate::authority::{Authority, Exception};
 use crate::config::ProviderSpec;

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 use serde::{Deserialize, Serialize};
 
 use super::{Artifact, Forecast, ReadError, Relied, RollbackPoint, SealedZone, Undo};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use super::exit::Exit;
 use super::failure::{Code, Failure, Message, Problem};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use cutover_contract::{Config, ConfigValue, Name, Provider, RrKey, RrType, Zone};
+use cutover_contract::{Config, ConfigValue, Provider};
+use cutover_zone::{Name, RrKey, RrType, Zone};
 
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message, Severity};

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use crate::ask::Outside;
 use crate::calendar::show_span;

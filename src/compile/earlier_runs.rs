@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cutover_contract::{RrKey, RrSet};
+use cutover_zone::{RrKey, RrSet};
 
 use super::derive::Constraint;
 use crate::calendar::show_span;

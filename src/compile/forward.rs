@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cutover_contract::{RrKey, RrType};
+use cutover_zone::{RrKey, RrType};
 
 use super::anchors::{anchored, expiry};
 use super::derive::{Constraint, Derived, Rules, Target, derive};

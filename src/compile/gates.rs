@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use cutover_contract::{Change, Name, RrKey, RrSet, RrType};
+use cutover_contract::Change;
+use cutover_zone::{Name, RrKey, RrSet, RrType};
 
 use super::compiled::CompiledWayBack;
 use crate::calendar::show_span;

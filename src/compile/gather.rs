@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{Atomicity, Change, Gathered, Name};
+use cutover_contract::{Atomicity, Change, Gathered};
+use cutover_zone::Name;
 
 use crate::graph::Verb;
 use crate::intent::Intent;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
 use crate::graph::MovePoint;
 use crate::proof::draft::Draft;

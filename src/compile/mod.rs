@@ -29,7 +29,7 @@ mod tasks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cutover_contract::{Name, RrKey};
+use cutover_zone::{Name, RrKey};
 
 use crate::diag::{Code, Diagnostic, Severity, did_you_mean, listed};
 use crate::fact::Fact;

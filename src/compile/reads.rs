@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Name, Rdata};
+use cutover_zone::{Name, Rdata};
 
 use crate::intent::Intent;
 use crate::observe::Snapshot;

@@ -1,6 +1,6 @@
 //! The owner names of DKIM keys (RFC 6376 §3.6.2.1).
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 /// Whether a name is for DKIM keys: it has `_domainkey` after a selector (RFC 6376 §3.6.2.1).
 #[must_use]

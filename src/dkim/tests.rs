@@ -113,7 +113,7 @@ fn records_are_equal_whatever_their_spelling() {
 
 #[test]
 fn live_records_are_read_from_their_strings_joined() {
-    let txt = Rdata::parse(cutover_contract::RrType::TXT, "\"v=DKIM1; p=AA\" \"AA\"", None);
+    let txt = Rdata::parse(cutover_zone::RrType::TXT, "\"v=DKIM1; p=AA\" \"AA\"", None);
     let joined = KeyRecord::of_rdata(&txt.expect("a TXT record"));
     assert_eq!(joined, Some(KeyRecord::parse("v=DKIM1; p=AAAA")));
     let octets = KeyRecord::of_rdata(&Rdata::txt(b"v=DKIM1; p=A\xff"));

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use super::{Held, RunState};
 use crate::artifact::{Artifact, Relied};

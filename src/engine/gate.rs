@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later};

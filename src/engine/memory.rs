@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cutover_contract::{Name, Receipt};
+use cutover_contract::Receipt;
+use cutover_zone::Name;
 
 use super::pace::{LOOK_EVERY, SEE_SLOWLY_EVERY, TRIES_MAX};
 use crate::artifact::{Artifact, Relied};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cutover_contract::{ChangeSet, Name};
+use cutover_contract::ChangeSet;
+use cutover_zone::Name;
 
 use super::notification::Notification;
 use crate::artifact::Relied;

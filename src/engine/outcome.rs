@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use cutover_contract::{
-    Change, ChangeSet, Name, Next as AfterError, ProviderError, Receipt, RrSet,
-};
+use cutover_contract::{Change, ChangeSet, Next as AfterError, ProviderError, Receipt};
+use cutover_zone::{Name, RrSet};
 
 use super::memory::{Doubt, Memory, StepMemory};
 use super::next::{Look, See};

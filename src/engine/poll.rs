@@ -4,7 +4,8 @@
 //! names one thing to do. Steps that are ready at the same time are done in the order of the graph. No
 //! step waits for another step's wait or slow server unless it depends on that step.
 
-use cutover_contract::{Change, ChangeSet, RrSet};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::RrSet;
 
 use super::gate::{self, Judgement};
 use super::memory::{Doubt, Memory, StepMemory};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cutover_contract::{Name, RrKey, RrSet};
+use cutover_zone::{Name, RrKey, RrSet};
 
 use crate::config::ConfigSpec;
 

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cutover_contract::{Name, RrKey};
+use cutover_zone::{Name, RrKey};
 use serde::{Deserialize, Serialize};
 
 use super::MovePoint;

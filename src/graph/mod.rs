@@ -24,7 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{Change, ChangeSet, Name, RrType};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::{Name, RrType};
 use foldhash::{HashMap, HashMapExt};
 use gate::Gate;
 use paths::Paths;

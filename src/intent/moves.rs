@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::{
     BAD_TEMPLATE, DomainMove, Exchange, Host, Resolver, SAID_TWICE, Selector, Sender, TOO_MANY,

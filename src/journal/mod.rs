@@ -10,7 +10,7 @@
 
 mod v1;
 
-use cutover_contract::{RrKey, RrSet};
+use cutover_zone::{RrKey, RrSet};
 
 use crate::calendar::{Moment, Steady, Timestamp};
 use crate::digest::Digest;

@@ -1,6 +1,6 @@
 //! `cutover/journal/1`: the wire types, apart from the domain's. One JSON object per line.
 
-use cutover_contract::{Name, RrKey, RrType};
+use cutover_zone::{Name, RrKey, RrType};
 use serde::{Deserialize, Serialize};
 
 use super::{Difference, Entry, EntryError, Event, Halt, HaltReason};

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
 use crate::intent::{Exchange, Intent};
 use crate::observe::Snapshot;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use cutover_contract::{RrKey, RrSet};
+use cutover_zone::{RrKey, RrSet};
 
 use crate::graph::CACHE_CAP;
 use crate::observe::ZoneSeen;

@@ -14,7 +14,8 @@ pub mod spf_meaning;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cutover_contract::{Change, Name, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::Change;
+use cutover_zone::{Name, RrKey, RrSet, RrType, Ttl};
 
 use crate::calendar::show_span;
 use crate::graph::Verb;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Name, RrKey, RrType};
+use cutover_zone::{Name, RrKey, RrType};
 
 use crate::ask::Outside;
 use crate::spf::{SpfRecord, Target};

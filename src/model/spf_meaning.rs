@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use crate::observe::{Seen, Snapshot};
 use crate::spf::{Target, Term};

@@ -15,7 +15,7 @@ mod served;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 use serde::{Deserialize, Serialize};
 
 use crate::ask::{Answered, Query};

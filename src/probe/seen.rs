@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use cutover_contract::{ConfigField, FieldKind, Rdata, RrSet};
+use cutover_contract::{ConfigField, FieldKind};
+use cutover_zone::{Rdata, RrSet};
 
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, gravest, texts};
 use crate::ask::{Answered, AskResolver, Outside, Query};

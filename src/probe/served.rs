@@ -1,6 +1,6 @@
 //! `served`: whether every authoritative server serves the changed records.
 
-use cutover_contract::RrSet;
+use cutover_zone::RrSet;
 
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, gravest};
 use crate::ask::{Answered, AskServer, Query, Served};

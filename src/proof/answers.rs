@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::draft::Draft;
 use super::pattern::{Atom, Ending, Start, What};

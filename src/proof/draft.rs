@@ -6,7 +6,8 @@ mod tasks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cutover_contract::{Change, ChangeSet, Name, RrKey, RrType};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::{Name, RrKey, RrType};
 use foldhash::{HashMap, HashSet};
 
 use super::parties::Parties;

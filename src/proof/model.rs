@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cutover_contract::RrKey;
+use cutover_zone::RrKey;
 
 use super::builder::PatternBuilder;
 use super::draft::Draft;

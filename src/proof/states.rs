@@ -7,7 +7,8 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use cutover_contract::{Atomicity, Change, InPlace, Name, Rdata, RrKey, RrSet, RrSetError, RrType};
+use cutover_contract::{Atomicity, Change, InPlace};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrSetError, RrType};
 
 use super::draft::Draft;
 use super::pattern::Start;

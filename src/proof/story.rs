@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cutover_contract::RrKey;
+use cutover_zone::RrKey;
 
 use super::Placed;
 use super::draft::{Draft, Kind};

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cutover_contract::{Name, RrKey};
+use cutover_zone::{Name, RrKey};
 use foldhash::HashMap;
 
 use super::answers::{Answers, Class, Content, next_script};

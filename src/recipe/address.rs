@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{Found, RecipeContext, records_of};
 use crate::diag::{Code, Diagnostic};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_contract::{Rdata, RrKey};
+use cutover_zone::{Rdata, RrKey};
 
 use super::{Found, RecipeContext, records_of};
 use crate::diag::Spanned;

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Change, Name, Rdata, RrKey, RrSet, RrType};
+use cutover_contract::Change;
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{Found, RecipeContext, records_of};
 use crate::diag::{Code, Diagnostic};

@@ -13,7 +13,7 @@ mod owners;
 mod records;
 mod spf;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, Ttl};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, Ttl};
 
 use crate::diag::{Code, Diagnostic, Severity, Span};
 use crate::intent::{DomainMove, Intent};

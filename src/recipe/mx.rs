@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{Found, RecipeContext, UNUSABLE_EXCHANGE, records_of};
 use crate::diag::{Code, Diagnostic};

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use cutover_contract::{Change, Name, Rdata, RrKey, RrType};
+use cutover_contract::Change;
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::{CNAME_CLASH, Found, RecipeContext};
 use crate::diag::{Code, Diagnostic, Span};

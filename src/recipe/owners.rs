@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_contract::RrKey;
+use cutover_zone::RrKey;
 
 use super::{Found, OWNED_TWICE};
 use crate::diag::{Diagnostic, Span};

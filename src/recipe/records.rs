@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{CNAME_CLASH, Found, RecipeContext, UNUSABLE_EXCHANGE, records_of, spf};
 use crate::calendar::show_span;

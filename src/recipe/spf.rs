@@ -14,7 +14,7 @@ mod beside;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
 pub(super) use beside::lines as beside;
 

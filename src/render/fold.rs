@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cutover_contract::{Change, Name};
+use cutover_contract::Change;
+use cutover_zone::Name;
 
 use super::lines;
 use crate::artifact::Artifact;

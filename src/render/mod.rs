@@ -15,7 +15,7 @@ mod timeline;
 mod verdict;
 pub mod zone;
 
-use cutover_contract::{RrKey, RrSet};
+use cutover_zone::{RrKey, RrSet};
 
 pub use crate::diag::escape_control;
 use crate::document::count;

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cutover_contract::{Change, Name, RrKey, RrSet};
+use cutover_contract::Change;
+use cutover_zone::{Name, RrKey, RrSet};
 
 use super::calendar::within;
 use super::fold::{Folds, nameless};

@@ -1,7 +1,7 @@
 //! The state of a run as people read it: what is done, what comes next and when, what stopped it.
 
 use chrono_tz::Tz;
-use cutover_contract::{RrKey, RrSet};
+use cutover_zone::{RrKey, RrSet};
 
 use super::calendar::awaited;
 use super::lines;

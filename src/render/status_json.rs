@@ -1,7 +1,7 @@
 //! The state of a run as JSON, for programs and pages. Its version is raised when a meaning changes;
 //! readers ignore fields that they do not know.
 
-use cutover_contract::{RrKey, RrSet};
+use cutover_zone::{RrKey, RrSet};
 use serde::Serialize;
 
 use super::timeline::kind;

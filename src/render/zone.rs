@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Soa, Ttl, Zone};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Soa, Ttl, Zone};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 

@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Zone};
+use cutover_contract::{ChangeSet, Provider, ProviderError, Receipt};
 use cutover_memory::Memory as MemoryProvider;
+use cutover_zone::{Name, RrKey, RrSet, Zone};
 use futures_util::FutureExt;
 
 use crate::artifact::{Artifact, Forecast};

@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use cutover_contract::{Adapter, ConfigField, FieldKind, Name, Rdata, RrType, Ttl};
+use cutover_contract::{Adapter, ConfigField, FieldKind};
+use cutover_zone::{Name, Rdata, RrType, Ttl};
 
 use super::shape::{self, Form, whole};
 use super::yaml::{Kind, Node};

@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use cutover_contract::{Adapter, Name, NameError, Rdata, RrKey, RrType, Ttl};
+use cutover_contract::Adapter;
+use cutover_zone::{Name, NameError, Rdata, RrKey, RrType, Ttl};
 
 use crate::authority::{Authority, Exception};
 use crate::calendar::window::Windows;

@@ -11,7 +11,7 @@
 
 use std::net::IpAddr;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::Term;
 use super::grammar::{self, Mechanism, Prefixes, Record};

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::*;
 

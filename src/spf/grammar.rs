@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use cutover_contract::{Rdata, RrType};
+use cutover_zone::{Rdata, RrType};
 
 use super::macros::{DomainSpec, MacroString, Place};
 use super::outcome::Outcome;

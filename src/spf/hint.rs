@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use super::SpfRecord;
 use super::grammar::{self, MECHANISMS};

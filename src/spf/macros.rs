@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 /// The maximum length of a domain name in text form, without the trailing dot, in characters (RFC
 /// 7208 §7.3).

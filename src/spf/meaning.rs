@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use super::grammar::{self, Mechanism, Modifier, Prefixes};
 use super::identity::domain_text;

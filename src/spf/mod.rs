@@ -30,7 +30,7 @@ pub use outcome::{
 
 use std::fmt;
 
-use cutover_contract::{Name, Rdata, RrType};
+use cutover_zone::{Name, Rdata, RrType};
 
 /// A term.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cutover_contract::{Name, RrKey};
+use cutover_zone::{Name, RrKey};
 
 use super::Term;
 

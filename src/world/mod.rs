@@ -10,7 +10,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet};
+use cutover_contract::{ChangeSet, ProviderError, Receipt};
+use cutover_zone::{Name, RrKey, RrSet};
 
 use crate::artifact::Artifact;
 use crate::ask::{Answered, AskServer, NoEnd, Query, Said, Served};

@@ -27,10 +27,9 @@ use cutover::probe::Finding;
 use cutover::world::{
     AppendError, DriveOutcome, Patience, Progress, ProviderRead, Run, World, drive,
 };
-use cutover_contract::{
-    ChangeSet, Name, Provider as _, ProviderError, Receipt, RrKey, RrSet, Zone,
-};
+use cutover_contract::{ChangeSet, Provider as _, ProviderError, Receipt};
 use cutover_memory::Memory;
+use cutover_zone::{Name, RrKey, RrSet, Zone};
 use futures_util::FutureExt as _;
 
 // The same allocator as in the program.

@@ -15,7 +15,8 @@ use cutover::diag::Source;
 use cutover::intent::{Intent, resolve};
 use cutover::observe::{Snapshot, ZoneSeen};
 use cutover::spec::parse;
-use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Ttl};
+use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity};
+use cutover_zone::Ttl;
 
 // The same allocator as in the program.
 #[global_allocator]

@@ -10,7 +10,7 @@ use cutover::compile::{Compiled, compile, compile_apart};
 use cutover::graph::StepGraph;
 use cutover::intent::Intent;
 use cutover::observe::{Earlier, Snapshot};
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
 use crate::proof::{CAPABILITIES, inputs};
 use crate::recipes::STATED;

@@ -14,7 +14,8 @@ use cutover::engine::{ChangeState, RunState, StepState, replay};
 use cutover::graph::Primitive;
 use cutover::journal::{Entry, Event, Halt, HaltReason};
 use cutover::world::{DriveError, DriveOutcome, Patience, Run, World as _, drive};
-use cutover_contract::{Change, RrKey, RrSet};
+use cutover_contract::Change;
+use cutover_zone::{RrKey, RrSet};
 use futures_util::FutureExt;
 
 use crate::agreement::Dice;

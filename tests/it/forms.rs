@@ -12,9 +12,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cutover_contract::{
-    Change, ChangeSet, Config, ConfigValue, Name, Provider, Rdata, RrKey, RrType, Secret, Zone,
-};
+use cutover_contract::{Change, ChangeSet, Config, ConfigValue, Provider, Secret};
+use cutover_zone::{Name, Rdata, RrKey, RrType, Zone};
 
 use crate::lab::{Bind, Pdns, PdnsZone, Server};
 

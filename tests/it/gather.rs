@@ -6,7 +6,8 @@ use std::fs;
 use std::process::Command;
 
 use cutover::graph::Primitive;
-use cutover_contract::{Atomicity, Capabilities, Change, Gathered, Name};
+use cutover_contract::{Atomicity, Capabilities, Change, Gathered};
+use cutover_zone::Name;
 use tempfile::TempDir;
 
 use crate::bind_fixture::{records, said};

@@ -14,7 +14,7 @@ use cutover::graph::{Primitive, StepId};
 use cutover::world::real::history::add_history;
 use cutover::world::real::now;
 use cutover::world::real::store::{Directory, Store};
-use cutover_contract::{RrKey, RrType, Ttl};
+use cutover_zone::{RrKey, RrType, Ttl};
 use tempfile::TempDir;
 
 use crate::bind_fixture::said;
@@ -127,8 +127,7 @@ fn what_has_expired_since_is_forgotten() {
     workspace.given_up();
     let zone = fs::read_to_string(workspace.path("acme.test.zone")).expect("the zone");
     let plan = plan_text();
-    let mx =
-        RrKey::new(cutover_contract::Name::from_user("acme.test").expect("a name"), RrType::MX);
+    let mx = RrKey::new(cutover_zone::Name::from_user("acme.test").expect("a name"), RrType::MX);
     let earlier = |at: Timestamp| {
         let mut case = Case::of(&plan, &|_| zone.clone());
         let store: Arc<dyn Store> = Arc::new(Directory::new(&workspace.path(".cutover")));

@@ -19,7 +19,8 @@ use cutover::observe::{Snapshot, ZoneSeen};
 use cutover::proof::model::ModelOptions;
 use cutover::proof::{Findings, findings};
 use cutover::spec::parse;
-use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity, Ttl};
+use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity};
+use cutover_zone::Ttl;
 
 use crate::bind_fixture::said;
 use crate::recipes::STATED;

@@ -29,7 +29,8 @@ use cutover::artifact::{Artifact, Outcome};
 use cutover::calendar::show_span;
 use cutover::graph::Primitive;
 use cutover::spf::SpfRecord;
-use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Zone};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Zone};
 
 /// Zones by name, as they are before the plan.
 type Zones = BTreeMap<Name, Zone>;

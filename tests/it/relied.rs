@@ -10,7 +10,7 @@ use cutover::digest::Digest;
 use cutover::world::real::history::add_history;
 use cutover::world::real::now;
 use cutover::world::real::store::{Directory, Store};
-use cutover_contract::{Name, RrKey, RrType};
+use cutover_zone::{Name, RrKey, RrType};
 
 use crate::lab::sleep;
 use crate::proof::Case;

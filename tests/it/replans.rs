@@ -17,7 +17,7 @@ use cutover::intent::Intent;
 use cutover::journal::{Entry, Event};
 use cutover::observe::Snapshot;
 use cutover::world::{DriveError, DriveOutcome, Patience, Progress, World as _, drive};
-use cutover_contract::{Name, RrKey, RrSet};
+use cutover_zone::{Name, RrKey, RrSet};
 use futures_util::FutureExt;
 
 use crate::engine::{compiled, resumed};

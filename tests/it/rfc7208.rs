@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use cutover::spf::{Answer, Client, Evaluation, Outcome, check_mail};
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -12,7 +12,7 @@ use cutover::engine::NoWayBack;
 use cutover::graph::{Primitive, StepId};
 use cutover::journal::{Entry, Event};
 use cutover::world::{DriveError, DriveOutcome, Patience, Run, drive};
-use cutover_contract::{RrKey, RrSet};
+use cutover_zone::{RrKey, RrSet};
 use futures_util::FutureExt;
 use serde_json::Value;
 

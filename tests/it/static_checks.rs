@@ -4,7 +4,7 @@
 use cutover::diag::Source;
 use cutover::intent::{self, Intent};
 use cutover::spec;
-use cutover_contract::Rdata;
+use cutover_zone::Rdata;
 use insta::assert_snapshot;
 
 use crate::language::findings;

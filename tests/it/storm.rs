@@ -17,10 +17,9 @@ use cutover::engine::notification::Message;
 use cutover::graph::{Primitive, StepId};
 use cutover::journal::{Entry, Event, Line};
 use cutover::world::{AppendError, ProviderRead, World};
-use cutover_contract::{
-    ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, RrSet, Ttl, Zone,
-};
+use cutover_contract::{ChangeSet, Provider, ProviderError, Receipt};
 use cutover_memory::Memory;
+use cutover_zone::{Name, RrKey, RrSet, Ttl, Zone};
 use futures_util::FutureExt;
 
 use crate::agreement::Dice;

@@ -14,11 +14,10 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{
-    Change, ChangeSet, Name, ProviderError, Rdata, Receipt, RrSet, RrType, Ttl, Unwritable,
-};
+use cutover_contract::{Change, ChangeSet, ProviderError, Receipt, Unwritable};
 use cutover_kit::check::{self, Checked};
 use cutover_kit::{AsBefore, Written, alone, compare, has_plain_labels, names_of, unsupported};
+use cutover_zone::{Name, Rdata, RrSet, RrType, Ttl};
 use serde::Deserialize;
 
 use crate::api::{Request, Server};

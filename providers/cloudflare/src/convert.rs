@@ -13,7 +13,8 @@ mod content;
 
 use std::collections::BTreeMap;
 
-use cutover_contract::{Change, InPlace, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::{Change, InPlace};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -129,7 +130,7 @@ pub(crate) enum BadRecord {
     Ttl(Name, u32),
     /// The records are not an RRset.
     #[error("the records of {0} are not an RRset: {1}")]
-    RrSet(RrKey, cutover_contract::RrSetError),
+    RrSet(RrKey, cutover_zone::RrSetError),
 }
 
 /// Collects records into RRsets.

@@ -3,8 +3,9 @@
 //! Cloudflare refuses with a code in the body. Rejected credentials come with HTTP status 400 as
 //! well as 401 and 403, so the code decides, and the status only if there is no code.
 
-use cutover_contract::{Name, ProviderError};
+use cutover_contract::ProviderError;
 use cutover_web::{Answer, ExchangeError, one_line};
+use cutover_zone::Name;
 use serde::Deserialize;
 
 use crate::api::{SendError, Server, patience};

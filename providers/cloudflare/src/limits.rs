@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use cutover_contract::{RrType, Ttl};
 use cutover_kit::rr_types;
 use cutover_web::Bounds;
+use cutover_zone::{RrType, Ttl};
 
 /// The address of the API (API reference).
 pub(crate) const URL: &str = "https://api.cloudflare.com/client/v4";

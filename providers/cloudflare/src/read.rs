@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Name, ProviderError, RrKey, Zone};
+use cutover_contract::ProviderError;
+use cutover_zone::{Name, RrKey, Zone};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

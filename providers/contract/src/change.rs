@@ -1,6 +1,6 @@
 //! Change sets: compare-and-set on RRsets of one zone.
 
-use crate::{Name, RrKey, RrSet};
+use cutover_zone::{Name, RrKey, RrSet};
 
 /// A change of one RRset: it is expected to be `before` and becomes `after`. `None` means that
 /// there is no such RRset.
@@ -122,7 +122,7 @@ impl ChangeSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Rdata, RrType, Ttl};
+    use cutover_zone::{Rdata, RrType, Ttl};
 
     #[test]
     fn how_a_txt_is_divided_counts_where_nothing_else_changes() {

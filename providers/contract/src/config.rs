@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{Findings, Name, Provider};
+use crate::{Findings, Provider};
+use cutover_zone::Name;
 
 /// A secret. It has no `Debug`, no `Display` and no `Serialize`, so that it cannot be printed.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! How one RRset becomes another at a provider that changes record by record.
 
-use crate::{Rdata, RrSet, RrType};
+use cutover_zone::{Rdata, RrSet, RrType};
 
 /// Above this number of changes to one RRset, their mixtures are not listed. Our choice: 64
 /// mixtures.
@@ -56,7 +56,7 @@ impl InPlace {
     /// Every RRset that may be seen in between, each with this TTL, in no particular order; `None`
     /// if there are too many.
     #[must_use]
-    pub fn mixtures(&self, ttl: crate::Ttl) -> Option<Vec<RrSet>> {
+    pub fn mixtures(&self, ttl: cutover_zone::Ttl) -> Option<Vec<RrSet>> {
         let steps = self.steps();
         if steps > STEPS_MAX {
             return None;
@@ -96,7 +96,7 @@ fn purpose_of(rdata: &Rdata) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Ttl;
+    use cutover_zone::Ttl;
 
     fn rrset(rtype: RrType, lines: &[&str]) -> RrSet {
         let rdata = lines.iter().map(|line| Rdata::parse(rtype, line, None).expect("rdata"));

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{Change, ChangeSet, Name, RrKey, RrSet, RrType, Ttl, Zone};
+use crate::{Change, ChangeSet};
+use cutover_zone::{Name, RrKey, RrSet, RrType, Ttl, Zone};
 
 /// The unit in which a provider stores and writes records, in DNSControl's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

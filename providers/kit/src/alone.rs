@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Change, ChangeSet, Name, ProviderError, RrKey, RrType};
+use cutover_contract::{Change, ChangeSet, ProviderError};
+use cutover_zone::{Name, RrKey, RrType};
 
 use crate::unsupported;
 
@@ -66,7 +67,7 @@ fn may_stay(alone: RrType, other: RrType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use cutover_contract::{Rdata, RrSet, Ttl};
+    use cutover_zone::{Rdata, RrSet, Ttl};
 
     use super::*;
 

@@ -1,6 +1,7 @@
 //! Changes that no server accepts, whatever its zone holds.
 
-use cutover_contract::{Change, Name, RrType};
+use cutover_contract::Change;
+use cutover_zone::{Name, RrType};
 
 use crate::serial;
 

@@ -7,7 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Change, ChangeSet, Name, ProviderError, RrKey, RrSet, RrType, Unwritable};
+use cutover_contract::{Change, ChangeSet, ProviderError, Unwritable};
+use cutover_zone::{Name, RrKey, RrSet, RrType};
 
 use crate::unsupported;
 
@@ -61,7 +62,7 @@ pub fn one_by_one(set: &ChangeSet) -> impl Iterator<Item = ChangeSet> + '_ {
 }
 
 /// Refuses to change records that are only kept as they are
-/// ([`cutover_contract::Rdata::is_opaque`]).
+/// ([`cutover_zone::Rdata::is_opaque`]).
 ///
 /// # Errors
 /// [`ProviderError::Unsupported`], for the first such change.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Change, ChangeSet, Name, ProviderError, RrKey, RrSet};
+use cutover_contract::{Change, ChangeSet, ProviderError};
+use cutover_zone::{Name, RrKey, RrSet};
 
 /// Compares every `before` of a change set with what `live` has there.
 ///

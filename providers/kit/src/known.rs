@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use cutover_contract::{Name, ProviderError};
+use cutover_contract::ProviderError;
+use cutover_zone::Name;
 use tokio::sync::Mutex;
 
 /// Remembers what a provider reports about its zones, such as their identifiers, which stay the

@@ -19,7 +19,7 @@ pub mod testing;
 mod written;
 
 #[doc(hidden)]
-pub use cutover_contract::RrType;
+pub use cutover_zone::RrType;
 
 /// A static list of types: `rr_types![A AAAA CAA]`.
 #[macro_export]

@@ -1,6 +1,6 @@
 //! SOA serials, in the arithmetic of RFC 1982.
 
-use cutover_contract::{Rdata, RrKey, RrSet, RrType};
+use cutover_zone::{Rdata, RrKey, RrSet, RrType};
 
 /// The serial of an SOA RRset; `None` for an RRset of another type.
 #[must_use]
@@ -39,7 +39,7 @@ pub fn is_as_asked(key: &RrKey, live: Option<&RrSet>, asked: Option<&RrSet>) -> 
 
 #[cfg(test)]
 mod tests {
-    use cutover_contract::{Name, Ttl};
+    use cutover_zone::{Name, Ttl};
 
     use super::*;
 

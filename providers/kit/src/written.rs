@@ -1,6 +1,7 @@
 //! What became of a change set that the provider accepted.
 
-use cutover_contract::{Change, ChangeSet, ProviderError, RrKey, RrSet};
+use cutover_contract::{Change, ChangeSet, ProviderError};
+use cutover_zone::{RrKey, RrSet};
 
 use crate::serial;
 
@@ -66,7 +67,8 @@ impl Written<'_> {
 
 #[cfg(test)]
 mod tests {
-    use cutover_contract::{Name, Next, Rdata, RrType, Ttl};
+    use cutover_contract::Next;
+    use cutover_zone::{Name, Rdata, RrType, Ttl};
 
     use super::*;
 

@@ -20,12 +20,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cutover_contract::{
-    Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Gathered, Granularity, Name,
-    Provider, ProviderError, ProviderResult, Rdata, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable,
-    Zone,
+    Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Gathered, Granularity, Provider,
+    ProviderError, ProviderResult, Receipt, Unwritable,
 };
 use cutover_kit::check::{self, Checked};
 use cutover_kit::{alone, conflict, serial, unsupported};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
 /// Zones in memory, as a provider.
 #[derive(Clone, Debug, Default)]
@@ -197,7 +197,7 @@ fn raised(before: &RrSet, wanted: &RrSet) -> Option<RrSet> {
         if serial::of(before)? != soa.serial {
             return None;
         }
-        soa.serial = cutover_contract::next_serial(soa.serial);
+        soa.serial = cutover_zone::next_serial(soa.serial);
     }
     RrSet::new(wanted.ttl(), [Rdata::soa(&soa)]).ok()
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Missing, Outcome, Rrsets};
 use cutover_contract::{
-    Capabilities, ChangeSet, Name, Provider, ProviderError, ProviderResult, Receipt, RrKey, RrSet,
-    Unwritable, Zone,
+    Capabilities, ChangeSet, Provider, ProviderError, ProviderResult, Receipt, Unwritable,
 };
 use cutover_memory::Memory;
+use cutover_zone::{Name, RrKey, RrSet, Zone};
 
 mod bench;
 

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Outcome};
 use cutover_contract::{
-    Capabilities, Change, ChangeSet, Name, Provider, ProviderError, ProviderResult, Rdata, Receipt,
-    RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
+    Capabilities, Change, ChangeSet, Provider, ProviderError, ProviderResult, Receipt, Unwritable,
 };
 use cutover_memory::Memory;
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
 mod bench;
 

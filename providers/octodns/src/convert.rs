@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{
-    Change, Name, NameError, Rdata, RdataError, RrKey, RrSet, RrSetError, RrType, RrTypeError, Ttl,
+use cutover_contract::Change;
+use cutover_zone::{
+    Name, NameError, Rdata, RdataError, RrKey, RrSet, RrSetError, RrType, RrTypeError, Ttl,
     TtlError,
 };
 use serde::Deserialize;

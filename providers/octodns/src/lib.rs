@@ -23,11 +23,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, Change, ChangeSet, CompareAndSet, Config, ConfigError,
-    ConfigField, ConfigValue, FieldKind, Gathered, Granularity, Name, Provider, ProviderError,
-    ProviderResult, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
+    ConfigField, ConfigValue, FieldKind, Gathered, Granularity, Provider, ProviderError,
+    ProviderResult, Receipt, Unwritable,
 };
 use cutover_kit::check::{self, Checked};
 use cutover_kit::{AsBefore, Written, alone, compare, rr_types, unsupported};
+use cutover_zone::{Name, RrKey, RrSet, RrType, Ttl, Zone};
 use serde_json::{Value, json};
 
 use process::{Bridge, Failed, Kind};

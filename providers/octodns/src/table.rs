@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use cutover_contract::RrType;
 use cutover_kit::rr_types;
+use cutover_zone::RrType;
 
 /// A class that replaces an RRset in a single act of its provider.
 pub(crate) struct Known {

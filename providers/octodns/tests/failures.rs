@@ -4,7 +4,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use cutover_contract::{Config, ConfigValue, Name, Provider, ProviderError};
+use cutover_contract::{Config, ConfigValue, Provider, ProviderError};
+use cutover_zone::Name;
 
 fn text(text: &str) -> ConfigValue {
     ConfigValue::Text(text.to_owned())

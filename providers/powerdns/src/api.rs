@@ -5,10 +5,11 @@
 //!
 //! This module does not interpret an answer beyond its status and octets.
 
-use cutover_contract::{Name, Secret};
+use cutover_contract::Secret;
 use cutover_web::{
     AddressError, Answer, Bounds, ClientError, ExchangeError, Kind, address, exchange,
 };
+use cutover_zone::Name;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};

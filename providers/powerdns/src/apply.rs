@@ -13,13 +13,12 @@
 //! between the last look at the serial and the PATCH, about a millisecond, is overwritten. The
 //! server makes all changes of a PATCH in one database transaction.
 
-use cutover_contract::{
-    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrType, Unwritable,
-};
+use cutover_contract::{Change, ChangeSet, ProviderError, Receipt, Unwritable};
 use cutover_kit::check::{self, Checked};
 use cutover_kit::{
     AsBefore, Written, alone, apex, compare, has_plain_labels, names_of, unsupported,
 };
+use cutover_zone::{Name, RrKey, RrType};
 
 use crate::api::{Act, Server};
 use crate::convert::{self, Head, Marks};

@@ -13,7 +13,8 @@ mod content;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl, next_serial};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl, next_serial};
 use serde::{Deserialize, Serialize};
 
 use crate::convert::content::{read, shown};
@@ -133,7 +134,7 @@ pub(crate) enum BadZone {
     Rdata(RrKey, String),
     /// The records are not an RRset.
     #[error("{0}: {1}")]
-    RrSet(RrKey, cutover_contract::RrSetError),
+    RrSet(RrKey, cutover_zone::RrSetError),
     /// An RRset occurs twice.
     #[error("{0} is there twice")]
     Twice(RrKey),

@@ -4,8 +4,9 @@
 //! `error`. A 404 may mean an unknown zone or an unknown server identifier, so a second question
 //! settles which. A proxy in front of the server may answer anything else.
 
-use cutover_contract::{Name, ProviderError};
+use cutover_contract::ProviderError;
 use cutover_web::{Answer, ExchangeError, one_line};
+use cutover_zone::Name;
 use serde::Deserialize;
 
 use crate::api::{Question, Server};

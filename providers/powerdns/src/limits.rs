@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use cutover_contract::RrType;
 use cutover_web::Bounds;
+use cutover_zone::RrType;
 
 /// The longest time for a connection. Our choice: it allows for two lost SYNs.
 const CONNECT_MAX: Duration = Duration::from_secs(5);

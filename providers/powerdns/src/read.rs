@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Name, ProviderError, RrKey, RrSet, RrType, Zone};
+use cutover_contract::ProviderError;
 use cutover_web::Answer;
+use cutover_zone::{Name, RrKey, RrSet, RrType, Zone};
 use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
 

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use cutover_contract::{Name, RrKey, RrType, Ttl};
+use cutover_zone::{Name, RrKey, RrType, Ttl};
 
 /// The class of the Internet (RFC 1035 §3.2.4).
 pub(crate) const IN: u16 = 1;

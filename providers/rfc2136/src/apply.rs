@@ -13,11 +13,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{
-    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Unwritable,
-};
+use cutover_contract::{Change, ChangeSet, ProviderError, Receipt, Unwritable};
 use cutover_kit::check::{self, Checked};
 use cutover_kit::{AsBefore, Written, alone, apex, compare, serial, unsupported};
+use cutover_zone::{Name, RrKey, RrSet, RrType};
 
 use crate::api::answer::Rcode;
 use crate::api::tcp::{ExchangeError, Server};

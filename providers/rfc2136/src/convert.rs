@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use cutover_contract::{
-    Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrSetError, RrType, Ttl, Zone,
-};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrSetError, RrType, Ttl, Zone};
 
 use crate::api::answer::{Answer, MalformedMessage, Record};
 use crate::api::{Edit, Prerequisite, Update};

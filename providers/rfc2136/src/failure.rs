@@ -6,7 +6,8 @@
 //! second question settles a code that may mean two things. An unsigned code in answer to a read is
 //! believed only this far: the read has failed either way, and the code says why.
 
-use cutover_contract::{Name, ProviderError, RrKey, RrType};
+use cutover_contract::ProviderError;
+use cutover_zone::{Name, RrKey, RrType};
 
 use crate::api::Request;
 use crate::api::answer::Rcode;

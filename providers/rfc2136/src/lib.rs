@@ -23,9 +23,9 @@ use std::path::Path;
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
-    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, ProviderResult, Receipt,
-    RrKey, RrSet, Ttl, Unwritable, Zone,
+    FieldKind, Gathered, Granularity, Provider, ProviderError, ProviderResult, Receipt, Unwritable,
 };
+use cutover_zone::{Name, RrKey, RrSet, Ttl, Zone};
 
 use api::tcp::Server;
 use api::tsig::Key;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cutover_contract::RrType;
+use cutover_zone::RrType;
 
 /// The longest time for a TCP connection. Our choice: it allows for two lost SYNs.
 pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(5);

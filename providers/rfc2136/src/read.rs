@@ -8,7 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Name, ProviderError, RrKey, RrType, Zone};
+use cutover_contract::ProviderError;
+use cutover_zone::{Name, RrKey, RrType, Zone};
 use tokio::time::timeout;
 
 use crate::api::Request;

@@ -16,11 +16,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_route53::types::ChangeStatus;
-use cutover_contract::{
-    Change, ChangeSet, Name, ProviderError, Receipt, RrKey, RrSet, RrType, Unwritable,
-};
+use cutover_contract::{Change, ChangeSet, ProviderError, Receipt, Unwritable};
 use cutover_kit::check::{self, Checked};
 use cutover_kit::{AsBefore, Written, alone, compare, names_of, unsupported};
+use cutover_zone::{Name, RrKey, RrSet, RrType};
 use tokio::time::sleep;
 
 use crate::api::Server;

@@ -11,7 +11,8 @@ use aws_sdk_route53::error::BuildError;
 use aws_sdk_route53::types::{
     Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet,
 };
-use cutover_contract::{ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::ChangeSet;
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
 use crate::limits::MARK;
 

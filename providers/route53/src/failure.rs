@@ -5,8 +5,9 @@
 
 use aws_sdk_route53::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use cutover_contract::{Name, ProviderError};
+use cutover_contract::ProviderError;
 use cutover_web::one_line;
+use cutover_zone::Name;
 
 use crate::api::Server;
 use crate::limits::{

@@ -20,10 +20,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
-    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, ProviderResult, Receipt,
-    RrKey, RrSet, Ttl, Unwritable, Zone,
+    FieldKind, Gathered, Granularity, Provider, ProviderError, ProviderResult, Receipt, Unwritable,
 };
 use cutover_kit::{KnownZones, names_of};
+use cutover_zone::{Name, RrKey, RrSet, Ttl, Zone};
 
 use api::{Keys, Server};
 use convert::Held;

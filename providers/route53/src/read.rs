@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_route53::types::ResourceRecordSet;
-use cutover_contract::{Name, ProviderError, Zone};
+use cutover_contract::ProviderError;
+use cutover_zone::{Name, Zone};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::api::Server;

@@ -10,7 +10,8 @@
 
 use std::collections::BTreeMap;
 
-use cutover_contract::{ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Soa, Ttl, Zone};
+use cutover_contract::ChangeSet;
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Soa, Ttl, Zone};
 
 use crate::layout::{Layout, OwnerColumn};
 use crate::lex::Span;

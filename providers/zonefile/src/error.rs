@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cutover_contract::{Name, NameError, RdataError, RrSetError, RrType, RrTypeError};
+use cutover_zone::{Name, NameError, RdataError, RrSetError, RrType, RrTypeError};
 
 use crate::generate::TemplateError;
 

@@ -1,6 +1,6 @@
 //! The columns of a record's line as they were written, to write other records in the same style.
 
-use cutover_contract::{Rdata, Ttl};
+use cutover_zone::{Rdata, Ttl};
 
 use crate::lex::{self, Line, Span, is_blank};
 use crate::reading::Entry;

@@ -37,12 +37,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Atomicity, Capabilities, ChangeSet, CompareAndSet, Config, ConfigError, ConfigField,
-    FieldKind, Gathered, Granularity, Name, Provider, ProviderError, ProviderResult, Receipt,
-    RrKey, RrSet, RrType, Ttl, Unwritable, Zone,
+    FieldKind, Gathered, Granularity, Provider, ProviderError, ProviderResult, Receipt, Unwritable,
 };
 use cutover_kit::check::{self, Checked};
 use cutover_kit::{compare, conflict, unsupported};
 use cutover_process::{Ended, RunError, run, shown};
+use cutover_zone::{Name, RrKey, RrSet, RrType, Ttl, Zone};
 
 use crate::disk::ReplaceError;
 

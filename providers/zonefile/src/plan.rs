@@ -9,8 +9,9 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 
-use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrType, Soa, Ttl, next_serial};
+use cutover_contract::{Change, ChangeSet};
 use cutover_kit::serial::is_later;
+use cutover_zone::{Name, Rdata, RrKey, RrType, Soa, Ttl, next_serial};
 
 use crate::error::{Place, ReadError};
 use crate::reading::{Entry, Reading, Source};

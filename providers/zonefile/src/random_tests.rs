@@ -9,9 +9,8 @@ mod messy;
 use std::fs;
 use std::path::Path;
 
-use cutover_contract::{
-    Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone, next_serial,
-};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone, next_serial};
 
 use crate::edit::edit;
 use crate::layout::Layout;

@@ -18,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType, Ttl, Zone};
+use cutover_zone::{Name, Rdata, RrKey, RrType, Ttl, Zone};
 
 use crate::error::{Flaw, Place, Problem, ReadError};
 use crate::generate::{self, Range};

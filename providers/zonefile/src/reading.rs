@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
 use crate::error::{Place, Problem, ReadError};
 use crate::lex::Span;

@@ -1,6 +1,6 @@
 //! The columns of a record's line: owner, TTL, class and type, and the start of its rdata.
 
-use cutover_contract::{Name, NameError, RrType, Ttl};
+use cutover_zone::{Name, NameError, RrType, Ttl};
 
 use crate::error::{Flaw, Problem};
 use crate::lex::{Line, Span, push_escaped};

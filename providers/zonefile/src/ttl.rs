@@ -1,6 +1,6 @@
 //! TTLs as master files write them, and the TTL of a record that has none.
 
-use cutover_contract::Ttl;
+use cutover_zone::Ttl;
 
 /// BIND's units in seconds (`bind9` ARM, "$TTL directive": `1w2d3h4m5s`, in upper or lower case).
 const UNITS_SECS: [(u8, u32); 5] =

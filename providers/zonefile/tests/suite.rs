@@ -8,7 +8,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Missing, Rrsets};
-use cutover_contract::{Config, ConfigValue, Name, Provider, Zone};
+use cutover_contract::{Config, ConfigValue, Provider};
+use cutover_zone::{Name, Zone};
 use tempfile::TempDir;
 
 const FILE: &str = "suite.test.zone";

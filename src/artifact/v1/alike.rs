@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cutover_contract::{Name, RrKey, RrType};
+use cutover_zone::{Name, RrKey, RrType};
 use serde::{Deserialize, Serialize};
 
 use super::{ReadError, RrSetV1, WAIT_SECS_MAX, value};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cutover_contract::{Name, RrKey, RrSet, RrType};
+use cutover_zone::{Name, RrKey, RrSet, RrType};
 use serde::{Deserialize, Serialize};
 
 use super::super::{ReadError, Relied};

@@ -22,7 +22,7 @@ mod unfold;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Zone};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Zone};
 use foldhash::{HashMap, HashSet};
 
 use self::rewrite::{Index, ZoneRewriter, ZoneSpelling};

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::{Name, Rdata, RrKey, RrSet};
 use foldhash::{HashMap, HashSet};
 use memchr::memmem::Finder;
 

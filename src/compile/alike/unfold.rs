@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Name, RrKey};
+use cutover_zone::{Name, RrKey};
 use foldhash::HashMap;
 
 use super::Group;

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::super::draft::Draft;
 use super::{Extent, both, can_reach, forbid_at_host, forbid_to_extents, host};

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cutover_contract::{Name, RrKey, RrType};
+use cutover_zone::{Name, RrKey, RrType};
 
 use super::super::draft::Kind;
 use crate::proof::builder::{PatternBuilder, shown};

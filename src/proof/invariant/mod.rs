@@ -18,7 +18,7 @@ mod transport_policy;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use super::builder::PatternBuilder;
 use super::parties::{Family, Parties, Route, Routes, Side};

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use crate::ask::Outside;
 use crate::observe::{ALIASES_MAX, MANY_ALIASES, Seen, Snapshot};

@@ -11,7 +11,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_contract::{Change, Name, Rdata, RrKey, RrType};
+use cutover_contract::Change;
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::super::draft::Kind;
 use super::{Extent, both, extent_at, extent_of, forbid_at_host, host};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{Found, RecipeContext};
 use crate::diag::{Code, Diagnostic};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use super::{BAD_ANCHOR, BAD_FACT, BAD_NAME, Decoder, ONE_OF, argv, bool_of, text};
 use crate::diag::{Spanned, listed, quoted};

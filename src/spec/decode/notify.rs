@@ -1,6 +1,6 @@
 //! `notify:`.
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use super::{BAD_ADDRESS, Decoder, ONE_OF, items, text};
 use crate::diag::{Code, Spanned, listed, quoted};

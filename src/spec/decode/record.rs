@@ -3,7 +3,7 @@
 //! Two things that a master file accepts but nobody means are refused here: a full name without its
 //! trailing dot, and unquoted text, whose spaces would be lost.
 
-use cutover_contract::{Name, NameError, Rdata, RrType};
+use cutover_zone::{Name, NameError, Rdata, RrType};
 
 use super::target::{a_label_of_word, a_labels, is_address, no_name, target, with_a_labels};
 use super::{

@@ -1,6 +1,6 @@
 //! Senders. Their SPF terms and DKIM keys are read as a receiver would read them.
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use super::{BAD_NAME, Decoder, ONE_OF, items, text};
 use crate::diag::{Code, Diagnostic, SECRET_IN_VALUE, Span, Spanned, quoted};

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use cutover_contract::{Name, NameError, Rdata, RrSet, RrSetError, RrType, Ttl};
+use cutover_zone::{Name, NameError, Rdata, RrSet, RrSetError, RrType, Ttl};
 
 use super::sender::BAD_DKIM_KEY;
 use super::{BAD_NAME, Decoder};

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cutover_contract::{Name, RrKey};
+use cutover_zone::{Name, RrKey};
 
 use super::store::{Found, Runs, Store, StoreResult};
 use crate::artifact::Artifact;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use cutover_contract::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 use hickory_proto::dnssec::rdata::DNSKEY;
 use hickory_proto::dnssec::{Algorithm, DigestType, PublicKeyBuf};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question, ResponseCode};

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SubsecRound;
-use cutover_contract::{ChangeSet, Name, Provider, ProviderError, Receipt, RrKey, Secret};
+use cutover_contract::{ChangeSet, Provider, ProviderError, Receipt, Secret};
+use cutover_zone::{Name, RrKey};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::{AppendError, ProviderRead, World};

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use cutover_contract::{
-    ChangeSet, Name, Next, Provider, ProviderError, Rdata, RrKey, RrSet, RrType, Unwritable, Zone,
-};
+use cutover_contract::{ChangeSet, Next, Provider, ProviderError, Unwritable};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Zone};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 

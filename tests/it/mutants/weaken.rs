@@ -12,7 +12,7 @@ use cutover::intent::Host;
 use cutover::proof::draft::Draft;
 use cutover::proof::model::Model;
 use cutover::proof::pattern::{Atom, Pattern, What};
-use cutover_contract::{Rdata, RrType};
+use cutover_zone::{Rdata, RrType};
 
 /// A way to weaken a proof.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

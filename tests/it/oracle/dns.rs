@@ -9,7 +9,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use cutover_contract::{Atomicity, Change, InPlace, Name, Rdata, RrKey, RrSet, RrType};
+use cutover_contract::{Atomicity, Change, InPlace};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::schedule::{Execution, NOW, Step};
 

@@ -26,7 +26,8 @@ use cutover::intent::Intent;
 use cutover::observe::Snapshot;
 use cutover::proof::findings;
 use cutover::proof::pattern::Start;
-use cutover_contract::{Atomicity, Capabilities, Name};
+use cutover_contract::{Atomicity, Capabilities};
+use cutover_zone::Name;
 
 use crate::proof::{CAPABILITIES, Case, inputs};
 use dns::Zones;

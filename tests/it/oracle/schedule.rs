@@ -9,7 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_contract::{Change, Name};
+use cutover_contract::Change;
+use cutover_zone::Name;
 
 /// The instant of interest.
 pub(super) const NOW: i64 = 1_000_000_000;

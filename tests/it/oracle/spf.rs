@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cutover_contract::{Name, Rdata, RrType};
+use cutover_zone::{Name, Rdata, RrType};
 
 /// The limit of terms that query DNS (RFC 7208 §4.6.4), and of names of an `mx` or `ptr`.
 const LOOKUPS_MAX: usize = 10;

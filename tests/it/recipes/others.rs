@@ -6,8 +6,9 @@ use cutover::graph::Primitive;
 use cutover::intent::resolve;
 use cutover::observe::{Snapshot, ZoneSeen};
 use cutover::spec::parse;
-use cutover_contract::{Provider as _, Ttl};
+use cutover_contract::Provider as _;
 use cutover_memory::Memory;
+use cutover_zone::Ttl;
 use insta::assert_snapshot;
 
 use super::{HOST, acme, moves, plan, read, shown};

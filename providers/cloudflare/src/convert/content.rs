@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use cutover_contract::{Rdata, RrType};
+use cutover_zone::{Rdata, RrType};
 use serde_json::{Map, Number, Value};
 
 use super::Record;

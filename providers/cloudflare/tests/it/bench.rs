@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use cutover_contract::Provider;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
-use cutover_contract::{Name, Provider, Zone};
 use cutover_kit::testing::records;
+use cutover_zone::{Name, Zone};
 
 use super::fault_injector::FaultInjector;
 use crate::cloudflare::{Cloudflare, has_type};

@@ -1,7 +1,8 @@
 //! What is written: how many requests, and what stays of a record.
 
-use cutover_contract::{ProviderError, Ttl};
+use cutover_contract::ProviderError;
 use cutover_kit::testing::{HOSTED, edited};
+use cutover_zone::Ttl;
 use serde_json::{Value, json};
 
 use crate::common::{ZONE, adapter, adapter_with, changes, fake, held, zone};

@@ -5,7 +5,8 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::{Name, Provider, Rdata, RrKey, RrSet, RrType, Zone};
+use crate::Provider;
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Zone};
 
 /// The RRsets of a zone or of a part of it.
 pub type Rrsets = BTreeMap<RrKey, RrSet>;

@@ -3,7 +3,8 @@
 use super::bench::{Edit, Fault, Rrsets};
 use super::case::Opening;
 use super::run::{Done, Halt, Run, fail, made, same, seen};
-use crate::{Provider, ProviderError, RrKey};
+use crate::{Provider, ProviderError};
+use cutover_zone::RrKey;
 
 /// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use super::case::{Case, Opening};
 use super::report::{Outcome, Report, Verdict};
 use super::text;
 use crate::{
-    Capabilities, Change, ChangeSet, CompareAndSet, Name, Next, Provider, ProviderError, Receipt,
-    RrKey, RrSet, RrType, Ttl, Zone,
+    Capabilities, Change, ChangeSet, CompareAndSet, Next, Provider, ProviderError, Receipt,
 };
+use cutover_zone::{Name, RrKey, RrSet, RrType, Ttl, Zone};
 
 /// The most differences that a failure shows. Our choice.
 const DIFFERENCES_MAX: usize = 5;

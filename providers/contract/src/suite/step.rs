@@ -7,9 +7,8 @@ use super::case::{Case, Step};
 use super::run::{Done, Halt, Run, fail, is_refusal, made};
 use super::text;
 use super::watch::at_once;
-use crate::{
-    Change, ChangeSet, Name, Next, ProviderError, Receipt, RrKey, RrSet, RrType, Ttl, Unwritable,
-};
+use crate::{Change, ChangeSet, Next, ProviderError, Receipt, Unwritable};
+use cutover_zone::{Name, RrKey, RrSet, RrType, Ttl};
 
 /// The check and the change must agree: a refusal must be announced by the check, and what the
 /// check reports must be refused.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{Name, RrType};
+use cutover_zone::{Name, RrType};
 
 fn origin() -> Name {
     Name::absolute("suite.test.").expect("a name")

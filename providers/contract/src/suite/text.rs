@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::bench::{Edit, Rrsets};
-use crate::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 
 /// The key that a text `OWNER TYPE` names.
 ///

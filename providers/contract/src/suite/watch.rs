@@ -7,7 +7,8 @@ use std::task::Poll;
 
 use super::bench::{Edit, Rrsets};
 use super::run::{Done, Halt, Run, fail, made};
-use crate::{Atomicity, ChangeSet, Name, Provider, ProviderError, RrKey, RrSet};
+use crate::{Atomicity, ChangeSet, Provider, ProviderError};
+use cutover_zone::{Name, RrKey, RrSet};
 
 /// The most readings of a watch. Our choice: a bound far above what occurs.
 const READINGS_MAX: usize = 1_000_000;

@@ -7,8 +7,9 @@ use std::path::Path;
 use async_trait::async_trait;
 use cutover_contract::{
     Adapter, Capabilities, ChangeSet, Config, ConfigError, ConfigField, ConfigValue, FieldKind,
-    Name, Provider, ProviderError, ProviderResult, Receipt, RrKey, RrSet, Secret, Unwritable, Zone,
+    Provider, ProviderError, ProviderResult, Receipt, Secret, Unwritable,
 };
+use cutover_zone::{Name, RrKey, RrSet, Zone};
 
 use super::{MX, changes, key, zone};
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use cutover_contract::suite::{self, Edit, Rrsets};
-use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
 
 /// The zone of all these tests.
 pub const ZONE: &str = "acme.test";

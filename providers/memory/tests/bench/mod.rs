@@ -4,9 +4,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
+use cutover_contract::Provider;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Missing, Rrsets};
-use cutover_contract::{Name, Provider, RrSet, Zone};
 use cutover_memory::Memory;
+use cutover_zone::{Name, RrSet, Zone};
 
 /// Makes an adapter for zones in this process.
 pub(crate) type Connect = Box<dyn Fn(Memory) -> Box<dyn Provider> + Send + Sync>;

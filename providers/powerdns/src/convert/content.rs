@@ -2,7 +2,7 @@
 //! every difference to ours must be known: metres in LOC, quotes in SVCB, addresses with dots in
 //! AAAA, and types that it knows by name and we by number.
 
-use cutover_contract::{Name, Rdata, RdataError, RrType};
+use cutover_zone::{Name, Rdata, RdataError, RrType};
 
 use crate::limits::PARAMETERS;
 

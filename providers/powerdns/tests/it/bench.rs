@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use async_trait::async_trait;
+use cutover_contract::Provider;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
-use cutover_contract::{Name, Provider, RrKey, RrType, Zone};
 use cutover_kit::testing::{Hurried, closed, nobody};
+use cutover_zone::{Name, RrKey, RrType, Zone};
 
 use super::proxy::{self, Fate, http};
 use crate::lab::{Pdns, PdnsZone};

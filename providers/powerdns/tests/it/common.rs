@@ -1,8 +1,9 @@
 //! What the tests share: servers, adapters, RRsets from text, and change sets.
 
+use cutover_contract::Provider;
 use cutover_contract::suite::{self, Rrsets};
-use cutover_contract::{Provider, RrType};
 pub(crate) use cutover_kit::testing::{MX, SMALL, ZONE, changes, key, rrsets, without_soa, zone};
+use cutover_zone::RrType;
 
 pub(crate) use crate::connect::adapter;
 use crate::lab::Pdns;

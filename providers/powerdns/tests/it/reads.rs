@@ -1,7 +1,8 @@
 //! Reading zones and RRsets.
 
-use cutover_contract::{Change, ChangeSet, ProviderError, RrKey, RrType, Zone};
+use cutover_contract::{Change, ChangeSet, ProviderError};
 use cutover_kit::testing::EVERY_TYPE;
+use cutover_zone::{RrKey, RrType, Zone};
 
 use crate::common::{
     MX, SMALL, ZONE, adapter_of, changes, contents, key, pdns, rrsets, served, without_soa, zone,

@@ -1,7 +1,8 @@
 //! Changes that are made, and changes that are not.
 
-use cutover_contract::{ChangeSet, Next, ProviderError, RrSet};
+use cutover_contract::{ChangeSet, Next, ProviderError};
 use cutover_kit::testing::{CONFLICTS, EVERY_TYPE, REFUSED, STORY};
+use cutover_zone::RrSet;
 
 use crate::common::{
     MX, SMALL, ZONE, adapter_of, changes, contents, key, pdns, rrsets, served, without_soa, zone,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cutover_contract::{Name, RrKey, RrType, Ttl};
+use cutover_zone::{Name, RrKey, RrType, Ttl};
 
 use super::{IN, Request};
 

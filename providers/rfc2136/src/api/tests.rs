@@ -1,6 +1,7 @@
 //! Messages and signatures that no real server can be made to send.
 
-use cutover_contract::{Name, RrKey, RrType, Secret, Ttl};
+use cutover_contract::Secret;
+use cutover_zone::{Name, RrKey, RrType, Ttl};
 use hickory_proto::rr::rdata::tsig::{TSIG, TsigAlgorithm};
 use hickory_proto::rr::{Name as HickoryName, TSigner};
 use hickory_proto::serialize::binary::BinEncoder;

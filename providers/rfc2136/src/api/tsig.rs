@@ -12,7 +12,8 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use cutover_contract::{ConfigError, Name, Secret};
+use cutover_contract::{ConfigError, Secret};
+use cutover_zone::Name;
 use hickory_proto::rr::rdata::tsig::{TSIG, TsigAlgorithm, TsigError, make_tsig_record};
 use hickory_proto::rr::{Name as HickoryName, RData, Record, TSigner};
 use hickory_proto::serialize::binary::{

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
+use cutover_contract::Provider;
 use cutover_contract::suite::{self, Bench, Edit, Fault, Limit, Missing, Rrsets};
-use cutover_contract::{Name, Provider, Zone};
 use cutover_kit::testing::{Hurried, closed, nobody};
+use cutover_zone::{Name, Zone};
 
 use super::proxy::{self, Fate};
 use crate::lab::{Server, TsigKey};

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use cutover_contract::RrType;
 use cutover_contract::suite::Rrsets;
 pub(crate) use cutover_kit::testing::{MX, SMALL, ZONE, changes, key, rrsets, without_soa, zone};
+use cutover_zone::RrType;
 
 pub(crate) use crate::connect::{adapter, adapter_of, connect};
 use crate::lab::{Bind, Knot, Server};

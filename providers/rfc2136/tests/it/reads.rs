@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cutover_contract::{Name, RrKey, RrType};
 use cutover_kit::testing::EVERY_TYPE;
+use cutover_zone::{Name, RrKey, RrType};
 
 use crate::common::{ZONE, adapter_of, bind, both, changes, contents, key, rrsets, zone};
 use crate::lab::{Bind, loopback};

@@ -1,7 +1,8 @@
 //! Changes that are made, and changes that are not.
 
-use cutover_contract::{ChangeSet, Next, ProviderError, RrType};
+use cutover_contract::{ChangeSet, Next, ProviderError};
 use cutover_kit::testing::{CONFLICTS, REFUSED, STORY};
+use cutover_zone::RrType;
 
 use crate::common::{
     MX, SMALL, ZONE, adapter, adapter_of, bind, both, changes, contents, key, rrsets, without_soa,

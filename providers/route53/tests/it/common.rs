@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use cutover_contract::suite::{self, Rrsets};
-use cutover_contract::{ChangeSet, Provider, RrType};
+use cutover_contract::{ChangeSet, Provider};
 pub(crate) use cutover_kit::testing::{ZONE, zone};
 use cutover_kit::testing::{connected, edited, lines};
+use cutover_zone::RrType;
 
 use crate::route53::Route53;
 

@@ -1,7 +1,8 @@
 //! What is read: pages, escapes, and several zones of the same name.
 
-use cutover_contract::{ProviderError, RrType};
+use cutover_contract::ProviderError;
 use cutover_kit::testing::HOSTED;
+use cutover_zone::RrType;
 
 use crate::common::{KEY, ZONE, adapter, adapter_with, fake, held, zone};
 use crate::lab::fault_proxy::FaultProxy;
@@ -36,7 +37,7 @@ async fn the_public_zone_of_several_with_the_same_name_is_used() {
     let error = adapter(&proxy.url()).read_zone(&zone()).await.expect_err("two public ones");
     assert!(error.to_string().contains("`hosted_zone_id`"), "{error}");
     assert_eq!(named(&third).read_zone(&zone()).await.expect("the named one").rrsets.len(), 2);
-    let elsewhere = cutover_contract::Name::from_user("other.test").expect("a name");
+    let elsewhere = cutover_zone::Name::from_user("other.test").expect("a name");
     let error = named(&third).read_zone(&elsewhere).await.expect_err("another name");
     assert!(matches!(error, ProviderError::NoSuchZone { .. }), "{error}");
 }

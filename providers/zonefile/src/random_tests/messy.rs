@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cutover_contract::RrType;
+use cutover_zone::RrType;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub(super) struct Rng(u64);

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use cutover_contract::{Name, Zone, suite};
+use cutover_contract::suite;
+use cutover_zone::{Name, Zone};
 
 /// The zone that BIND's `named-checkzone` reads from a file in a directory.
 ///

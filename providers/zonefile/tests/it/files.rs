@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use cutover_contract::{Config, ConfigValue, Name, Next, Provider, ProviderError, Receipt, RrType};
+use cutover_contract::{Config, ConfigValue, Next, Provider, ProviderError, Receipt};
+use cutover_zone::{Name, RrType};
 use cutover_zonefile::ADAPTER;
 use tempfile::TempDir;
 

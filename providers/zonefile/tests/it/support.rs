@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use cutover_contract::{Change, ChangeSet, Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
+use cutover_contract::{Change, ChangeSet};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl, Zone};
 use cutover_zonefile::{Edited, Reading, edit, read};
 
 /// The name of the main file in tests without a disk.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::{ID, NOW, Role};
 use crate::ask::Outside;

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use cutover_contract::{Name, RrKey, RrSet, RrType};
+use cutover_zone::{Name, RrKey, RrSet, RrType};
 
 use crate::ask::Outside;
 use crate::fact::{Fact, Subject, Value};

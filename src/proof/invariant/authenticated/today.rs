@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use cutover_contract::{Name, RrKey, RrType};
+use cutover_zone::{Name, RrKey, RrType};
 
 use super::{From, ID, NOBODY, NOW, may_be_refused, of_old_exchanges};
 use crate::ask::Outside;

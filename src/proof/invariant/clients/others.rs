@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Name, RrKey, RrType};
+use cutover_zone::{Name, RrKey, RrType};
 
 use super::super::is_known_to_stay;
 use super::families::Servers;

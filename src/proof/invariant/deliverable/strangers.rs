@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use super::{ID, is_untouched, lateness};
 use crate::fact::{Fact, Subject, Value};

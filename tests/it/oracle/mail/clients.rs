@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cutover_contract::{Name, Rdata, RrType};
+use cutover_zone::{Name, Rdata, RrType};
 
 use super::super::dns::{Answer, Resolved, plain};
 use super::super::language::has_names;

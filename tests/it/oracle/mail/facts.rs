@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use super::super::language::{Fact, Host, has_names};
 use super::super::schedule::NOW;

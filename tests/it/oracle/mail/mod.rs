@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use cutover_contract::Name;
+use cutover_zone::Name;
 
 use super::dns::{Cache, Dns, Zones};
 use super::language::Plan;

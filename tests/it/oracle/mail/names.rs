@@ -10,7 +10,8 @@
 
 use std::collections::BTreeSet;
 
-use cutover_contract::{Atomicity, Name, Rdata, RrKey, RrType};
+use cutover_contract::Atomicity;
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::super::dns::{Answer, Dns, Records, Zones, answer};
 use super::ground::any_below;

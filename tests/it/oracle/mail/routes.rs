@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use cutover_contract::{Name, Rdata, RrType};
+use cutover_zone::{Name, Rdata, RrType};
 
 use super::super::dns::{Resolved, plain};
 use super::super::language::{Host, has_names};

@@ -13,7 +13,7 @@ mod types;
 
 use super::case::{Case, Step, case, lines};
 use super::text;
-use crate::{Name, RrKey};
+use cutover_zone::{Name, RrKey};
 
 /// A chapter of cases.
 pub(super) type Chapter = fn() -> Vec<Case>;

@@ -9,7 +9,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use cutover_contract::{Rdata, RrType};
+use cutover_zone::{Rdata, RrType};
 
 /// Debian's interpreter, because Debian's package is only installed for that.
 const PYTHON: &str = "/usr/bin/python3";

@@ -3,12 +3,9 @@
 pub mod artifact;
 pub mod ask;
 pub mod authority;
-pub mod calendar;
 pub mod cli;
 pub mod compile;
 pub mod config;
-pub mod diag;
-pub mod digest;
 pub mod dkim;
 pub mod document;
 pub mod engine;
@@ -29,7 +26,8 @@ pub mod resolution;
 pub mod resolver;
 pub mod seal;
 pub mod sim;
-pub mod slug;
 pub mod spec;
 pub mod spf;
 pub mod world;
+
+pub use cutover_base::{calendar, diag, digest, slug};

@@ -6,7 +6,7 @@ use cutover_zone::Name;
 
 use super::SpfRecord;
 use super::grammar::{self, MECHANISMS};
-use crate::diag::did_you_mean;
+use cutover_base::diag::did_you_mean;
 
 /// A text that the grammar does not allow in a record (RFC 7208 §12).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,7 +34,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 use task::Task;
 
-use crate::calendar::window::Windows;
+use cutover_base::calendar::window::Windows;
 
 pub use id::StepId;
 pub use on_drift::OnDrift;
@@ -323,8 +323,13 @@ impl StepGraph {
         Ok(Self::of_sorted(sorted))
     }
 
-    /// A graph of steps that are already sorted and have no redundant edges.
-    pub(crate) fn of_sorted(steps: Vec<Step>) -> Self {
+    /// A graph of steps that are already sorted and have no redundant edges, as the steps of another
+    /// graph are.
+    ///
+    /// # Panics
+    /// If a step comes after one that is not there.
+    #[must_use]
+    pub fn of_sorted(steps: Vec<Step>) -> Self {
         let places: HashMap<StepId, usize> =
             steps.iter().enumerate().map(|(place, step)| (step.id.clone(), place)).collect();
         let mut followers = vec![Vec::new(); steps.len()];

@@ -4,9 +4,9 @@ use cutover_contract::{ConfigField, FieldKind};
 
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, check_within, text, within};
 use crate::ask::{Answered, AskWeb, Page, Query};
-use crate::diag::quoted;
 use crate::graph::gate::Settings;
 use crate::probe::BadSetting;
+use cutover_base::diag::quoted;
 
 pub(super) const PROBE: Probe = Probe {
     keys: ProbeKeys { name: "http", fields: FIELDS, check, in_dns: false, after_expiry: true },

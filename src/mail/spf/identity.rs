@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use cutover_zone::Name;
 
-use crate::calendar::Timestamp;
+use cutover_base::calendar::Timestamp;
 
 /// The default local part of a sender (RFC 7208 §4.3).
 const LOCAL_PART_DEFAULT: &str = "postmaster";

@@ -19,7 +19,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
 use cutover_zone::Rdata;
 
-use crate::diag::quoted;
+use cutover_base::diag::quoted;
 
 pub use name::{is_dkim, signs_as};
 

@@ -97,8 +97,9 @@ impl FromStr for ResolverAddress {
     }
 }
 
-/// ADDRESS or ADDRESS:PORT; IPv6 needs brackets before a port.
-pub(super) fn socket(text: &str, port: u16) -> Option<SocketAddr> {
+/// Reads ADDRESS or ADDRESS:PORT, with a default for the port; IPv6 needs brackets before a port.
+#[must_use]
+pub fn socket(text: &str, port: u16) -> Option<SocketAddr> {
     let in_brackets = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
     let bare = in_brackets.unwrap_or(text).parse::<IpAddr>().ok();
     let bare = bare.filter(|ip| in_brackets.is_none() || ip.is_ipv6());

@@ -19,9 +19,9 @@ use cutover_zone::Name;
 use serde::{Deserialize, Serialize};
 
 use crate::ask::{Answered, Query};
-use crate::calendar::parse_span;
 use crate::config::ConfigSpec;
 use crate::graph::gate::{Expected, Settings};
+use cutover_base::calendar::parse_span;
 
 pub use keys::{BadSetting, ProbeKeys};
 

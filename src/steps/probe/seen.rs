@@ -10,10 +10,10 @@ use cutover_zone::{Rdata, RrSet};
 
 use super::{Asked, Finding, Next, Probe, ProbeKeys, Round, gravest, texts};
 use crate::ask::{Answered, AskResolver, Outside, Query};
-use crate::calendar::show_span;
 use crate::graph::gate::{Expected, Settings};
 use crate::probe::BadSetting;
 use crate::resolver::ResolverAddress;
+use cutover_base::calendar::show_span;
 
 pub(super) const PROBE: Probe = Probe {
     keys: ProbeKeys { name: "seen", fields: FIELDS, check, in_dns: true, after_expiry: true },
@@ -47,7 +47,7 @@ fn check(settings: &Settings) -> Result<(), BadSetting> {
     }
     for text in listed {
         if let Err(error) = text.parse::<ResolverAddress>() {
-            let shown = crate::diag::quoted(text);
+            let shown = cutover_base::diag::quoted(text);
             return bad(format!("{shown} is not a resolver: {error}"), help);
         }
     }

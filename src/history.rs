@@ -18,13 +18,12 @@ use crate::calendar::{Moment, Timestamp, later};
 use crate::digest::Digest;
 use crate::engine::{ChangeState, RunState};
 use crate::fact::{Fact, Subject};
-use crate::graph::CACHE_CAP;
-use crate::graph::{Primitive, Step, StepId};
+use crate::graph::{CACHE_CAP, Primitive, Step, StepId};
 use crate::intent::Intent;
+use crate::language::{AssumeSpec, Clocks, Confirm};
 use crate::model::hold::hold_of_replaced;
 use crate::observe::{Earlier, Snapshot, ZoneSeen};
 use crate::proof::draft::{stated_id, stated_title};
-use crate::spec::{AssumeSpec, Clocks, Confirm};
 
 /// Adds to a snapshot what earlier runs have left. Runs are added in the order in which they began.
 #[derive(Debug)]

@@ -32,9 +32,9 @@ use clap::{Parser, Subcommand};
 use cutover_contract::Adapter;
 
 use crate::diag::is_unseen;
+use crate::language::Registry;
 use crate::probe;
 use crate::render::Styling;
-use crate::spec::Registry;
 use crate::world::real::connect::Commands;
 use crate::world::real::store::{Directory, Runs, Store};
 use exit::Exit;

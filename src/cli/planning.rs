@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message, Problem};
 use super::{StateArgs, home, language, registry};
-use crate::artifact::{Artifact, ReadError, Verdict};
+use crate::artifact::{self, Artifact, ReadError, Verdict};
 use crate::calendar::Moment;
 use crate::compile::{compile, touched};
 use crate::diag::{Diagnostic, Source, some_of};
 use crate::intent::{Intent, resolve};
+use crate::language::Reading;
 use crate::seal::{changes_by_zone, seal};
-use crate::spec::Reading;
+use crate::sim;
 use crate::world::real::clashes::{Clash, clashes};
 use crate::world::real::connect::{Commands, connect};
 use crate::world::real::delegation::NOT_DELEGATED;
@@ -23,7 +24,6 @@ use crate::world::real::snapshot::{
 };
 use crate::world::real::store::{Store, read_text};
 use crate::world::real::{now, steady};
-use crate::{artifact, sim};
 
 /// The maximum size of an input file, in octets: anything larger is neither plan nor artifact.
 const INPUT_OCTETS_MAX: u64 = artifact::OCTETS_MAX;

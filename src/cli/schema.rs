@@ -3,7 +3,7 @@
 use super::exit::Exit;
 use super::failure::Failure;
 use super::{language, print_raw};
-use crate::spec::v1;
+use crate::language::v1;
 
 /// Print the JSON Schema of plans, for editors
 #[derive(clap::Args)]

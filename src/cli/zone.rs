@@ -11,8 +11,8 @@ use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message, Severity};
 use super::{CommandArgs, home, planning, print_out, print_raw, registry, styling};
 use crate::diag::did_you_mean;
+use crate::language::{ResolverSpec, ZoneSpec};
 use crate::render::zone::{compared as comparison, difference, json, master_file, octodns};
-use crate::spec::{ResolverSpec, ZoneSpec};
 use crate::world::real::connect::{Commands, connect};
 use crate::world::real::snapshot::{ServerAnswers, authorities, query_server};
 

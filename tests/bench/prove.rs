@@ -13,8 +13,8 @@ use cutover::cli::language;
 use cutover::compile::{Compiled, compile};
 use cutover::diag::Source;
 use cutover::intent::{Intent, resolve};
+use cutover::language::parse;
 use cutover::observe::{Snapshot, ZoneSeen};
-use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity};
 use cutover_zone::Ttl;
 

@@ -4,8 +4,8 @@
 //! that use every key. A disagreement prints the seed and the document.
 
 use cutover::diag::Source;
-use cutover::spec::v1;
-use cutover::spec::yaml::{self, Kind, Node};
+use cutover::language::v1;
+use cutover::language::yaml::{self, Kind, Node};
 use jsonschema::Validator;
 use serde_json::{Map, Number, Value, json};
 

@@ -9,7 +9,7 @@
 use std::process::Command;
 
 use cutover::diag::{Source, render_all};
-use cutover::spec::yaml::TEXT_OCTETS_MAX;
+use cutover::language::yaml::TEXT_OCTETS_MAX;
 
 use crate::agreement::Dice;
 use crate::language::{assert_well_formed, findings};

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use cutover::diag::{Diagnostic, Source, render_all};
 use cutover::intent;
-use cutover::spec::Reading;
-use cutover::spec::shape::NOT_BUILT_YET;
+use cutover::language::Reading;
+use cutover::language::shape::NOT_BUILT_YET;
 use cutover::world::real::plan_files::read_plan_file;
 
 use crate::registry::language;

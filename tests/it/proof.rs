@@ -14,11 +14,11 @@ use cutover::diag::Source;
 use cutover::fact::{Fact, Subject};
 use cutover::graph::{Origin, Primitive, Step, StepGraph, StepId, Wait};
 use cutover::intent::{Intent, resolve};
+use cutover::language::parse;
 use cutover::model::Track;
 use cutover::observe::{Snapshot, ZoneSeen};
 use cutover::proof::model::ModelOptions;
 use cutover::proof::{Findings, findings};
-use cutover::spec::parse;
 use cutover_contract::{Atomicity, Capabilities, CompareAndSet, Gathered, Granularity};
 use cutover_zone::Ttl;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use cutover::spec::v1;
+use cutover::language::v1;
 use serde_json::Value;
 
 use crate::language::path;

@@ -3,7 +3,6 @@
 
 use cutover::diag::Source;
 use cutover::intent::{self, Intent};
-use cutover::spec;
 use cutover_zone::Rdata;
 use insta::assert_snapshot;
 
@@ -30,7 +29,8 @@ fn refused(body: &str) -> String {
 
 fn intent(body: &str) -> Intent {
     let source = source(body);
-    let spec = spec::parse(&source, language()).unwrap_or_else(|found| panic!("{found:?}"));
+    let spec =
+        cutover::language::parse(&source, language()).unwrap_or_else(|found| panic!("{found:?}"));
     intent::resolve(spec).unwrap_or_else(|found| panic!("{found:?}"))
 }
 

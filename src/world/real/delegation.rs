@@ -16,7 +16,7 @@ use super::dns::{self, DNS_PORT, Referral, Resolver};
 use crate::ask::{Outside, Served};
 use crate::authority::Authority;
 use crate::diag::{Code, Diagnostic};
-use crate::spec::ZoneSpec;
+use crate::language::ZoneSpec;
 
 /// The parent zone does not delegate to the provider that holds the zone.
 pub const NOT_DELEGATED: Code = Code::semantic("not-delegated");

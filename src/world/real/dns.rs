@@ -21,8 +21,8 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use crate::ask::{Outside, Served};
+use crate::language::ResolverSpec;
 use crate::resolver::{ResolverAddress, Transport};
-use crate::spec::ResolverSpec;
 
 /// The port of authoritative servers (RFC 1035 §4.2).
 pub(super) const DNS_PORT: u16 = 53;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Component, Path};
 
 use super::store::read_text;
-use crate::spec::yaml::TEXT_OCTETS_MAX;
+use crate::language::yaml::TEXT_OCTETS_MAX;
 
 /// Why a file that a plan names is not read.
 #[derive(Debug, thiserror::Error)]

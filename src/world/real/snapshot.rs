@@ -16,8 +16,8 @@ use crate::ask::{Outside, Served};
 use crate::authority::Authority;
 use crate::diag::{Code, Diagnostic, Severity, Span};
 use crate::intent::Intent;
+use crate::language::{ResolverSpec, ZoneSpec};
 use crate::observe::{Snapshot, ZoneSeen, questions};
-use crate::spec::{ResolverSpec, ZoneSpec};
 
 /// A zone cannot be read from its provider.
 pub const ZONE_UNREADABLE: Code = Code::semantic("zone-unreadable");

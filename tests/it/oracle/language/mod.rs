@@ -26,7 +26,7 @@ use crate::registry::language;
 fn schema() -> &'static Value {
     static READ: OnceLock<Value> = OnceLock::new();
     READ.get_or_init(|| {
-        let schema = cutover::spec::v1::schema(language());
+        let schema = cutover::language::v1::schema(language());
         serde_json::to_value(schema).expect("JSON")
     })
 }

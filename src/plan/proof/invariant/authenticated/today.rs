@@ -1,0 +1,290 @@
+//! What the current SPF records let pass: somebody may rely on it, declared or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use cutover_zone::{Name, RrKey, RrType};
+
+use super::{From, ID, NOBODY, NOW, may_be_refused, of_old_exchanges};
+use crate::intent::{DomainMove, Host, Sender};
+use crate::observe::Snapshot;
+use crate::proof::builder::{PatternBuilder, shown};
+use crate::proof::parties::Side;
+use crate::proof::pattern::Harm;
+use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_accepted, sources};
+use crate::proof::view::View;
+use cutover_mail::spf::{Outcome, SpfRecord, Term};
+use cutover_steps::ask::Outside;
+use cutover_steps::fact::{Fact, Subject, Value};
+
+/// What the current record lets pass and no sender of the move declares: somebody may rely on it.
+pub(super) fn still_passes(
+    builder: &mut PatternBuilder<'_>,
+    domain: &Name,
+    domain_move: Option<&DomainMove>,
+    edges: &Edges,
+) {
+    all_others(builder, domain, domain_move);
+    of_the_client(builder, domain, domain_move, edges);
+    if edges.refuse_by_name() {
+        all_sources_today(builder, domain, domain_move, edges);
+    }
+    let rest = builder.always(("undeclared-today", domain, 0), &|| {
+        undeclared_today(builder, domain, domain_move, edges)
+    });
+    if rest.is_empty() {
+        return;
+    }
+    let of = sends_today(domain, domain_move);
+    let rest: Vec<&Source> = rest.iter().collect();
+    let failing = |builder: &PatternBuilder<'_>, number: usize, sources: &[&Source]| {
+        let fails = |view: &View<'_>| {
+            sources.iter().any(|source| !is_accepted(view, domain, source)).then_some(())
+        };
+        builder.cases(ID, ("today", domain, number), &fails)
+    };
+    if failing(builder, 0, &rest).is_empty() {
+        return;
+    }
+    for (place, source) in rest.iter().enumerate() {
+        let found = failing(builder, place + 1, &[*source]);
+        // Mail from an address of the old host is sent through it.
+        let of = match (source, domain_move) {
+            (Source::Address(ip), Some(domain_move)) if builder.parties().has(Side::From, *ip) => {
+                Subject::Host(domain_move.from.name.clone())
+            }
+            (_, _) => of.clone(),
+        };
+        let harm = Harm::new(
+            format!("{ID}/{}/today/spf/{source}", shown(domain)),
+            format!(
+                "mail as {domain} from {source}, which its SPF record lets pass today, fails SPF: nobody says that nothing is sent from there"
+            ),
+            format!(
+                "leave the term in the record, or declare its sender at a host; if nothing is sent from there, {}",
+                builder.statement(Fact::Sends, &of, Value::False, "")
+            ),
+        );
+        // A source that already fails today, and was only authorised by a term that follows
+        // another, fails anyway.
+        for (choice, ()) in found.iter().filter(|(choice, ())| !choice.is_empty()) {
+            for atom in builder.facts.in_flight(&of) {
+                builder.forbid(ID, (choice, NOW), &[atom], &harm);
+            }
+        }
+    }
+}
+
+/// Mail from any source that the current record does not refuse, but another record may.
+fn all_sources_today(
+    builder: &mut PatternBuilder<'_>,
+    domain: &Name,
+    domain_move: Option<&DomainMove>,
+    edges: &Edges,
+) {
+    let snapshot = builder.draft().snapshot;
+    let terms: Vec<Term> = records_at(snapshot, domain)
+        .first()
+        .map_or(Vec::new(), |live| live.terms_that_count().cloned().collect());
+    let found = sources(&terms, domain, snapshot, edges).into_values().flatten();
+    let addresses = found.filter_map(|source| match source {
+        Source::Address(ip) => Some(ip),
+        Source::ViaTerm(..) => None,
+    });
+    let all: BTreeSet<IpAddr> = addresses.chain([NOBODY]).collect();
+    let of = sends_today(domain, domain_move);
+    let from = From { domain, id: "today".to_owned(), who: format!("is sent as {domain}") };
+    let in_flight = builder.facts.in_flight(&of);
+    may_be_refused(builder, &from, (all.into_iter().collect(), false, 0), &in_flight);
+}
+
+/// What the terms lead to that depend on the client: nobody can tell whose mail passes by which of
+/// the records there, so each has to keep its current answer.
+fn of_the_client(
+    builder: &mut PatternBuilder<'_>,
+    domain: &Name,
+    domain_move: Option<&DomainMove>,
+    edges: &Edges,
+) {
+    let draft = builder.draft();
+    let snapshot = draft.snapshot;
+    let terms_of = |host: &Host| -> Vec<Term> {
+        let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
+        spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms).collect()
+    };
+    let via_term = |terms: &[Term]| -> BTreeSet<(Name, String)> {
+        let all = sources(terms, domain, snapshot, edges).into_values().flatten();
+        all.filter_map(|source| match source {
+            Source::ViaTerm(of, term) if Term::new(&term).hangs_on_the_client() => Some((of, term)),
+            Source::ViaTerm(..) | Source::Address(_) => None,
+        })
+        .collect()
+    };
+    let live: Vec<Term> = records_at(snapshot, domain)
+        .first()
+        .map_or(Vec::new(), |live| live.terms_that_count().cloned().collect());
+    let all = via_term(&live);
+    if all.is_empty() {
+        return;
+    }
+    // Whose mail it is. The new host's own terms are judged separately.
+    let hosts = domain_move
+        .into_iter()
+        .flat_map(|domain_move| [&domain_move.from].into_iter().chain(&domain_move.others));
+    let declared: Vec<(&Host, BTreeSet<(Name, String)>)> =
+        hosts.map(|host| (host, via_term(&terms_of(host)))).collect();
+    for (number, (owner, text)) in all.iter().enumerate() {
+        let term = Term::new(text);
+        let below = term.answered_below(owner);
+        // Whoever has a name in DNS for its address is a host, and the names of hosts have no
+        // underscores (RFC 1123 §2.1).
+        let of_hosts = term.is_of_host_names();
+        let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
+        let names = draft
+            .owned()
+            .map(|key| &key.name)
+            .filter(|name| name.is_at_or_below(&below) && (!of_hosts || is_host(name)))
+            .map(|name| (name, term.asks_for()));
+        // And the names that an address has.
+        let pointers = draft
+            .owned()
+            .map(|key| &key.name)
+            .filter(|name| term.asks_names_of_addresses() && is_of_address(name))
+            .map(|name| (name, [RrType::PTR].as_slice()));
+        let names: BTreeMap<&Name, &[RrType]> = names.chain(pointers).collect();
+        let senders: Vec<Subject> = declared
+            .iter()
+            .filter(|(_, terms)| terms.contains(&(owner.clone(), text.clone())))
+            .map(|(host, _)| Subject::Host(host.name.clone()))
+            .collect();
+        let senders =
+            if senders.is_empty() { vec![sends_today(domain, domain_move)] } else { senders };
+        for (place, (name, asks_for)) in names.into_iter().enumerate() {
+            let keys: Vec<RrKey> =
+                asks_for.iter().map(|rtype| RrKey::new(name.clone(), *rtype)).collect();
+            let changed = |view: &View<'_>| {
+                let is_other = |key: &RrKey| {
+                    let live = view.live(key);
+                    live != Outside::Absent && view.look_up(key) != live
+                };
+                keys.iter().any(is_other).then_some(())
+            };
+            let own = Subject::Name(name.clone());
+            let harm = Harm::new(
+                format!("{ID}/{}/today/client/{text}/{}", shown(domain), shown(name)),
+                format!(
+                    "mail as {domain} passes SPF by `{text}` today, which may lead to {name}: that changes, and nobody can tell whose mail fails"
+                ),
+                format!(
+                    "leave {name} as it is until nobody sends by it; if nobody does, {}",
+                    builder.statement(Fact::Sends, &own, Value::False, "")
+                ),
+            );
+            let found =
+                builder.cases(ID, ("of-the-client", domain, (number << 16) + place), &changed);
+            let bad = |builder: &PatternBuilder<'_>| -> Vec<usize> {
+                match builder.facts.is_stated(Fact::Sends, &own) {
+                    true => builder.facts.in_flight(&own),
+                    false => senders.iter().flat_map(|of| builder.facts.in_flight(of)).collect(),
+                }
+            };
+            builder.forbid_each(ID, (&found, NOW), &bad, &harm);
+        }
+    }
+}
+
+/// Whether a name can hold the name of an address (RFC 1035 §3.5, RFC 3596 §2.5).
+fn is_of_address(name: &Name) -> bool {
+    static ABOVE: LazyLock<[Name; 2]> = LazyLock::new(|| {
+        ["in-addr.arpa.", "ip6.arpa."].map(|above| Name::from_user(above).expect("a name"))
+    });
+    ABOVE.iter().any(|above| name.is_at_or_below(above))
+}
+
+/// The sender of mail that the current record lets pass and nobody declares: a host that mail
+/// leaves and that declares no sender, or otherwise anybody.
+fn sends_today(domain: &Name, domain_move: Option<&DomainMove>) -> Subject {
+    match domain_move
+        .filter(|domain_move| !domain_move.from.senders.iter().any(Sender::says_anything))
+    {
+        Some(domain_move) => Subject::Host(domain_move.from.name.clone()),
+        None => Subject::Name(domain.clone()),
+    }
+}
+
+/// What the current record lets pass and no sender of the move declares.
+fn undeclared_today(
+    builder: &PatternBuilder<'_>,
+    domain: &Name,
+    domain_move: Option<&DomainMove>,
+    edges: &Edges,
+) -> BTreeSet<Source> {
+    let snapshot = builder.draft().snapshot;
+    let live = records_at(snapshot, domain);
+    let Some(live) = live.first() else { return BTreeSet::new() };
+    let terms: Vec<Term> = live.terms_that_count().cloned().collect();
+    let today = sources(&terms, domain, snapshot, edges).into_values().flatten();
+    let declared: BTreeSet<Source> = domain_move.map_or(BTreeSet::new(), |domain_move| {
+        let terms = |host: &Host| -> Vec<Term> {
+            let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
+            spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms)
+                .collect()
+        };
+        let old = terms(&domain_move.from);
+        let mut found = sources(&old, domain, snapshot, edges);
+        of_old_exchanges(builder, domain, &old, edges, &mut found);
+        let mut declared: BTreeSet<Source> = found.into_values().flatten().collect();
+        // What the new host's terms mean today belongs to the old host.
+        let later = sources(&terms(&domain_move.to), domain, &builder.end, edges);
+        declared.extend(later.into_values().flatten());
+        for host in &domain_move.others {
+            declared.extend(sources(&terms(host), domain, snapshot, edges).into_values().flatten());
+        }
+        declared
+    });
+    today.filter(|source| !declared.contains(source)).collect()
+}
+
+/// Mail from sources that no record names: a record that refuses it, although the current record
+/// does not.
+fn all_others(builder: &mut PatternBuilder<'_>, domain: &Name, domain_move: Option<&DomainMove>) {
+    let undeclared = domain_move
+        .is_some_and(|domain_move| !domain_move.from.senders.iter().any(Sender::says_anything));
+    let refused = |view: &View<'_>| {
+        let today = evaluated_today(view, domain, NOBODY).outcome;
+        let now = evaluated(view, domain, NOBODY).outcome;
+        let worse = match today {
+            Outcome::Pass => now != Outcome::Pass,
+            // For a host that declares no sender, this is all of its mail.
+            Outcome::None if undeclared => !matches!(now, Outcome::Pass | Outcome::None),
+            Outcome::None | Outcome::Neutral | Outcome::SoftFail => now == Outcome::Fail,
+            Outcome::Fail | Outcome::PermError | Outcome::TempError => false,
+        };
+        worse.then_some(today)
+    };
+    let of = sends_today(domain, domain_move);
+    for (choice, today) in builder.cases(ID, ("others", domain, 0), &refused).iter() {
+        let harm = Harm::new(
+            format!("{ID}/{}/today/spf/others", shown(domain)),
+            format!(
+                "mail as {domain} from addresses that no record names fails SPF, and does not today ({}): nobody says that nothing is sent from there",
+                today
+            ),
+            format!(
+                "leave the end of the record as it is, or declare every sender; if nothing else is sent, {}",
+                builder.statement(Fact::Sends, &of, Value::False, "")
+            ),
+        );
+        for atom in builder.facts.in_flight(&of) {
+            builder.forbid(ID, (choice, NOW), &[atom], &harm);
+        }
+    }
+}
+
+fn records_at(at: &Snapshot, name: &Name) -> Vec<SpfRecord> {
+    match at.told(&RrKey::new(name.clone(), RrType::TXT)) {
+        Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).collect(),
+        Outside::Absent | Outside::Unknown(_) => Vec::new(),
+    }
+}

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::fold::Folds;
-use crate::artifact::{Artifact, Forecast};
 use crate::document::{Kind, Row, Timeline};
-use crate::graph::{Primitive, Step, StepId};
+use cutover_run::artifact::{Artifact, Forecast};
+use cutover_steps::graph::{Primitive, Step, StepId};
 
 /// The forecast of the steps that are shown.
 pub(super) fn timeline(artifact: &Artifact, folds: &Folds<'_>) -> Timeline {

@@ -11,9 +11,9 @@ use cutover_contract::Change;
 use cutover_zone::Name;
 
 use super::lines;
-use crate::artifact::Artifact;
-use crate::diag::some_of;
-use crate::graph::{Primitive, Step, StepGraph, StepId};
+use cutover_base::diag::some_of;
+use cutover_run::artifact::Artifact;
+use cutover_steps::graph::{Primitive, Step, StepGraph, StepId};
 
 /// How many zones have to be alike before they are folded. Our choice: two or three are quick to
 /// read.

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use super::calendar::within;
 use super::gate;
-use crate::artifact::{Artifact, Outcome, Undo};
-use crate::calendar::{show_span, since_start};
 use crate::document::{Block, Document, Item, Room, Section, Text};
-use crate::fact::TABLE;
-use crate::graph::{Cause, Primitive, Step, StepId};
-use crate::invariant::{self, Invariant, REVERSIBLE};
+use cutover_base::calendar::{show_span, since_start};
+use cutover_run::artifact::{Artifact, Outcome, Undo};
+use cutover_steps::fact::TABLE;
+use cutover_steps::graph::{Cause, Primitive, Step, StepId};
+use cutover_steps::invariant::{self, Invariant, REVERSIBLE};
 
 /// Explains a step of a plan; `None` if there is no such step.
 #[must_use]

@@ -4,7 +4,7 @@
 //! looks for in the finished page: mentions, references to issues and commits, bare addresses,
 //! emoji, formulas. Words with such signs become code, where no forge looks for anything.
 
-use crate::diag::is_unseen;
+use cutover_base::diag::is_unseen;
 
 /// Where text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

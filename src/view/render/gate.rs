@@ -1,11 +1,11 @@
 //! What is said of gates and tasks.
 
 use super::count;
-use crate::calendar::show_span;
-use crate::config::ConfigSpec;
 use crate::document::Text;
-use crate::graph::gate::{Failing, Gate, Pace};
-use crate::graph::task::{Task, Work};
+use cutover_base::calendar::show_span;
+use cutover_steps::config::ConfigSpec;
+use cutover_steps::graph::gate::{Failing, Gate, Pace};
+use cutover_steps::graph::task::{Task, Work};
 
 /// Three lines: what the gate asks, when it passes, and what happens otherwise.
 pub(super) fn lines(gate: &Gate) -> Vec<Text> {

@@ -3,11 +3,11 @@
 use chrono_tz::Tz;
 
 use super::count;
-use crate::artifact::{Artifact, Forecast};
-use crate::calendar::window::Windows;
-use crate::calendar::{Timestamp, later, show_second_in, since_start};
 use crate::document::{Block, Document, Item, Room, Section, Spare, Table, Text};
-use crate::graph::{MovePoint, Step};
+use cutover_base::calendar::window::Windows;
+use cutover_base::calendar::{Timestamp, later, show_second_in, since_start};
+use cutover_run::artifact::{Artifact, Forecast};
+use cutover_steps::graph::{MovePoint, Step};
 
 /// When a step may begin: one line for windows, one for freezes.
 pub(super) fn within(windows: &Windows) -> Vec<Text> {

@@ -14,7 +14,7 @@ use super::{
     Block, Diff, Document, Item, Mark, Room, Row, Section, Span, Spare, Table, Text, Timeline,
     count,
 };
-use crate::calendar::since_start;
+use cutover_base::calendar::since_start;
 use escape::{Place, code, fenced, html, line, plain};
 use gantt::{Chart, gantt};
 

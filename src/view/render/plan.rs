@@ -11,11 +11,11 @@ use super::calendar::within;
 use super::fold::{Folds, nameless};
 use super::timeline::timeline;
 use super::{chain, count, gate, lines, verdict};
-use crate::artifact::{Artifact, Forecast};
-use crate::calendar::{show_span, since_start};
 use crate::document::{Block, Diff, Document, Hunk, Item, Mark, Room, Section, Spare, Table, Text};
-use crate::graph::{Primitive, Step, StepId, Wait};
-use crate::notify::{Notice, Way};
+use cutover_base::calendar::{show_span, since_start};
+use cutover_run::artifact::{Artifact, Forecast};
+use cutover_steps::graph::{Primitive, Step, StepId, Wait};
+use cutover_steps::notify::{Notice, Way};
 
 /// Shown if there is nothing to do.
 pub const NOTHING_TO_CHANGE: &str = "nothing to change: everything matches the plan";

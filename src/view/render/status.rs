@@ -5,19 +5,19 @@ use cutover_zone::{RrKey, RrSet};
 
 use super::calendar::awaited;
 use super::lines;
-use crate::artifact::Artifact;
-use crate::calendar::window::{SEARCH_MAX, Windows};
-use crate::calendar::{Timestamp, show_exact, show_instant, show_instant_in, show_span};
-use crate::diag::escape_control;
 use crate::document::{Block, Diff, Document, Hunk, Item, Mark, Room, Section, Table, Text, count};
-use crate::engine::gate::Tally;
-use crate::engine::next::Pause;
-use crate::engine::view::{Due, RunView, Stage, StepNext, StepView, Stopped};
-use crate::engine::{
+use cutover_base::calendar::window::{SEARCH_MAX, Windows};
+use cutover_base::calendar::{Timestamp, show_exact, show_instant, show_instant_in, show_span};
+use cutover_base::diag::escape_control;
+use cutover_run::artifact::Artifact;
+use cutover_run::engine::gate::Tally;
+use cutover_run::engine::next::Pause;
+use cutover_run::engine::view::{Due, RunView, Stage, StepNext, StepView, Stopped};
+use cutover_run::engine::{
     ChangeState, CheckpointState, GateState, Made, StepState, TaskState, WaitState,
 };
-use crate::graph::{Primitive, Step, StepId};
-use crate::journal::{Difference, Entry, Event, Halt, HaltReason};
+use cutover_run::journal::{Difference, Entry, Event, Halt, HaltReason};
+use cutover_steps::graph::{Primitive, Step, StepId};
 
 /// Shows the state of a run.
 #[must_use]

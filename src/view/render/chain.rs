@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use super::fold::Folds;
 use super::{count, is_by_hand};
-use crate::artifact::{Artifact, Forecast};
-use crate::calendar::{show_span, since_start};
-use crate::dkim::is_dkim;
 use crate::document::{Block, Item, Table, Text};
-use crate::graph::{Cause, Checkpoint, MovePoint, Origin, Primitive, Step, StepId, Verb, Wait};
+use cutover_base::calendar::{show_span, since_start};
+use cutover_mail::dkim::is_dkim;
+use cutover_run::artifact::{Artifact, Forecast};
+use cutover_steps::graph::{
+    Cause, Checkpoint, MovePoint, Origin, Primitive, Step, StepId, Verb, Wait,
+};
 
 /// The waits on the longest path through the graph, in order.
 fn chain(artifact: &Artifact) -> Vec<(&Step, &Wait)> {
@@ -270,8 +272,8 @@ pub(super) fn ways_back(artifact: &Artifact, folds: &Folds<'_>) -> Block {
     // In the folded form, the summary at the top says this.
     let undos = artifact.undos.iter().filter(|_| !folds.any());
     for (step, why) in undos.filter_map(|(step, undo)| match undo {
-        crate::artifact::Undo::Never(why) => Some((step, why)),
-        crate::artifact::Undo::By(_) | crate::artifact::Undo::Keep => None,
+        cutover_run::artifact::Undo::Never(why) => Some((step, why)),
+        cutover_run::artifact::Undo::By(_) | cutover_run::artifact::Undo::Keep => None,
     }) {
         let line = Text::from("no way back from ").and_value(step.as_str());
         items.push(Item::new(line.and(format!(": {why}")), Vec::new()));

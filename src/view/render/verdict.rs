@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::calendar::within;
 use super::fold::Folds;
 use super::{count, is_by_hand};
-use crate::artifact::{Artifact, Checked, Outcome, Undo, Verdict};
 use crate::document::{Block, Item, Mark, Text, list};
-use crate::graph::Primitive;
+use cutover_run::artifact::{Artifact, Checked, Outcome, Undo, Verdict};
+use cutover_steps::graph::Primitive;
 
 /// The verdict in one line.
 pub(super) fn line(artifact: &Artifact) -> String {

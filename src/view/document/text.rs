@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::{
     Block, Diff, Document, Item, Kind, Mark, Row, Section, Sign, Span, Table, Text, Timeline,
 };
-use crate::calendar::since_start;
-use crate::diag::escape_control;
+use cutover_base::calendar::since_start;
+use cutover_base::diag::escape_control;
 
 /// Whether output has colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

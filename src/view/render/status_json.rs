@@ -5,13 +5,13 @@ use cutover_zone::{RrKey, RrSet};
 use serde::Serialize;
 
 use super::timeline::kind;
-use crate::calendar::show_exact;
-use crate::engine::next::Pause;
-use crate::engine::view::{RunView, Stage, StepNext, StepView, Stopped};
-use crate::engine::{
+use cutover_base::calendar::show_exact;
+use cutover_run::engine::next::Pause;
+use cutover_run::engine::view::{RunView, Stage, StepNext, StepView, Stopped};
+use cutover_run::engine::{
     ChangeState, CheckpointState, GateState, Made, StepState, TaskState, WaitState,
 };
-use crate::journal::{Difference, Halt, HaltReason};
+use cutover_run::journal::{Difference, Halt, HaltReason};
 
 #[derive(Serialize)]
 struct RunV1 {

@@ -17,11 +17,11 @@ pub mod zone;
 
 use cutover_zone::{RrKey, RrSet};
 
-pub use crate::diag::escape_control;
 use crate::document::count;
 pub use crate::document::text::Styling;
-use crate::graph::task::{Task, Work};
-use crate::graph::{Primitive, Step};
+pub use cutover_base::diag::escape_control;
+use cutover_steps::graph::task::{Task, Work};
+use cutover_steps::graph::{Primitive, Step};
 
 /// Whether a step is a person's work.
 fn is_by_hand(step: &Step) -> bool {

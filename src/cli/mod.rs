@@ -5,6 +5,9 @@
 
 mod annotations;
 mod apply;
+mod approvals;
+mod approve;
+mod approving;
 mod check;
 mod confirm;
 pub mod exit;
@@ -77,6 +80,8 @@ enum Command {
     Plan(plan::Args),
     Show(show::Args),
     Explain(explain::Args),
+    Approve(approve::Args),
+    Approvals(approvals::Args),
     Apply(apply::Args),
     Rollback(rollback::Args),
     Confirm(confirm::Args),
@@ -190,6 +195,8 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Plan(args) => plan::run(args, errors).await,
             Command::Show(args) => show::run(&args),
             Command::Explain(args) => explain::run(args, errors).await,
+            Command::Approve(args) => approve::run(&args),
+            Command::Approvals(args) => approvals::run(&args),
             Command::Apply(args) => apply::run(args, errors).await,
             Command::Rollback(args) => rollback::run(args, errors).await,
             Command::Confirm(args) => confirm::run(args, errors).await,

@@ -9,6 +9,7 @@ mod route53;
 
 mod agreement;
 mod alike;
+mod approvals;
 mod bind_fixture;
 mod cases;
 mod cli;

@@ -9,7 +9,9 @@ mod approvals;
 mod approve;
 mod approving;
 mod check;
+mod completions;
 mod confirm;
+mod diff;
 pub mod exit;
 mod explain;
 mod failure;
@@ -79,6 +81,7 @@ enum Command {
     Check(check::Args),
     Plan(plan::Args),
     Show(show::Args),
+    Diff(diff::Args),
     Explain(explain::Args),
     Approve(approve::Args),
     Approvals(approvals::Args),
@@ -90,6 +93,8 @@ enum Command {
     Zone(zone::Args),
     Providers(providers::Args),
     Schema(schema::Args),
+    Completions(completions::Args),
+    Man(completions::ManArgs),
 }
 
 /// Where the state of runs is kept.
@@ -194,6 +199,7 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Check(args) => check::run(args),
             Command::Plan(args) => plan::run(args, errors).await,
             Command::Show(args) => show::run(&args),
+            Command::Diff(args) => diff::run(&args),
             Command::Explain(args) => explain::run(args, errors).await,
             Command::Approve(args) => approve::run(&args),
             Command::Approvals(args) => approvals::run(&args),
@@ -205,6 +211,8 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Zone(args) => zone::run(args, errors).await,
             Command::Providers(args) => providers::run(&args),
             Command::Schema(args) => schema::run(&args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => completions::man(&args),
         }
     })
 }

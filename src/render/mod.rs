@@ -6,6 +6,7 @@
 pub mod approvals;
 pub mod calendar;
 mod chain;
+pub mod diff;
 pub mod explain;
 mod fold;
 mod gate;

@@ -15,6 +15,7 @@ mod cases;
 mod cli;
 mod clocks;
 mod delegation;
+mod differences;
 mod earlier;
 mod engine;
 mod errors;

@@ -201,8 +201,7 @@ fn time(text: &str, local: &impl TimeZone) -> Result<Timestamp, LineProblem> {
     let at = at.map_err(|_| bad())?;
     match is_utc {
         true => Ok(at.and_utc()),
-        // An hour that the clocks skip or repeat: the later end is the stricter for neither, so take
-        // the first that exists.
+        // In an hour that the clocks repeat, the first of the two times counts.
         false => local.from_local_datetime(&at).earliest().map(|at| at.to_utc()).ok_or_else(bad),
     }
 }

@@ -18,6 +18,7 @@ use cutover_contract::{Name, Rdata, RrKey, Ttl};
 
 use crate::calendar::window::Windows;
 use crate::diag::{Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted};
+use crate::spec::approvals::Demand;
 use crate::spec::gate::GatesSpec;
 use crate::spec::notify::Notice;
 use crate::spec::task::TasksSpec;
@@ -77,6 +78,8 @@ pub struct Intent {
     pub overrides: Vec<OverrideSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
+    /// Who has to approve the plan before it is applied.
+    pub approvals: Demand,
 }
 
 /// The times that hold for the whole plan.
@@ -239,6 +242,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         assume,
         overrides: spec.overrides,
         on_drift: spec.on_drift,
+        approvals: spec.approvals,
     })
 }
 

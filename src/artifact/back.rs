@@ -6,6 +6,7 @@ use super::{Artifact, Checked, RollbackPoint};
 use crate::digest::Digest;
 use crate::graph::{Cause, Primitive, Step, StepGraph, StepId};
 use crate::proof::invariant::REVERSIBLE;
+use crate::spec::approvals::Demand;
 
 impl Artifact {
     /// Whether this is a way back.
@@ -66,6 +67,8 @@ impl Artifact {
         Self {
             tool,
             parent: Some(digest),
+            // A way back was proved and approved with the plan, and must not wait for anybody.
+            approvals: Demand::default(),
             // Whatever somebody has edited, nothing stands between a failed gate and the way back.
             relies_on: BTreeMap::new(),
             verdict,

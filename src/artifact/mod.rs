@@ -19,6 +19,7 @@ use cutover_contract::{Name, RrKey, RrSet};
 
 use crate::digest::Digest;
 use crate::graph::{StepGraph, StepId};
+use crate::spec::approvals::Demand;
 use crate::spec::notify::Notice;
 use crate::spec::{Authority, Exception, OnDrift, ProviderSpec};
 
@@ -45,6 +46,8 @@ pub struct Artifact {
     pub notify: Vec<Notice>,
     /// What continues when a part of it cannot.
     pub on_drift: OnDrift,
+    /// Who has to approve it before it is applied.
+    pub approvals: Demand,
     /// The zones that are changed.
     pub zones: BTreeMap<Name, SealedZone>,
     /// What the proof takes as it is in the plan's zones, and no step changes.

@@ -437,6 +437,8 @@ pub(super) fn not_confirmable(step: &StepId, error: &IllegalEvent) -> Failure {
         | IllegalEvent::Artifact { .. }
         | IllegalEvent::NotOpen(_)
         | IllegalEvent::Window(_)
+        | IllegalEvent::TooFewApprove
+        | IllegalEvent::Expired(_)
         | IllegalEvent::NoWayBack(_)
         | IllegalEvent::Span(_) => format!("{step} cannot be confirmed now: {error}"),
     };

@@ -1,11 +1,12 @@
 //! `cutover show`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use super::failure::{Code, Failure, Message};
 use super::plan::{Commands, FormArgs, Format};
 use super::{planning, print_out, styling};
+use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, parse_instant};
 use crate::render::calendar::calendar;
 use crate::sim::forecast_from;
@@ -41,14 +42,20 @@ fn unusable(error: StoreError) -> Failure {
     Message::new(code, error.to_string()).usage()
 }
 
+/// Reads an artifact, and checks that nobody has edited it.
+pub(super) fn read(path: &Path) -> Result<Artifact, Failure> {
+    let artifact = read_artifact(path).map_err(unusable)?;
+    planning::check_consistent(&artifact)?;
+    Ok(artifact)
+}
+
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     args.form.check()?;
     if args.start.is_some() && args.form.format != Format::Text {
         let text = "`--start` works with `--format text` only: an artifact holds no dates";
         return Err(Message::new(Code::Usage, text).usage());
     }
-    let artifact = read_artifact(&args.artifact).map_err(unusable)?;
-    planning::check_consistent(&artifact)?;
+    let artifact = read(&args.artifact)?;
     let commands = Commands::of_file(&args.artifact, &artifact, None);
     args.form.print(&artifact, &commands)?;
     if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {

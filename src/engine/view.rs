@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::graph::gate::{Failing, Gate};
 use crate::graph::task::Task;
 use crate::graph::{Primitive, Step, StepId};
-use crate::journal::{Halt, HaltReason};
+use crate::journal::{Approvals, Halt, HaltReason};
 use crate::spec::task::Work;
 
 /// A run at one instant.
@@ -33,6 +33,8 @@ pub struct RunView<'r> {
     pub turned_back: Option<&'r str>,
     /// The artifact that takes its place.
     pub superseded_by: Option<Digest>,
+    /// The approvals under which it goes on; `None`: nobody had to approve.
+    pub approvals: Option<&'r Approvals>,
     /// The steps, in the order of the graph.
     pub steps: Vec<StepView<'r>>,
     /// What stopped a part of the run while the rest continues.
@@ -157,6 +159,7 @@ impl<'r> RunView<'r> {
             stage,
             turned_back: state.turned_back.as_deref(),
             superseded_by: state.replaced,
+            approvals: state.approvals.as_ref(),
             steps,
             aside: aside.map(|halt| Stopped::of(artifact, state, halt)).collect(),
             remaining,

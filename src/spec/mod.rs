@@ -5,6 +5,7 @@
 //! checked in `intent`. Nothing here reads files, the environment or the network: a plan of several
 //! files says which it needs ([`Reading`]), and adapters' own keys are passed in.
 
+pub mod approvals;
 mod compose;
 mod decode;
 pub mod gate;
@@ -65,6 +66,8 @@ pub struct PlanSpec {
     pub overrides: Vec<OverrideSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
+    /// Who has to approve the plan before it is applied.
+    pub approvals: approvals::Demand,
 }
 
 /// What continues when somebody else has edited a record that the plan changes, or a provider

@@ -9,11 +9,13 @@ mod route53;
 
 mod agreement;
 mod alike;
+mod approvals;
 mod bind_fixture;
 mod cases;
 mod cli;
 mod clocks;
 mod delegation;
+mod differences;
 mod earlier;
 mod engine;
 mod errors;

@@ -1,5 +1,6 @@
 //! The real world: the system's clock, DNS servers, provider adapters, files.
 
+pub mod approvals;
 pub mod clashes;
 pub mod connect;
 pub mod delegation;

@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use cutover::digest::Digest;
 use cutover::graph::StepId;
 use cutover::journal::{Entry, Event, Line};
-use cutover::world::real::store::{Directory, Found, Runs, StoreError};
+use cutover::world::real::store::{Directory, Found, ReadError, Runs};
 
 use crate::agreement::Dice;
 use crate::storm::at_once;
@@ -28,7 +28,7 @@ fn done_journal() -> Vec<u8> {
 }
 
 /// What a store returns for a run with this journal.
-fn found(journal: &[u8]) -> Result<Option<Found>, StoreError> {
+fn found(journal: &[u8]) -> Result<Option<Found>, ReadError> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let run = dir.path().join("move/0001");
     fs::create_dir_all(&run).expect("a directory can be made");

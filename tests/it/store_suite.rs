@@ -1,15 +1,11 @@
 //! What every store of runs has to do, told as a story. Each implementation passes it.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cutover::artifact::Artifact;
-use cutover::calendar::Timestamp;
 use cutover::digest::Digest;
-use cutover::graph::StepId;
-use cutover::journal::{Entry, Event, Line};
-use cutover::world::real::store::{
-    Directory, Lease, Note, RunId, Runs, Store, StoreError, StoreResult,
-};
+use cutover::world::real::store::{Directory, Lease, Line, Note, RunId, Runs, Store, StoreError};
 
 use crate::storm::at_once;
 use crate::zonefile_fixture::ZonefileFixture;
@@ -22,16 +18,15 @@ fn a_directory() {
 
 /// A line that follows another line. Its content does not matter to a store.
 fn line(seq: u64, prev: Digest) -> Line {
-    let event = Event::Resumed { tool: format!("the tool of line {seq}") };
-    Entry { seq, at: Timestamp::UNIX_EPOCH, steady: None, prev, event }.line()
+    Line::new(format!("line {seq} after {prev}"))
 }
 
 /// All lines of a run.
 fn lines(store: &dyn Store, run: &RunId) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut take = |line: &[u8]| -> StoreResult<()> {
+    let mut take = |line: &[u8]| {
         lines.push(String::from_utf8(line.to_vec()).expect("text"));
-        Ok(())
+        ControlFlow::Continue(())
     };
     assert_eq!(at_once(store.lines(run, &mut take)).expect("lines"), 0, "nothing is torn");
     lines
@@ -65,17 +60,17 @@ fn suite(store: &Arc<dyn Store>) {
     // runs.
     let none = Digest::of(b"");
     let one = line(0, none);
-    at_once(ada.append(&first, none, &[&one])).expect("written");
-    at_once(ada.append(&second, none, &[&one])).expect("written");
+    at_once(ada.append(&first, none, std::slice::from_ref(&one))).expect("written");
+    at_once(ada.append(&second, none, std::slice::from_ref(&one))).expect("written");
     let two = line(1, one.digest());
     let three = line(2, two.digest());
-    at_once(ada.append(&first, one.digest(), &[&two, &three])).expect("written");
+    at_once(ada.append(&first, one.digest(), &[two.clone(), three.clone()])).expect("written");
     let whole = [one.text(), two.text(), three.text()];
     assert_eq!(lines(&**store, &first), whole);
     assert_eq!(lines(&**store, &second), [one.text()]);
     // A writer that names another last line cannot write.
     for after in [none, one.digest(), two.digest(), Digest::of(b"never written")] {
-        let stale = at_once(ada.append(&first, after, &[&line(3, after)]));
+        let stale = at_once(ada.append(&first, after, &[line(3, after)]));
         assert!(matches!(stale, Err(StoreError::Conflict { .. })), "{stale:?}");
         assert_eq!(lines(&**store, &first), whole);
     }
@@ -84,8 +79,8 @@ fn suite(store: &Arc<dyn Store>) {
     assert_eq!(at_once(store.kept(&first, next)).expect("nothing"), None);
     at_once(ada.keep(&first, next, "the next one")).expect("kept");
     assert_eq!(at_once(store.kept(&first, next)).expect("kept").as_deref(), Some("the next one"));
-    let step = StepId::new("task/copy everything: \u{fc}ber/../nacht");
-    for note in [Note::Done(&step), Note::TurnBack] {
+    let step = "task/copy everything: \u{fc}ber/../nacht";
+    for note in [Note::Done(step), Note::TurnBack] {
         assert_eq!(at_once(store.note(&first, note)).expect("nothing"), None);
         at_once(store.leave(&first, note, "because")).expect("left");
         at_once(store.leave(&first, note, "because\nit is so")).expect("left");
@@ -97,21 +92,18 @@ fn suite(store: &Arc<dyn Store>) {
     // The lease ends with its holder. The next holder finds everything, and continues.
     drop(ada);
     let mut bob = lease(&**store, "move", "Bob");
-    let stale = at_once(bob.append(&first, two.digest(), &[&line(2, two.digest())]));
+    let stale = at_once(bob.append(&first, two.digest(), &[line(2, two.digest())]));
     assert!(matches!(stale, Err(StoreError::Conflict { .. })), "{stale:?}");
     let four = line(3, three.digest());
-    at_once(bob.append(&first, three.digest(), &[&four])).expect("written");
+    at_once(bob.append(&first, three.digest(), std::slice::from_ref(&four))).expect("written");
     assert_eq!(lines(&**store, &first).last().map(String::as_str), Some(four.text()));
     assert_eq!(at_once(bob.create("four")).expect("created").number(), Some(3));
     // A long line works too, because a halt may list thousands of records.
-    let event = Event::Resumed { tool: "x".repeat(1 << 20) };
-    let entry =
-        Entry { seq: 4, at: Timestamp::UNIX_EPOCH, steady: None, prev: four.digest(), event };
-    let long = entry.line();
-    at_once(bob.append(&first, four.digest(), &[&long])).expect("written");
+    let long = Line::new("x".repeat(1 << 20));
+    at_once(bob.append(&first, four.digest(), std::slice::from_ref(&long))).expect("written");
     drop(bob);
     let mut ada = lease(&**store, "move", "Ada");
-    at_once(ada.append(&first, long.digest(), &[&line(5, long.digest())])).expect("written");
+    at_once(ada.append(&first, long.digest(), &[line(5, long.digest())])).expect("written");
     assert_eq!(lines(&**store, &first).len(), 6);
 }
 
@@ -127,14 +119,14 @@ fn an_incomplete_line_is_cut_off_by_the_next_append() {
     let found = at_once(runs.create(&mut *ada, artifact)).expect("created");
     let none = Digest::of(b"");
     let (one, path) = (line(0, none), fixture.path("state/move/0001/journal.jsonl"));
-    at_once(ada.append(&found.id, none, &[&one])).expect("written");
+    at_once(ada.append(&found.id, none, std::slice::from_ref(&one))).expect("written");
     drop(ada);
     let two = line(1, one.digest());
     let whole = format!("{}\n", one.text());
     for torn in ["{", two.text(), "\u{fc}"] {
         std::fs::write(&path, format!("{whole}{torn}")).expect("written");
         let mut bob = lease(&*store, "move", "Bob");
-        at_once(bob.append(&found.id, one.digest(), &[&two])).expect("written");
+        at_once(bob.append(&found.id, one.digest(), std::slice::from_ref(&two))).expect("written");
         assert_eq!(lines(&*store, &found.id), [one.text(), two.text()]);
     }
 }

@@ -20,7 +20,7 @@ use super::{print_err, styling};
 use crate::diag::{Diagnostic, Source, distinct};
 use crate::world::DriveError;
 use crate::world::real::connect::ConnectError;
-use crate::world::real::store::StoreError;
+use crate::world::real::store::{ReadError, StoreError};
 
 /// A command that failed, and its exit code.
 pub(super) struct Failure {
@@ -182,9 +182,18 @@ impl From<StoreError> for Failure {
         let code = match &error {
             StoreError::Io { .. } | StoreError::TooLarge { .. } => Code::StoreUnusable,
             StoreError::Locked { .. } => Code::RunLocked,
-            StoreError::Artifact { .. } => Code::ArtifactUnusable,
-            StoreError::Line { .. } => Code::JournalUnusable,
             StoreError::Conflict { .. } => Code::JournalConflict,
+        };
+        Message::of_cause(code, &error).error()
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        let code = match error {
+            ReadError::Store(error) => return error.into(),
+            ReadError::Artifact { .. } => Code::ArtifactUnusable,
+            ReadError::Line { .. } => Code::JournalUnusable,
         };
         Message::of_cause(code, &error).error()
     }

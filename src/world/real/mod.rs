@@ -180,7 +180,7 @@ impl World for Real<'_> {
 
     async fn confirmation(&mut self, step: &StepId) -> Option<String> {
         // A store that cannot be read counts as one without a confirmation.
-        self.store.note(&self.run, Note::Done(step)).await.ok().flatten()
+        self.store.note(&self.run, Note::Done(step.as_str())).await.ok().flatten()
     }
 
     async fn start_queries(&mut self, step: &StepId, queries: Vec<Query>) {
@@ -259,6 +259,7 @@ impl World for Real<'_> {
 
     async fn append(&mut self, line: &Line) -> Result<(), AppendError> {
         let after = line.entry().prev;
+        let line = store::Line::new(line.text());
         Ok(self.lease.append(&self.run, after, &[line]).await?)
     }
 }

@@ -16,12 +16,12 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as 
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use cutover_digest::Digest;
 
 use super::files::{io, read_text};
-use super::{Lease, Note, Part, RunId, Store, StoreError, StoreResult, TakeLine};
-use crate::artifact;
-use crate::digest::Digest;
-use crate::journal::Line;
+use super::{
+    ARTIFACT_OCTETS_MAX, Lease, Line, Note, Part, RunId, Store, StoreError, StoreResult, TakeLine,
+};
 
 /// Maximum octets of a journal. Our choice: a million entries.
 const JOURNAL_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
@@ -85,7 +85,7 @@ impl Directory {
     fn note_path(&self, run: &RunId, note: Note<'_>) -> PathBuf {
         let file = match note {
             Note::Done(step) => {
-                let digest = Digest::of(step.as_str().as_bytes()).to_string();
+                let digest = Digest::of(step.as_bytes()).to_string();
                 digest.trim_start_matches("sha256:").to_owned()
             }
             Note::TurnBack => "turn-back".to_owned(),
@@ -110,7 +110,7 @@ impl Store for Directory {
     }
 
     async fn artifact(&self, run: &RunId) -> StoreResult<String> {
-        read_text(&self.of_run(run).join(ARTIFACT), artifact::OCTETS_MAX)
+        read_text(&self.of_run(run).join(ARTIFACT), ARTIFACT_OCTETS_MAX)
     }
 
     async fn lines(&self, run: &RunId, take: &mut TakeLine<'_>) -> StoreResult<u64> {
@@ -129,14 +129,16 @@ impl Store for Directory {
             if line.pop_if(|last| *last == b'\n').is_none() {
                 return Ok(line.len() as u64);
             }
-            take(&line)?;
+            if take(&line).is_break() {
+                return Ok(0);
+            }
         }
     }
 
     async fn kept(&self, run: &RunId, digest: Digest) -> StoreResult<Option<String>> {
         let path = self.kept_path(run, digest);
         match path.exists() {
-            true => read_text(&path, artifact::OCTETS_MAX).map(Some),
+            true => read_text(&path, ARTIFACT_OCTETS_MAX).map(Some),
             false => Ok(None),
         }
     }
@@ -219,7 +221,7 @@ impl Lease for Lock {
         Ok(run)
     }
 
-    async fn append(&mut self, run: &RunId, after: Digest, lines: &[&Line]) -> StoreResult<()> {
+    async fn append(&mut self, run: &RunId, after: Digest, lines: &[Line]) -> StoreResult<()> {
         let mut journal = match self.open.take().filter(|open| open.run == *run) {
             Some(open) => open,
             None => Journal::open(run, self.runs.of_run(run).join(JOURNAL))?,
@@ -252,7 +254,7 @@ impl Journal {
         Ok(Self { run: run.clone(), file, path, head })
     }
 
-    fn append(&mut self, after: Digest, lines: &[&Line]) -> StoreResult<()> {
+    fn append(&mut self, after: Digest, lines: &[Line]) -> StoreResult<()> {
         if after != self.head {
             return Err(StoreError::Conflict { place: self.path.display().to_string() });
         }

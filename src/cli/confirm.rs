@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message};
-use super::running::{Reach, Word, newest_still, not_confirmable, owner, record_word};
+use super::running::{Reach, Word, claim, newest_still, not_confirmable, record_word};
 use super::{Invocation, StateArgs, planning, print_out};
 use crate::calendar::Moment;
 use crate::graph::StepId;
@@ -59,7 +59,7 @@ pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure
         (true, reason) => Word::NotDone(reason),
         (false, reason) => Word::Done(reason.expect("it is required")),
     };
-    match runs.lease(&owner()).await {
+    match runs.lease(&claim()).await {
         Ok(mut lease) => {
             let found = newest_still(&runs, Some(&found.id)).await?.ok_or_else(none)?;
             let goes_back =

@@ -5,10 +5,13 @@
 //! plan has one writer at a time.
 //!
 //! An append names the digest of the last line that the writer knows. The store refuses it if
-//! another line is the last, so a writer that has lost its lease without noticing cannot write.
+//! another line is the last. Each lease has a fencing number, and a store takes nothing from a
+//! holder whose number is not the newest: a process that slept past the end of its lease cannot
+//! write, however late it wakes.
 
 mod directory;
 mod files;
+mod lease;
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -19,6 +22,7 @@ use cutover_digest::Digest;
 
 pub use directory::Directory;
 pub use files::read_text;
+pub use lease::{Claim, Holder};
 
 /// Maximum octets of an artifact. Our choice: a plan of a hundred thousand changes has a quarter of
 /// it.
@@ -157,11 +161,24 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError`].
     async fn note(&self, run: &RunId, note: Note<'_>) -> StoreResult<Option<String>>;
 
-    /// Takes the lease of a plan. Other processes that try get the text `owner`.
+    /// Who holds the lease of a plan; `None` if it is free.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], with the text of the present owner.
-    async fn lease(&self, plan: &str, owner: &str) -> StoreResult<Box<dyn Lease>>;
+    /// [`StoreError`].
+    async fn holder(&self, plan: &str) -> StoreResult<Option<Holder>>;
+
+    /// Takes the lease of a plan. It ends when it is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], with the present holder.
+    async fn lease(&self, plan: &str, claim: &Claim) -> StoreResult<Box<dyn Lease>>;
+
+    /// Takes the lease away from the holder with this fencing number, which cannot write from then
+    /// on. Returns `false` if it is not the holder any more.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the holder still has the lease.
+    async fn unlock(&self, plan: &str, fence: u64) -> StoreResult<bool>;
 
     /// The name of a part of a run in messages.
     fn place(&self, run: &RunId, part: Part) -> String;
@@ -173,6 +190,17 @@ pub trait Store: fmt::Debug + Send + Sync {
 /// The right to write the runs of one plan.
 #[async_trait]
 pub trait Lease: fmt::Debug + Send + Sync {
+    /// The holder, as others see it.
+    fn holder(&self) -> &Holder;
+
+    /// Prolongs the lease if a third of its time is over, so a process that calls this before each
+    /// effect and while it waits keeps the lease. Before that, a store whose leases end by
+    /// themselves asks nobody.
+    ///
+    /// # Errors
+    /// [`StoreError::Lost`] if another process has taken it, and other [`StoreError`]s.
+    async fn renew(&mut self) -> StoreResult<()>;
+
     /// Creates a run with the text of its artifact and an empty journal.
     ///
     /// # Errors
@@ -208,10 +236,34 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// Another process holds the lease.
-    #[error("the plan is locked by {owner}")]
+    #[error("the plan is locked by {holder}")]
     Locked {
-        /// The owner, and since when it holds the lease.
-        owner: String,
+        /// Who it is.
+        holder: Box<Holder>,
+    },
+    /// The lease was taken away: by `unlock`, or by another process after its end.
+    #[error("{place}: this process has lost the lease of the plan{}", to_whom(holder.as_deref()))]
+    Lost {
+        /// The lease.
+        place: String,
+        /// Who holds it now, if that is known.
+        holder: Option<Box<Holder>>,
+    },
+    /// The store cannot be reached, or does not respond.
+    #[error("{place} cannot be reached: {detail}")]
+    Away {
+        /// The store.
+        place: String,
+        /// What the other side or the system says.
+        detail: String,
+    },
+    /// What is there was not written by us, or not completely.
+    #[error("{place} is damaged or not ours: {detail}")]
+    Foreign {
+        /// The location.
+        place: String,
+        /// What is wrong.
+        detail: String,
     },
     /// The text is larger than any that we write.
     #[error("{place} is larger than {octets_max} octets")]
@@ -227,4 +279,8 @@ pub enum StoreError {
         /// The journal.
         place: String,
     },
+}
+
+fn to_whom(holder: Option<&Holder>) -> String {
+    holder.map_or(String::new(), |holder| format!(" to {holder}"))
 }

@@ -48,6 +48,8 @@ codes! {
     JournalCut = "journal-cut",
     /// A journal cannot be read.
     JournalUnusable = "journal-unusable",
+    /// Another process has taken the lease of a plan.
+    LeaseLost = "lease-lost",
     /// A journal cannot be written.
     JournalUnwritable = "journal-unwritable",
     /// There is no run, or none that the command can be used on.

@@ -150,6 +150,8 @@ impl World for Real<'_> {
     }
 
     async fn sleep_until(&mut self, until: Timestamp) {
+        // Whether the lease was lost is asked before the next effect and by the next entry.
+        let _ = self.lease.renew().await;
         // Sleep in short naps, so that the progress display stays current and a clock that is set
         // is noticed.
         let span = (until - now()).to_std().unwrap_or_default().min(NAP_MAX);
@@ -209,6 +211,12 @@ impl World for Real<'_> {
     }
 
     async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        // A process that slept since its last entry may have lost the lease. What it has begun is
+        // settled by its successor.
+        if let Err(error) = self.lease.renew().await {
+            let (zone, peer) = (changes.zone().clone(), "the store of runs".to_owned());
+            return Err(ProviderError::Unreachable { zone, peer, detail: error.to_string() });
+        }
         self.provider(changes.zone()).apply(changes).await
     }
 
@@ -222,6 +230,7 @@ impl World for Real<'_> {
         argv: &[String],
         within: Duration,
     ) -> Result<(), String> {
+        self.lease.renew().await.map_err(|error| error.to_string())?;
         let (argv, home, secrets) = (argv.to_vec(), self.home.clone(), self.secrets.clone());
         let wake = Arc::clone(&self.wake);
         let work = async move {

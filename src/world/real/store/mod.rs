@@ -8,7 +8,9 @@ use std::path::Path;
 use crate::artifact::{self, Artifact};
 use crate::world::LineError;
 
-pub use cutover_store::{Directory, Lease, Line, Note, Part, RunId, Store, StoreError, read_text};
+pub use cutover_store::{
+    Claim, Directory, Holder, Lease, Line, Note, Part, RunId, Store, StoreError, read_text,
+};
 pub use runs::{Found, Runs};
 
 /// The result of reading what a store holds.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cutover_store::StoreResult;
 
-use super::{Lease, Part, ReadError, ReadResult, RunId, Store, StoreError};
+use super::{Claim, Lease, Part, ReadError, ReadResult, RunId, Store, StoreError};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::journal::Entry;
@@ -43,23 +43,23 @@ impl Runs {
         &self.store
     }
 
-    /// Takes the lease. Other processes that try get the text `owner`.
+    /// Takes the lease.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], with the text of the present owner.
-    pub async fn lease(&self, owner: &str) -> StoreResult<Box<dyn Lease>> {
-        self.store.lease(&self.plan, owner).await
+    /// [`StoreError::Locked`], with the present holder.
+    pub async fn lease(&self, claim: &Claim) -> StoreResult<Box<dyn Lease>> {
+        self.store.lease(&self.plan, claim).await
     }
 
     /// Waits until the lease is free, and takes it.
     ///
     /// # Errors
     /// [`StoreError`], but never [`StoreError::Locked`].
-    pub async fn lease_when_free(&self, owner: &str) -> StoreResult<Box<dyn Lease>> {
+    pub async fn lease_when_free(&self, claim: &Claim) -> StoreResult<Box<dyn Lease>> {
         /// How often to try. Our choice.
         const EVERY: Duration = Duration::from_secs(1);
         loop {
-            match self.lease(owner).await {
+            match self.lease(claim).await {
                 Err(StoreError::Locked { .. }) => {
                     #[expect(
                         clippy::disallowed_methods,

@@ -1,11 +1,12 @@
 #![doc = include_str!("README.md")]
 
+pub use cutover_digest as digest;
+
 pub mod artifact;
 pub mod calendar;
 pub mod cli;
 pub mod compile;
 pub mod diag;
-pub mod digest;
 pub mod dkim;
 pub mod document;
 pub mod engine;

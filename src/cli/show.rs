@@ -10,7 +10,7 @@ use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, parse_instant};
 use crate::render::calendar::calendar;
 use crate::sim::forecast_from;
-use crate::world::real::store::{StoreError, read_artifact};
+use crate::world::real::store::{ReadError, read_artifact};
 
 /// Show a sealed artifact as `plan` showed it
 #[derive(clap::Args)]
@@ -30,14 +30,10 @@ fn instant(text: &str) -> Result<Timestamp, &'static str> {
 }
 
 /// The input is wrong, whichever way it cannot be read.
-fn unusable(error: StoreError) -> Failure {
+fn unusable(error: ReadError) -> Failure {
     let code = match &error {
-        StoreError::Artifact { .. } => Code::ArtifactUnusable,
-        StoreError::Io { .. }
-        | StoreError::Locked { .. }
-        | StoreError::TooLarge { .. }
-        | StoreError::Line { .. }
-        | StoreError::Conflict { .. } => Code::InputUnreadable,
+        ReadError::Artifact { .. } => Code::ArtifactUnusable,
+        ReadError::Store(_) | ReadError::Line { .. } => Code::InputUnreadable,
     };
     Message::new(code, error.to_string()).usage()
 }

@@ -52,7 +52,6 @@ mod schema;
 mod static_checks;
 mod status;
 mod store;
-mod store_suite;
 mod storm;
 mod sweep;
 mod tasks;

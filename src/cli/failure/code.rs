@@ -50,6 +50,8 @@ codes! {
     JournalCut = "journal-cut",
     /// A journal cannot be read.
     JournalUnusable = "journal-unusable",
+    /// Another process has taken the lease of a plan.
+    LeaseLost = "lease-lost",
     /// A journal cannot be written.
     JournalUnwritable = "journal-unwritable",
     /// A key cannot be used to sign.

@@ -10,5 +10,7 @@ pub use cutover_base::{calendar, diag, digest, slug};
 pub use cutover_mail::{dkim, resolution, spf};
 pub use cutover_plan::{compile, intent, language, model, observe, proof, recipe};
 pub use cutover_run::{artifact, engine, journal, sim};
-pub use cutover_steps::{ask, authority, config, fact, graph, invariant, notify, probe, resolver};
+pub use cutover_steps::{
+    approvals, ask, authority, config, fact, graph, invariant, notify, probe, resolver,
+};
 pub use cutover_view::{document, render};

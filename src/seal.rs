@@ -111,6 +111,7 @@ pub fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Dige
         providers,
         notify: intent.notify.clone(),
         on_drift: intent.on_drift,
+        approvals: intent.approvals,
         zones,
         relies_on,
         verdict: Verdict { assumptions, shortened, at_old, ..verdict },

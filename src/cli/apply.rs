@@ -1,8 +1,10 @@
 //! `cutover apply`
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::approving::DemandArgs;
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message, Severity, told};
 use super::person::{halt_help, manual_tasks, show_halt};
@@ -44,6 +46,11 @@ pub(super) struct Args {
     /// Plan again from live DNS, and let the new artifact supersede the open run
     #[arg(long)]
     replan: bool,
+    #[command(flatten)]
+    demand: DemandArgs,
+    /// Refuse to apply anything without approvals, even if the plan asks for none
+    #[arg(long, requires = "allowed_signers")]
+    approved_only: bool,
 }
 
 /// The name of this command.
@@ -69,9 +76,10 @@ impl From<Exit> for Applied {
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
-    let Args { inputs, going, again, replan, digest } = args;
+    // `--approved-only` asks for `--allowed-signers`, which asks for an approval.
+    let Args { inputs, going, again, replan, digest, demand, approved_only: _ } = args;
     let going = GoingArgs { errors, ..going };
-    let how = How { again, replan, digest };
+    let how = How { again, replan, digest, demand: &demand };
     if let [input] = &inputs[..] {
         return Ok(apply_one(&going.of(input), how).await?.exit);
     }
@@ -118,13 +126,15 @@ pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure
 
 /// How a plan is applied.
 #[derive(Clone, Copy)]
-struct How {
+struct How<'h> {
     again: bool,
     replan: bool,
     digest: Option<Digest>,
+    /// Who has to approve.
+    demand: &'h DemandArgs,
 }
 
-async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
+async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
     let going = Going { args, command: COMMAND };
     let input = planning::read(&args.input)?;
     if let Input::Artifact(artifact) = &input {
@@ -143,7 +153,7 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
     };
     let supersedes = match action {
         Action::Continue => {
-            return carry_on(&runs, (seen.as_ref(), &asked), args, how.digest).await;
+            return carry_on(&runs, (seen.as_ref(), &asked), args, how).await;
         }
         Action::Nothing => {
             print_err("nothing to change: the run of this artifact is finished");
@@ -171,7 +181,10 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
     check_digest(|| artifact.digest(), how.digest)?;
     planning::check_not_refuted(&artifact, Story::NotShown, "nothing was changed")?;
     planning::check_no_clash(&artifact, runs.store()).await?;
-    ask(args.auto_approve, "Apply", || {
+    let newest = found.as_ref().and_then(|found| found.run.state.opened);
+    let approvals = how.demand.of_new(&args.input, &artifact, newest)?;
+    // Who has approved it has seen it.
+    ask(args.auto_approve || approvals.is_some(), "Apply", || {
         print_out(&plan::plan(&artifact, Detail::Brief).text(styling(&std::io::stdout())))
     })?;
     let mut lease = lease(&runs).await?;
@@ -193,7 +206,8 @@ async fn apply_one(args: &RunArgs, how: How) -> Result<Applied, Failure> {
             return applied(&runs, args, ended, &mut *lease).await;
         }
     }
-    let found = runs.create(&mut *lease, artifact).await?;
+    let mut found = runs.create(&mut *lease, artifact).await?;
+    found.run.approvals = approvals;
     let ended = drive_run(found, reached, going, (&runs, &mut *lease), None).await?;
     applied(&runs, args, ended, &mut *lease).await
 }
@@ -317,7 +331,7 @@ fn rolled_back_by_person(back: &Artifact, invocation: Invocation<'_>) -> Failure
 }
 
 /// What is asked for.
-fn asked(input: &Input, How { again, replan, digest: _ }: How) -> Asked {
+fn asked(input: &Input, How { again, replan, digest: _, demand: _ }: How<'_>) -> Asked {
     match input {
         Input::Plan(plan) => Asked { plan: plan.source.digest(), sealed: None, replan, again },
         Input::Artifact(artifact) => {
@@ -364,16 +378,18 @@ async fn carry_on(
     runs: &Runs,
     seen: (Option<&RunId>, &Asked),
     args: &RunArgs,
-    digest: Option<Digest>,
+    how: How<'_>,
 ) -> Result<Applied, Failure> {
     let going = Going { args, command: COMMAND };
     let mut lease = lease(runs).await?;
     // Another process may have continued the run before we got the lease.
     let found = still_so(runs, seen, Action::Continue).await?;
-    let found = found.expect("it is the one that was seen");
+    let mut found = found.expect("it is the one that was seen");
     if !found.run.artifact.is_way_back() {
-        check_digest(|| found.run.state.artifact(), digest)?;
+        check_digest(|| found.run.state.artifact(), how.digest)?;
     }
+    let (artifact, opened) = (Arc::clone(&found.run.artifact), found.run.state.opened);
+    found.run.approvals = how.demand.of_open(&args.input, &artifact, &found.run.state)?;
     let next = runs.next(&found).await?;
     let reached = reach(args, &found.run.artifact)?;
     let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
@@ -383,7 +399,9 @@ async fn carry_on(
         return applied(runs, args, ended, &mut *lease).await;
     };
     let reached = reach(args, &next)?;
-    let found = runs.create(&mut *lease, next).await?;
+    let approvals = how.demand.of_new(&args.input, &next, opened)?;
+    let mut found = runs.create(&mut *lease, next).await?;
+    found.run.approvals = approvals;
     let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
     applied(runs, args, ended, &mut *lease).await
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message};
-use super::running::{Reach, Word, newest_still, not_confirmable, owner, record_word};
+use super::running::{Reach, Word, claim, newest_still, not_confirmable, record_word};
 use super::{Invocation, StateArgs, planning, print_out};
 use crate::calendar::Moment;
 use crate::graph::StepId;
@@ -59,7 +59,7 @@ pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure
         (true, reason) => Word::NotDone(reason),
         (false, reason) => Word::Done(reason.expect("it is required")),
     };
-    match runs.lease(&owner()).await {
+    match runs.lease(&claim()).await {
         Ok(mut lease) => {
             let found = newest_still(&runs, Some(&found.id)).await?.ok_or_else(none)?;
             let goes_back =
@@ -90,7 +90,7 @@ async fn leave_word(runs: &Runs, found: &Found, step: &StepId, word: Word) -> Re
     let mut state = found.run.state.clone();
     // The process may not have read earlier confirmations yet, so count them in.
     for earlier in found.run.artifact.graph.steps() {
-        let said = runs.store().note(&found.id, Note::Done(&earlier.id)).await?;
+        let said = runs.store().note(&found.id, Note::Done(earlier.id.as_str())).await?;
         if let Some(reason) = said {
             let event = Event::Allowed { step: earlier.id.clone(), reason };
             let mut after = state.clone();
@@ -101,5 +101,5 @@ async fn leave_word(runs: &Runs, found: &Found, step: &StepId, word: Word) -> Re
     }
     let may_follow = state.apply(&found.run.artifact, moment, &event);
     may_follow.map_err(|error| not_confirmable(step, &error))?;
-    Ok(runs.store().leave(&found.id, Note::Done(step), &reason).await?)
+    Ok(runs.store().leave(&found.id, Note::Done(step.as_str()), &reason).await?)
 }

@@ -62,6 +62,7 @@ impl Exit {
     pub(super) fn of_halt(artifact: &Artifact, halt: &Halt) -> Self {
         match halt.reason {
             HaltReason::NoWayBack => Self::Stuck,
+            HaltReason::Unapproved => Self::ApprovalNeeded,
             HaltReason::Refused | HaltReason::Unpublished if artifact.is_way_back() => Self::Stuck,
             _ if needs_word(artifact, halt) => Self::ApprovalNeeded,
             HaltReason::Refused

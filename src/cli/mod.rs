@@ -5,8 +5,13 @@
 
 mod annotations;
 mod apply;
+mod approvals;
+mod approve;
+mod approving;
 mod check;
+mod completions;
 mod confirm;
+mod diff;
 pub mod exit;
 mod explain;
 mod failure;
@@ -76,7 +81,10 @@ enum Command {
     Check(check::Args),
     Plan(plan::Args),
     Show(show::Args),
+    Diff(diff::Args),
     Explain(explain::Args),
+    Approve(approve::Args),
+    Approvals(approvals::Args),
     Apply(apply::Args),
     Rollback(rollback::Args),
     Confirm(confirm::Args),
@@ -85,6 +93,8 @@ enum Command {
     Zone(zone::Args),
     Providers(providers::Args),
     Schema(schema::Args),
+    Completions(completions::Args),
+    Man(completions::ManArgs),
 }
 
 /// Where the state of runs is kept.
@@ -189,7 +199,10 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Check(args) => check::run(args),
             Command::Plan(args) => plan::run(args, errors).await,
             Command::Show(args) => show::run(&args),
+            Command::Diff(args) => diff::run(&args),
             Command::Explain(args) => explain::run(args, errors).await,
+            Command::Approve(args) => approve::run(&args),
+            Command::Approvals(args) => approvals::run(&args),
             Command::Apply(args) => apply::run(args, errors).await,
             Command::Rollback(args) => rollback::run(args, errors).await,
             Command::Confirm(args) => confirm::run(args, errors).await,
@@ -198,6 +211,8 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Zone(args) => zone::run(args, errors).await,
             Command::Providers(args) => providers::run(&args),
             Command::Schema(args) => schema::run(&args),
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => completions::man(&args),
         }
     })
 }

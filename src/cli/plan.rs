@@ -265,7 +265,8 @@ fn write(output: &Path, artifact: &Artifact) -> Result<(), Failure> {
     })
 }
 
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+/// Replaces a file at once: a reader never sees half of it.
+pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     // An artifact is meant for reviewers and holds no secrets; the umask still applies.
     let mode = fs::Permissions::from_mode(0o666);
     let file = tempfile::Builder::new().permissions(mode).tempfile_in(super::base(path));

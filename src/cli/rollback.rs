@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message};
 use super::person::{halt_help, manual_tasks, show_halt};
 use super::running::{
-    Ended, Going, RunArgs, Turn, ask, drive_run, lease, newest_still, owner, reach,
+    Ended, Going, RunArgs, Turn, ask, claim, drive_run, lease, newest_still, reach,
 };
 use super::{planning, print_err, print_out, styling};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
@@ -75,8 +75,9 @@ pub(super) async fn run(
         let preview = || way_back(&run.artifact, &run.state, point);
         confirm_way_back(&args, preview, run)?;
     }
-    let mut lease = match runs.lease(&owner()).await {
-        Err(StoreError::Locked { owner, .. }) => {
+    let mut lease = match runs.lease(&claim()).await {
+        Err(StoreError::Locked { holder }) => {
+            let owner = holder.to_string();
             let turned = found.run.state.turned_back.is_some();
             match request_rollback(&runs, &found, &args, (&to, &owner, turned)).await? {
                 Some(lease) => lease,
@@ -123,7 +124,7 @@ async fn request_rollback(
         ));
         return Ok(None);
     }
-    let lease = runs.lease_when_free(&self::owner()).await;
+    let lease = runs.lease_when_free(&claim()).await;
     Ok(Some(lease?))
 }
 

@@ -13,7 +13,7 @@ use super::planning::Planning;
 use super::progress::Shown;
 use super::{CommandArgs, Invocation, StateArgs, home, print_err, registry, shell_quote};
 use crate::artifact::Artifact;
-use crate::calendar::{Timestamp, show_exact};
+use crate::calendar::Timestamp;
 use crate::config::SecretRef;
 use crate::digest::Digest;
 use crate::engine::{IllegalEvent, RunState};
@@ -21,7 +21,7 @@ use crate::graph::StepId;
 use crate::notify::Way;
 use crate::world::real::connect::{Commands, Connected, connect, secret};
 use crate::world::real::notify::Recipient;
-use crate::world::real::store::{Found, Lease, Part, RunId, Runs};
+use crate::world::real::store::{Claim, Found, Lease, Part, RunId, Runs};
 use crate::world::real::{Real, now};
 use crate::world::{DriveError, DriveOutcome, Patience, Progress, Run, World as _, drive, tool};
 
@@ -107,13 +107,14 @@ pub(super) async fn newest_still(
 }
 
 /// Names this process to others that want the lease.
-pub(super) fn owner() -> String {
-    let process = std::process::id();
-    format!("{} with process {process} since {}", tool(), show_exact(now()))
+pub(super) fn claim() -> Claim {
+    let owner = format!("{} with process {}", tool(), std::process::id());
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    Claim { owner, host: host.unwrap_or_else(|| "an unnamed machine".to_owned()) }
 }
 
 pub(super) async fn lease(runs: &Runs) -> Result<Box<dyn Lease>, Failure> {
-    Ok(runs.lease(&owner()).await?)
+    Ok(runs.lease(&claim()).await?)
 }
 
 /// The providers and notification targets of a run.
@@ -437,6 +438,8 @@ pub(super) fn not_confirmable(step: &StepId, error: &IllegalEvent) -> Failure {
         | IllegalEvent::Artifact { .. }
         | IllegalEvent::NotOpen(_)
         | IllegalEvent::Window(_)
+        | IllegalEvent::TooFewApprove
+        | IllegalEvent::Expired(_)
         | IllegalEvent::NoWayBack(_)
         | IllegalEvent::Span(_) => format!("{step} cannot be confirmed now: {error}"),
     };

@@ -1,15 +1,16 @@
 //! `cutover show`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use super::failure::{Code, Failure, Message};
 use super::plan::{Commands, FormArgs, Format};
 use super::{planning, print_out, styling};
+use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, parse_instant};
 use crate::render::calendar::calendar;
 use crate::sim::forecast_from;
-use crate::world::real::store::{StoreError, read_artifact};
+use crate::world::real::store::{ReadError, read_artifact};
 
 /// Show a sealed artifact as `plan` showed it
 #[derive(clap::Args)]
@@ -29,16 +30,19 @@ fn instant(text: &str) -> Result<Timestamp, &'static str> {
 }
 
 /// The input is wrong, whichever way it cannot be read.
-fn unusable(error: StoreError) -> Failure {
+fn unusable(error: ReadError) -> Failure {
     let code = match &error {
-        StoreError::Artifact { .. } => Code::ArtifactUnusable,
-        StoreError::Io { .. }
-        | StoreError::Locked { .. }
-        | StoreError::TooLarge { .. }
-        | StoreError::Line { .. }
-        | StoreError::Conflict { .. } => Code::InputUnreadable,
+        ReadError::Artifact { .. } => Code::ArtifactUnusable,
+        ReadError::Store(_) | ReadError::Line { .. } => Code::InputUnreadable,
     };
     Message::new(code, error.to_string()).usage()
+}
+
+/// Reads an artifact, and checks that nobody has edited it.
+pub(super) fn read(path: &Path) -> Result<Artifact, Failure> {
+    let artifact = read_artifact(path).map_err(unusable)?;
+    planning::check_consistent(&artifact)?;
+    Ok(artifact)
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -47,8 +51,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let text = "`--start` works with `--format text` only: an artifact holds no dates";
         return Err(Message::new(Code::Usage, text).usage());
     }
-    let artifact = read_artifact(&args.artifact).map_err(unusable)?;
-    planning::check_consistent(&artifact)?;
+    let artifact = read(&args.artifact)?;
     let commands = Commands::of_file(&args.artifact, &artifact, None);
     args.form.print(&artifact, &commands)?;
     if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {

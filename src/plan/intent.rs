@@ -25,6 +25,7 @@ use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{
     Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted,
 };
+use cutover_steps::approvals::Demand;
 use cutover_steps::config::ProviderSpec;
 use cutover_steps::graph::OnDrift;
 use cutover_steps::notify::Notice;
@@ -80,6 +81,8 @@ pub struct Intent {
     pub overrides: Vec<OverrideSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
+    /// Who has to approve the plan before it is applied.
+    pub approvals: Demand,
 }
 
 /// The times that hold for the whole plan.
@@ -242,6 +245,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         assume,
         overrides: spec.overrides,
         on_drift: spec.on_drift,
+        approvals: spec.approvals,
     })
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Values and pure functions: nothing here asks, writes or waits.
 
+pub mod approvals;
 pub mod ask;
 pub mod authority;
 pub mod config;

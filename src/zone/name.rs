@@ -358,7 +358,11 @@ pub(crate) fn unescape(rest: &mut std::str::Chars<'_>) -> Option<u8> {
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(other.key())
+        // Most names that are equal are the same.
+        match Arc::ptr_eq(&self.0, &other.0) {
+            true => Ordering::Equal,
+            false => self.key().cmp(other.key()),
+        }
     }
 }
 

@@ -104,6 +104,7 @@ pub(crate) fn resumed(artifact: &Arc<Artifact>, journal: &[Entry]) -> Run {
         resumed: None,
         halted_again: None,
         announces_rollback: false,
+        approvals: None,
     }
 }
 
@@ -297,6 +298,7 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             | Event::SetAside(_)
             | Event::Told { .. }
             | Event::Replaced { .. }
+            | Event::Approved(_)
             | Event::Halted(_)
             | Event::TurnedBack { .. }
             | Event::Finished => {}

@@ -87,7 +87,7 @@ fn keys_that_are_not_built_are_not_offered() {
         for word in [
             ".waves",
             ".dual_delivery",
-            ".approvals",
+            ".approvals.signers",
             ".hosts.profile",
             ".hosts.after_switch",
             ".recipients",

@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use cutover::digest::Digest;
 use cutover::graph::StepId;
 use cutover::journal::{Entry, Event, Line};
-use cutover::world::real::store::{Directory, Found, Runs, StoreError};
+use cutover::world::real::store::{Claim, Directory, Found, ReadError, Runs};
 
 use crate::agreement::Dice;
 use crate::storm::at_once;
@@ -28,7 +28,7 @@ fn done_journal() -> Vec<u8> {
 }
 
 /// What a store returns for a run with this journal.
-fn found(journal: &[u8]) -> Result<Option<Found>, StoreError> {
+fn found(journal: &[u8]) -> Result<Option<Found>, ReadError> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let run = dir.path().join("move/0001");
     fs::create_dir_all(&run).expect("a directory can be made");
@@ -244,16 +244,20 @@ fn damage(path: &Path, at: usize) {
     fs::write(path, octets).expect("written");
 }
 
+fn ada() -> Claim {
+    Claim { owner: "Ada, with another process".to_owned(), host: "build-3".to_owned() }
+}
+
 #[test]
 fn one_process_writes_at_a_time() {
     let fixture = ZonefileFixture::waiting();
     let runs = runs(&fixture.path(".cutover"));
-    let lease = at_once(runs.lease("Ada, with another process")).expect("nobody has it");
+    let lease = at_once(runs.lease(&ada())).expect("nobody has it");
     for args in
         [&["apply", "plan.json", "--auto-approve"][..], &["apply", "plan.yaml", "--auto-approve"]]
     {
         let said = fixture.refuses(1, args);
-        assert!(said.contains("locked by Ada, with another process"), "{said}");
+        assert!(said.contains("locked by Ada, with another process on build-3 since "), "{said}");
     }
     // Reading is possible while another process writes.
     fixture.ends(0, &["status", "plan.yaml"]);

@@ -75,21 +75,19 @@ pub fn parse_span_to(text: &str, max: Duration) -> Result<Duration, SpanError> {
 #[must_use]
 pub fn show_span(span: Duration) -> String {
     let mut rest = span.as_secs();
-    if rest == 0 {
-        return if span.subsec_millis() > 0 {
-            format!("{}ms", span.subsec_millis())
-        } else {
-            "0s".to_owned()
-        };
+    if rest == 0 && span.subsec_millis() > 0 {
+        return format!("{}ms", span.subsec_millis());
     }
-    let mut parts = Vec::new();
+    let mut shown = String::new();
     for (unit, secs) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
         if rest >= secs {
-            parts.push(format!("{}{unit}", rest / secs));
+            shown += if shown.is_empty() { "" } else { " " };
+            shown += &(rest / secs).to_string();
+            shown += unit;
             rest %= secs;
         }
     }
-    parts.join(" ")
+    if shown.is_empty() { "0s".to_owned() } else { shown }
 }
 
 /// A time counted from the start of a run: `T+1d 2h`.

@@ -28,6 +28,8 @@ macro_rules! codes {
 }
 
 codes! {
+    /// Too few people have approved the artifact, or nobody has said who may.
+    ApprovalMissing = "approval-missing",
     /// The artifact's contents contradict each other.
     ArtifactEdited = "artifact-edited",
     /// The file is not an artifact that this version reads.
@@ -50,6 +52,10 @@ codes! {
     JournalUnusable = "journal-unusable",
     /// A journal cannot be written.
     JournalUnwritable = "journal-unwritable",
+    /// A key cannot be used to sign.
+    KeyUnusable = "key-unusable",
+    /// Another process has taken the lease of a plan.
+    LeaseLost = "lease-lost",
     /// There is no run, or none that the command can be used on.
     NoRun = "no-run",
     /// Nobody was told of a rollback.
@@ -102,6 +108,8 @@ codes! {
     ServersUnknown = "servers-unknown",
     /// Two plans or artifacts belong to the same plan, or change the same zone.
     SharedByPlans = "shared-by-plans",
+    /// The list of people who may approve, or the signatures, cannot be used.
+    SignersUnusable = "signers-unusable",
     /// A signal stopped the process.
     Stopped = "stopped",
     /// The store of runs cannot be used.

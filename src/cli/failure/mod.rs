@@ -20,7 +20,7 @@ use super::{print_err, styling};
 use crate::diag::{Diagnostic, Source, distinct};
 use crate::world::DriveError;
 use crate::world::real::connect::ConnectError;
-use crate::world::real::store::StoreError;
+use crate::world::real::store::{ReadError, StoreError};
 
 /// A command that failed, and its exit code.
 pub(super) struct Failure {
@@ -180,11 +180,24 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::Io { .. } | StoreError::TooLarge { .. } => Code::StoreUnusable,
+            StoreError::Io { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::Away { .. }
+            | StoreError::Foreign { .. } => Code::StoreUnusable,
             StoreError::Locked { .. } => Code::RunLocked,
-            StoreError::Artifact { .. } => Code::ArtifactUnusable,
-            StoreError::Line { .. } => Code::JournalUnusable,
+            StoreError::Lost { .. } => Code::LeaseLost,
             StoreError::Conflict { .. } => Code::JournalConflict,
+        };
+        Message::of_cause(code, &error).error()
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        let code = match error {
+            ReadError::Store(error) => return error.into(),
+            ReadError::Artifact { .. } => Code::ArtifactUnusable,
+            ReadError::Line { .. } => Code::JournalUnusable,
         };
         Message::of_cause(code, &error).error()
     }
@@ -198,13 +211,25 @@ impl From<ProviderError> for Failure {
 
 impl From<DriveError> for Failure {
     fn from(error: DriveError) -> Self {
-        let code = match &error {
-            DriveError::Append(_) => Code::JournalUnwritable,
-            DriveError::Illegal(_) => Code::Internal,
-        };
-        Message::of_cause(code, &error).error()
+        match &error {
+            DriveError::Append(cause) => {
+                // Nothing takes effect before its entry is written, so the run is safe.
+                let lost = matches!(cause.downcast_ref(), Some(StoreError::Lost { .. }));
+                let (code, help) = match lost {
+                    true => (Code::LeaseLost, LOST_HELP),
+                    false => (Code::JournalUnwritable, UNWRITTEN_HELP),
+                };
+                Message::of_cause(code, &error).help(help).ends(Exit::Halted)
+            }
+            DriveError::Illegal(_) => Message::of_cause(Code::Internal, &error).error(),
+        }
     }
 }
+
+const LOST_HELP: &str =
+    "nothing else was begun. Another process drives this run now; `cutover status` shows it";
+const UNWRITTEN_HELP: &str =
+    "nothing else was begun. Run the same command again when the state can be written";
 
 /// How errors and warnings are written to standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

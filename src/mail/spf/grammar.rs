@@ -136,7 +136,12 @@ pub(super) fn modifier(name: &[u8], value: &[u8]) -> Option<Modifier> {
 
 /// Reads a mechanism with its qualifier; `None` if the grammar does not allow it.
 pub(super) fn directive(text: &[u8]) -> Option<Directive> {
-    let term = Term::new(std::str::from_utf8(text).ok()?);
+    let (on_match, mechanism) = qualified(text)?;
+    Some(Directive { term: Term::new(std::str::from_utf8(text).ok()?), on_match, mechanism })
+}
+
+/// Reads a mechanism and what a match of it means; `None` if the grammar does not allow it.
+pub(super) fn qualified(text: &[u8]) -> Option<(Outcome, Mechanism)> {
     let (on_match, text) = match text {
         [b'+', rest @ ..] => (Outcome::Pass, rest),
         [b'-', rest @ ..] => (Outcome::Fail, rest),
@@ -145,29 +150,29 @@ pub(super) fn directive(text: &[u8]) -> Option<Directive> {
         _ => (Outcome::Pass, text),
     };
     let (name, arguments) = text.split_at(name_length(text));
-    let mechanism = mechanism(&name.to_ascii_lowercase(), arguments)?;
-    Some(Directive { term, on_match, mechanism })
+    let known = MECHANISMS.iter().find(|known| name.eq_ignore_ascii_case(known.as_bytes()))?;
+    Some((on_match, mechanism(known, arguments)?))
 }
 
-fn mechanism(name: &[u8], arguments: &[u8]) -> Option<Mechanism> {
+fn mechanism(name: &str, arguments: &[u8]) -> Option<Mechanism> {
     match name {
-        b"all" => arguments.is_empty().then_some(Mechanism::All),
-        b"include" => DomainSpec::parse(arguments.strip_prefix(b":")?).map(Mechanism::Include),
-        b"exists" => DomainSpec::parse(arguments.strip_prefix(b":")?).map(Mechanism::Exists),
-        b"ptr" => optional_domain(arguments).map(Mechanism::Ptr),
-        b"a" => {
+        "all" => arguments.is_empty().then_some(Mechanism::All),
+        "include" => DomainSpec::parse(arguments.strip_prefix(b":")?).map(Mechanism::Include),
+        "exists" => DomainSpec::parse(arguments.strip_prefix(b":")?).map(Mechanism::Exists),
+        "ptr" => optional_domain(arguments).map(Mechanism::Ptr),
+        "a" => {
             let (domain, prefixes) = domain_and_prefixes(arguments)?;
             Some(Mechanism::A(domain, prefixes))
         }
-        b"mx" => {
+        "mx" => {
             let (domain, prefixes) = domain_and_prefixes(arguments)?;
             Some(Mechanism::Mx(domain, prefixes))
         }
-        b"ip4" => {
+        "ip4" => {
             let (address, bits) = network(arguments, IP4_BITS)?;
             Some(Mechanism::Ip4(address.parse().ok()?, bits))
         }
-        b"ip6" => {
+        "ip6" => {
             let (address, bits) = network(arguments, IP6_BITS)?;
             Some(Mechanism::Ip6(address.parse().ok()?, bits))
         }

@@ -101,8 +101,8 @@ impl Term {
     /// Whether a prefix length of `a` or `mx` covers more than single addresses (RFC 7208 §5.6).
     #[must_use]
     pub fn has_prefix_length(&self) -> bool {
-        match grammar::directive(self.0.as_bytes()).map(|directive| directive.mechanism) {
-            Some(Mechanism::A(_, prefixes) | Mechanism::Mx(_, prefixes)) => {
+        match grammar::qualified(self.0.as_bytes()) {
+            Some((_, Mechanism::A(_, prefixes) | Mechanism::Mx(_, prefixes))) => {
                 prefixes != Prefixes::WHOLE
             }
             _ => false,
@@ -119,7 +119,7 @@ fn says(text: &str, domain: &Name) -> Option<Says> {
             Modifier::Unknown => None,
         };
     }
-    let directive = grammar::directive(text.as_bytes())?;
+    let (on_match, mechanism) = grammar::qualified(text.as_bytes())?;
     // The grammar has accepted it; the part after the colon is needed as written.
     let written = text.split_once(':').map(|(_, written)| written);
     let named = || written.map(Domain::of);
@@ -128,7 +128,7 @@ fn says(text: &str, domain: &Name) -> Option<Says> {
         Some(written) => Domain::of(without_prefixes(written)),
         None => Domain::Name(domain.clone()),
     };
-    let matches = match directive.mechanism {
+    let matches = match mechanism {
         Mechanism::All => Matches::All,
         Mechanism::Include(_) => Matches::Include(named()?),
         Mechanism::Exists(_) => Matches::Exists(named()?),
@@ -144,7 +144,7 @@ fn says(text: &str, domain: &Name) -> Option<Says> {
             Matches::Ip6((address.to_bits() & mask).into(), bits)
         }
     };
-    Some(Says::Directive(directive.on_match, matches))
+    Some(Says::Directive(on_match, matches))
 }
 
 /// A `domain-spec` without the prefix lengths after it.

@@ -32,6 +32,8 @@ use std::fmt;
 
 use cutover_zone::{Name, Rdata, RrType};
 
+use grammar::MECHANISMS;
+
 /// A term.
 #[derive(Clone, Debug)]
 pub struct Term(String);
@@ -59,39 +61,48 @@ impl Term {
         lower.strip_prefix('+').map(str::to_owned).unwrap_or(lower)
     }
 
-    /// The name of the mechanism or modifier in lower case, and its value after `:` or `=`.
-    fn parts(&self) -> (String, Option<&str>) {
+    /// The name of the mechanism or modifier as written, and its value after `:` or `=`.
+    fn parts(&self) -> (&str, Option<&str>) {
         let text = self.0.trim_start_matches(['+', '-', '~', '?']);
         let end = text.find([':', '=', '/']).unwrap_or(text.len());
         let value = text[end..].strip_prefix([':', '=']);
-        (text[..end].to_ascii_lowercase(), value)
+        (&text[..end], value)
+    }
+
+    /// Its kind, and its value after `:` or `=`.
+    fn kind(&self) -> (Option<&'static str>, Option<&str>) {
+        let (name, value) = self.parts();
+        let mut kinds = MECHANISMS.iter().chain(&["redirect"]).copied();
+        (kinds.find(|kind| name.eq_ignore_ascii_case(kind)), value)
+    }
+
+    fn is(&self, kind: &str) -> bool {
+        self.parts().0.eq_ignore_ascii_case(kind)
     }
 
     /// `all`, with any qualifier.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.parts().0 == "all"
+        self.is("all")
     }
 
     /// `redirect=`.
     #[must_use]
     pub fn is_redirect(&self) -> bool {
-        self.parts().0 == "redirect"
+        self.is("redirect")
     }
 
     /// Whether it costs a DNS look-up (RFC 7208 §4.6.4).
     #[must_use]
     pub fn costs_lookup(&self) -> bool {
-        matches!(self.parts().0.as_str(), "include" | "a" | "mx" | "ptr" | "exists" | "redirect")
+        matches!(self.kind().0, Some("include" | "a" | "mx" | "ptr" | "exists" | "redirect"))
     }
 
     /// The name that an `exists` term without macros looks up.
     #[must_use]
     pub fn existence(&self) -> Option<Name> {
-        match self.parts() {
-            (mechanism, Some(name)) if mechanism == "exists" && !name.contains('%') => {
-                Name::from_user(name).ok()
-            }
+        match self.kind() {
+            (Some("exists"), Some(name)) if !name.contains('%') => Name::from_user(name).ok(),
             _ => None,
         }
     }
@@ -115,7 +126,7 @@ impl Term {
     /// Whether it matches by the names of the client's address: `ptr` (RFC 7208 §5.5).
     #[must_use]
     pub fn is_of_host_names(&self) -> bool {
-        self.parts().0 == "ptr"
+        self.is("ptr")
     }
 
     /// Whether an evaluator looks up the names of the client's address: `ptr`, and the macro `p`
@@ -130,11 +141,11 @@ impl Term {
     /// the client's address.
     #[must_use]
     pub fn asks_for(&self) -> &'static [RrType] {
-        match self.parts().0.as_str() {
-            "include" | "redirect" => &[RrType::TXT],
-            "mx" => &[RrType::MX],
-            "exists" => &[RrType::A],
-            "a" | "ptr" => &[RrType::A, RrType::AAAA],
+        match self.kind().0 {
+            Some("include" | "redirect") => &[RrType::TXT],
+            Some("mx") => &[RrType::MX],
+            Some("exists") => &[RrType::A],
+            Some("a" | "ptr") => &[RrType::A, RrType::AAAA],
             _ => &[],
         }
     }
@@ -143,7 +154,7 @@ impl Term {
     /// macros.
     #[must_use]
     pub fn target(&self, domain: &Name) -> Option<Target> {
-        let (mechanism, value) = self.parts();
+        let (kind, value) = self.kind();
         let name = |value: &str| {
             let bare = value.split('/').next().unwrap_or(value);
             if bare.contains('%') { None } else { Name::from_user(bare).ok() }
@@ -152,10 +163,10 @@ impl Term {
             Some(value) => name(value)?,
             None => domain.clone(),
         };
-        match mechanism.as_str() {
-            "include" | "redirect" => value.map(|_| Target::Record(name)),
-            "mx" => Some(Target::Exchanges(name)),
-            "a" => Some(Target::Addresses(name)),
+        match kind {
+            Some("include" | "redirect") => value.map(|_| Target::Record(name)),
+            Some("mx") => Some(Target::Exchanges(name)),
+            Some("a") => Some(Target::Addresses(name)),
             _ => None,
         }
     }
@@ -211,7 +222,8 @@ impl SpfRecord {
     /// Whether it has a term that means the same in the record of `domain`.
     #[must_use]
     pub fn has(&self, term: &Term, domain: &Name) -> bool {
-        self.terms.iter().any(|own| own.same_as(term, domain))
+        let meaning = term.meaning(domain);
+        self.terms.iter().any(|own| own.meaning(domain) == meaning)
     }
 
     /// What an evaluator for `domain` has to ask because of the terms.

@@ -62,7 +62,7 @@ impl Term {
     /// The addresses of an `ip4` or `ip6` term.
     #[must_use]
     pub fn network(&self) -> Option<Network> {
-        match grammar::directive(self.0.as_bytes())?.mechanism {
+        match grammar::qualified(self.0.as_bytes())?.1 {
             Mechanism::Ip4(ip, bits) => Some(Network::of(IpAddr::V4(ip), bits)),
             Mechanism::Ip6(ip, bits) => Some(Network::of(IpAddr::V6(ip), bits)),
             Mechanism::All
@@ -77,7 +77,7 @@ impl Term {
     /// The addresses around an address that an `a` or `mx` with a prefix length covers (`a/24`).
     #[must_use]
     pub fn around(&self, ip: IpAddr) -> Option<Network> {
-        match grammar::directive(self.0.as_bytes())?.mechanism {
+        match grammar::qualified(self.0.as_bytes())?.1 {
             Mechanism::A(_, prefixes) | Mechanism::Mx(_, prefixes) => {
                 let bits = if ip.is_ipv4() { prefixes.ip4_bits } else { prefixes.ip6_bits };
                 Some(Network::of(ip, bits))
@@ -94,14 +94,14 @@ impl Term {
     /// What a match means; `None` for modifiers, and for terms that the grammar does not allow.
     #[must_use]
     pub fn on_match(&self) -> Option<Outcome> {
-        Some(grammar::directive(self.0.as_bytes())?.on_match)
+        Some(grammar::qualified(self.0.as_bytes())?.0)
     }
 
     /// Whether it looks up more than its record names: `ptr`, `exists`, and names with macros.
     #[must_use]
     pub fn hangs_on_the_client(&self) -> bool {
-        match grammar::directive(self.0.as_bytes()).map(|directive| directive.mechanism) {
-            Some(Mechanism::Ptr(_) | Mechanism::Exists(_)) => true,
+        match grammar::qualified(self.0.as_bytes()) {
+            Some((_, Mechanism::Ptr(_) | Mechanism::Exists(_))) => true,
             Some(_) | None => self.0.contains('%'),
         }
     }

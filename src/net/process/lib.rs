@@ -4,6 +4,8 @@
 //! group is killed when its time is up, and when the caller stops waiting. Background processes of
 //! a command that succeeded keep running, but their output is no longer read.
 
+mod piped;
+
 use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -16,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+pub use piped::{Piped, Spoke, pipe};
 
 /// The most octets of output that are kept; the rest is read and dropped. Our choice.
 pub const OUTPUT_OCTETS_MAX: usize = 64 * 1024;

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::compiled::CompiledWayBack;
-use super::derive::{Constraint, Derived, Rules, Target, derive};
+use super::derive::{Constraint, Derived, Prevention, Rules, Target, derive};
 use super::emit::{self, UnlinkedStep};
 use super::forward::why;
 use super::tasks::{self, undo_title};
@@ -25,11 +25,11 @@ use crate::observe::Snapshot;
 use crate::proof::back::WayBack;
 use crate::proof::draft::{Back, BackStep, Draft, Kind};
 use crate::proof::model::{Model, ModelOptions, Models, model};
-use crate::proof::pattern::{Atom, Ending, MinGap, Pattern, Separation, Start};
+use crate::proof::pattern::{Atom, Ending, Pattern, Separation, Start};
 use crate::proof::{Placed, present};
 use cutover_steps::fact::Subject;
 use cutover_steps::graph::paths::Paths;
-use cutover_steps::graph::{Cause, MovePoint, Origin, StepGraph, StepId, Verb};
+use cutover_steps::graph::{MovePoint, Origin, StepGraph, StepId, Verb};
 
 /// The points that a run can go back to; `None`: the beginning.
 const POINTS: &[Option<MovePoint>] =
@@ -277,33 +277,28 @@ impl Rules for Backward<'_, '_> {
         Target::alone(self.way.is_back(separation.to).then_some(separation.to))
     }
 
-    fn min_gaps(&self, pattern: &Pattern) -> Option<Vec<MinGap>> {
-        self.way.min_gaps(pattern)
-    }
-
-    fn left_out(&self, pattern: &Pattern, steps: &[usize]) -> Vec<usize> {
-        let begun = self.way.begun(pattern);
+    fn prevention(&self, pattern: &Pattern, steps: &[usize]) -> Option<Prevention> {
+        let way = self.way;
+        let begun = way.begun(pattern);
+        let min_gaps = way.min_gaps(pattern, &begun)?;
         let steps = steps.iter().enumerate();
-        steps
-            .filter(|(_, step)| !self.way.is_made(**step, &begun))
-            .map(|(place, _)| place)
-            .collect()
-    }
-
-    fn separations(&self, pattern: &Pattern) -> Vec<Separation> {
-        let begun = self.way.begun(pattern);
-        let all = pattern.separations(&self.model.atoms).filter(|one| self.way.is_back(one.to));
-        all.filter_map(|separation| match self.way.is_back(separation.from) {
+        let left_out = steps.filter(|(_, step)| !way.is_made(**step, &begun));
+        let all = pattern.separations(&self.model.atoms).filter(|one| way.is_back(one.to));
+        let separations = all.filter_map(|separation| match way.is_back(separation.from) {
             true => Some(separation),
             // What a forward step replaced is waited out from the beginning of the way back.
-            false => begun
-                .has(separation.from)
-                .then(|| Separation { from: self.way.begin(), ..separation }),
+            false => {
+                begun.has(separation.from).then(|| Separation { from: way.begin(), ..separation })
+            }
+        });
+        Some(Prevention {
+            min_gaps,
+            left_out: left_out.map(|(place, _)| place).collect(),
+            separations: separations.collect(),
         })
-        .collect()
     }
 
-    fn reason(&self, pattern: &Pattern, separation: &Separation) -> (Cause, String) {
+    fn reason(&self, pattern: &Pattern, separation: &Separation) -> String {
         why(self.draft, self.model, pattern, separation)
     }
 

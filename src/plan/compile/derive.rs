@@ -43,13 +43,9 @@ pub(super) trait Rules {
     /// The step that a separation has to hold back.
     fn target(&self, separation: &Separation) -> Target;
     /// What prevents a pattern; `None`: it cannot come true in any order.
-    fn min_gaps(&self, pattern: &Pattern) -> Option<Vec<MinGap>>;
-    /// The places of the steps that are left out in a state where the pattern is true.
-    fn left_out(&self, pattern: &Pattern, among: &[usize]) -> Vec<usize>;
-    /// The ways to prevent a pattern.
-    fn separations(&self, pattern: &Pattern) -> Vec<Separation>;
-    /// Why a separation is needed, for people: its cause, and the reason of the wait.
-    fn reason(&self, pattern: &Pattern, separation: &Separation) -> (Cause, String);
+    fn prevention(&self, pattern: &Pattern, among: &[usize]) -> Option<Prevention>;
+    /// Why a wait lasts as long as a separation demands, for people.
+    fn reason(&self, pattern: &Pattern, separation: &Separation) -> String;
     /// How reluctantly a step is held back if another step of the pattern could be held back
     /// instead: a copy can wait better than a change, and a change better than people. A change of
     /// a TTL alone ends nothing but that TTL, since the data stay the same.
@@ -58,6 +54,16 @@ pub(super) trait Rules {
     fn relies_on_unknown(&self, pattern: &Pattern) -> bool;
     /// The steps that a pattern is about.
     fn touches(&self, pattern: &Pattern) -> Vec<usize>;
+}
+
+/// What prevents a pattern.
+pub(super) struct Prevention {
+    /// The gaps between steps, of which one is enough.
+    pub(super) min_gaps: Vec<MinGap>,
+    /// The places of the steps that are left out in a state where the pattern is true.
+    pub(super) left_out: Vec<usize>,
+    /// The separations to choose from.
+    pub(super) separations: Vec<Separation>,
 }
 
 /// The step that an edge leads to.
@@ -170,7 +176,8 @@ pub(super) fn derive(
 /// Steps that constraints or patterns connect.
 #[derive(Default)]
 struct Part<'p> {
-    nodes: BTreeSet<usize>,
+    /// In any order; a step may be there more than once.
+    nodes: Vec<usize>,
     given: Vec<Constraint>,
     patterns: Vec<(usize, &'p Pattern)>,
 }
@@ -187,15 +194,22 @@ impl<'p> Part<'p> {
         self.nodes.extend(
             self.given.iter().chain(before).flat_map(|constraint| [constraint.from, constraint.to]),
         );
-        let nodes: Vec<usize> = self.nodes.iter().copied().collect();
+        self.nodes.sort_unstable();
+        self.nodes.dedup();
+        let nodes = std::mem::take(&mut self.nodes);
         let (patterns, problem) = self.problem(&nodes, before, rules);
         let solution = solved.entry(problem).or_insert_with_key(OrderProblem::solve);
-        not_prevented.extend(solution.not_prevented.iter().map(|place| patterns[*place].0));
+        let lost = solution.not_prevented.iter();
+        not_prevented.extend(lost.map(|place| patterns[*place].number));
         let added = solution.added.iter().map(|added| {
-            let pattern = patterns[added.pattern].1;
-            let separation = rules.separations(pattern)[added.separation];
-            let (cause, because) = rules.reason(pattern, &separation);
+            let Posed { pattern, separations, .. } = &patterns[added.pattern];
             let (from, to, wait) = (nodes[added.from], nodes[added.to], added.wait);
+            let harm = format!("otherwise {}", pattern.harm.what);
+            let cause = Cause::new(Origin::Pattern, pattern.invariant, harm);
+            let because = match wait.is_zero() {
+                true => String::new(),
+                false => rules.reason(pattern, &separations[added.separation]),
+            };
             Constraint { from, to, wait, cause, because, name: None }
         });
         self.given.into_iter().chain(added).collect()
@@ -207,7 +221,7 @@ impl<'p> Part<'p> {
         nodes: &[usize],
         before: &[Constraint],
         rules: &dyn Rules,
-    ) -> (Vec<(usize, &'p Pattern)>, OrderProblem) {
+    ) -> (Vec<Posed<'p>>, OrderProblem) {
         let place = |step| place_of(nodes, step);
         let standing = before.iter().chain(&self.given).map(|constraint| {
             let places = place(constraint.from).zip(place(constraint.to));
@@ -215,18 +229,21 @@ impl<'p> Part<'p> {
             (from, to, constraint.wait.as_secs())
         });
         let standing = standing.collect();
+        let count = self.patterns.len();
         let mut atoms: HashMap<usize, usize> = HashMap::default();
-        let (mut patterns, mut requirements) = (Vec::new(), Vec::new());
+        atoms.reserve(2 * count);
+        let (mut patterns, mut requirements) =
+            (Vec::with_capacity(count), Vec::with_capacity(count));
         for (number, pattern) in self.patterns.iter().copied() {
-            let Some(min_gaps) = rules.min_gaps(pattern) else { continue };
+            let Some(prevention) = rules.prevention(pattern, nodes) else { continue };
+            let Prevention { min_gaps, left_out, separations } = prevention;
             let min_gaps = min_gaps.into_iter().filter_map(|gap| {
                 Some(MinGap { from: place(gap.from)?, to: place(gap.to)?, secs: gap.secs })
             });
-            let candidates = rules.separations(pattern).into_iter().enumerate();
-            let candidates = candidates.filter_map(|(number, separation)| {
+            let candidates = separations.iter().enumerate().filter_map(|(number, separation)| {
                 let from = place(separation.from)?;
-                let target = rules.target(&separation).in_part(nodes);
-                let (hold, reluctance) = (separation.hold, rules.reluctance(&separation));
+                let target = rules.target(separation).in_part(nodes);
+                let (hold, reluctance) = (separation.hold, rules.reluctance(separation));
                 Some((
                     reluctance,
                     hold,
@@ -244,15 +261,22 @@ impl<'p> Part<'p> {
             });
             requirements.push(Requirement {
                 min_gaps: min_gaps.collect(),
-                left_out: rules.left_out(pattern, nodes),
+                left_out,
                 candidates: candidates.into_iter().map(|(.., candidate)| candidate).collect(),
                 atoms: atoms.collect(),
                 relies_on_unknown: rules.relies_on_unknown(pattern),
             });
-            patterns.push((number, pattern));
+            patterns.push(Posed { number, pattern, separations });
         }
         (patterns, OrderProblem { steps: nodes.len(), standing, requirements })
     }
+}
+
+/// A pattern that an order has to prevent.
+struct Posed<'p> {
+    number: usize,
+    pattern: &'p Pattern,
+    separations: Vec<Separation>,
 }
 
 /// All that the order of a part depends on, with places instead of steps: many domains pose the
@@ -378,8 +402,8 @@ struct Attempt<'q> {
 
 impl<'q> Attempt<'q> {
     fn of(problem: &'q OrderProblem, order: &[usize]) -> Self {
-        let standing = problem.standing.iter().copied();
-        let now = Order::of(problem.steps, standing).expect("the plan's own order has no cycle");
+        let now =
+            Order::of(problem.steps, &problem.standing).expect("the plan's own order has no cycle");
         let mut attempt = Self {
             problem,
             now,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cutover_zone::{RrKey, RrType};
 
 use super::anchors::{anchored, expiry};
-use super::derive::{Constraint, Derived, Rules, Target, derive};
+use super::derive::{Constraint, Derived, Prevention, Rules, Target, derive};
 use super::earlier_runs::{done_before, prepared_before, whole_secs};
 use super::tasks;
 use crate::intent::DomainMove;
@@ -15,7 +15,7 @@ use crate::model::{Stage, Transition};
 use crate::proof::draft::{Draft, Kind, prepares};
 use crate::proof::invariant::REACH;
 use crate::proof::model::Model;
-use crate::proof::pattern::{MinGap, Pattern, Separation, What};
+use crate::proof::pattern::{Pattern, Separation, What};
 use crate::proof::present;
 use cutover_base::calendar::show_span;
 use cutover_steps::fact::{Fact, Subject, Value};
@@ -133,26 +133,19 @@ impl Rules for Forward<'_, '_> {
         Target { together, alone }
     }
 
-    fn min_gaps(&self, pattern: &Pattern) -> Option<Vec<MinGap>> {
-        Some(
-            pattern.separations(&self.model.atoms).map(|separation| separation.min_gap()).collect(),
-        )
-    }
-
-    fn left_out(&self, _: &Pattern, _: &[usize]) -> Vec<usize> {
-        Vec::new()
-    }
-
-    fn separations(&self, pattern: &Pattern) -> Vec<Separation> {
+    fn prevention(&self, pattern: &Pattern, _: &[usize]) -> Option<Prevention> {
         // Holding back a change of a TTL alone repairs nothing but the lifetime of that TTL: the
         // same data were there before.
         let only_ttl =
             |step| self.transition(step).is_some_and(|(_, transition)| transition.is_only_ttl());
-        let all = pattern.separations(&self.model.atoms);
-        all.filter(|separation| pattern.invariant == REACH || !only_ttl(separation.to)).collect()
+        let is_chosen = |one: &Separation| pattern.invariant == REACH || !only_ttl(one.to);
+        let mut separations: Vec<Separation> = pattern.separations(&self.model.atoms).collect();
+        let min_gaps = separations.iter().map(Separation::min_gap).collect();
+        separations.retain(is_chosen);
+        Some(Prevention { min_gaps, left_out: Vec::new(), separations })
     }
 
-    fn reason(&self, pattern: &Pattern, separation: &Separation) -> (Cause, String) {
+    fn reason(&self, pattern: &Pattern, separation: &Separation) -> String {
         why(self.draft, self.model, pattern, separation)
     }
 
@@ -177,15 +170,13 @@ impl Rules for Forward<'_, '_> {
     }
 }
 
-/// Why a separation is needed, for people: its cause, and the reason of the wait.
+/// Why a wait lasts as long as a separation demands, for people.
 pub(super) fn why(
     draft: &Draft<'_>,
     model: &Model,
     pattern: &Pattern,
     separation: &Separation,
-) -> (Cause, String) {
-    let harm = format!("otherwise {}", pattern.harm.what);
-    let cause = Cause::new(Origin::Pattern, pattern.invariant, harm);
+) -> String {
     let held = pattern.atoms[separation.ends];
     let clocks = &draft.intent.terms.clocks;
     let base = show_span(separation.hold.saturating_sub(held.extra).saturating_sub(clocks.margin));
@@ -224,7 +215,7 @@ pub(super) fn why(
             show_span(held.extra)
         ),
     };
-    (cause, because + &extra)
+    because + &extra
 }
 
 /// The order that the plan has by itself: versions of an RRset follow each other, the points of the

@@ -40,18 +40,18 @@ struct Rows {
 
 impl Order {
     /// The order that these edges give to this many steps; `None`: they make a cycle.
-    pub(super) fn of(steps: usize, edges: impl Iterator<Item = Edge>) -> Option<Self> {
+    pub(super) fn of(steps: usize, edges: &[Edge]) -> Option<Self> {
+        let mut counts = vec![0_usize; steps];
+        edges.iter().for_each(|(_, to, _)| counts[*to] += 1);
         let mut order = Self {
-            edges: Vec::new(),
-            is_there: Vec::new(),
-            predecessors: vec![Vec::new(); steps],
+            edges: Vec::with_capacity(2 * edges.len()),
+            is_there: Vec::with_capacity(2 * edges.len()),
+            predecessors: counts.into_iter().map(|count| Vec::with_capacity(count + 1)).collect(),
             rank: Vec::new(),
             at_rank: Vec::new(),
             rows: RefCell::new(Rows { of: vec![(0, Vec::new()); steps], now: 1, answers: 0 }),
         };
-        for edge in edges {
-            order.put(edge);
-        }
+        edges.iter().for_each(|edge| order.put(*edge));
         order.sort().then_some(order)
     }
 
@@ -165,19 +165,28 @@ impl Order {
     /// Sorts the steps; `false`: there is a cycle.
     fn sort(&mut self) -> bool {
         let steps = self.predecessors.len();
-        let mut followers: Vec<Vec<usize>> = vec![Vec::new(); steps];
+        // The followers of a step, in the order of the edges, end where those of the next begin.
         let mut unmet = vec![0_usize; steps];
+        let mut ends = vec![0_usize; steps + 1];
         for (from, to, _) in &self.edges {
-            followers[*from].push(*to);
             unmet[*to] += 1;
+            ends[*from + 1] += 1;
+        }
+        (0..steps).for_each(|step| ends[step + 1] += ends[step]);
+        let starts = ends.clone();
+        let mut followers = vec![0_usize; self.edges.len()];
+        for (from, to, _) in &self.edges {
+            followers[ends[*from]] = *to;
+            ends[*from] += 1;
         }
         let mut ready: Vec<usize> = (0..steps).filter(|step| unmet[*step] == 0).collect();
         self.at_rank.clear();
+        self.at_rank.reserve(steps);
         self.rank.resize(steps, 0);
         while let Some(step) = ready.pop() {
             self.rank[step] = self.at_rank.len();
             self.at_rank.push(step);
-            for follower in &followers[step] {
+            for follower in &followers[starts[step]..ends[step]] {
                 unmet[*follower] -= 1;
                 if unmet[*follower] == 0 {
                     ready.push(*follower);

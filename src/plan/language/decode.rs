@@ -3,6 +3,7 @@
 //! `shape` has already reported values of the wrong form. They are skipped here and the rest is
 //! read, so that one run shows everything that is wrong.
 
+mod approvals;
 mod assume;
 mod gate;
 mod notify;
@@ -96,6 +97,7 @@ pub(super) fn plan(
             .and_then(text)
             .and_then(|word| OnDrift::of_word(word.value))
             .unwrap_or_default(),
+        approvals: decoder.approvals(root.get("approvals")),
     };
     name.map(|_| spec)
 }

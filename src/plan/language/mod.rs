@@ -23,6 +23,7 @@ use cutover_zone::{Name, NameError, Rdata, RrKey, RrType, Ttl};
 
 use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{Diagnostic, Severity, Source, Spanned};
+use cutover_steps::approvals::Demand;
 use cutover_steps::authority::{Authority, Exception};
 use cutover_steps::config::ProviderSpec;
 use cutover_steps::fact::{Fact, Subject, Value};
@@ -65,6 +66,8 @@ pub struct PlanSpec {
     pub overrides: Vec<OverrideSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
+    /// Who has to approve the plan before it is applied.
+    pub approvals: Demand,
 }
 
 /// A fact that the plan states.

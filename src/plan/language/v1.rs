@@ -102,7 +102,11 @@ pub fn plan(registry: Registry<'_>) -> Shape {
             "What continues when somebody else has edited a record that the plan changes, or a provider refuses or does not answer: `isolate` (the default), everything that does not depend on that zone, as in Terraform; `halt`, nothing.",
             Shape::Choice(OnDrift::WORDS),
         ),
-        not_built("approvals", "who must agree to the plan"),
+        optional(
+            "approvals",
+            "People have to approve exactly this artifact before it is applied. Who may approve is said where it is applied (`--allowed-signers`), and so is how many must (`--need`); the plan can only ask for more.",
+            approvals(),
+        ),
     ])
 }
 
@@ -177,6 +181,25 @@ fn gates(probes: &[ProbeKeys]) -> Shape {
         optional("on_fail", ON_FAIL_DOC, Shape::Choice(OnFail::WORDS)),
     ])
 }
+
+fn approvals() -> Shape {
+    Shape::Object(vec![
+        required(
+            "need",
+            "How many different people have to approve, if `--need` asks for fewer.",
+            Shape::Int { min: 1, max: NEED_MAX },
+        ),
+        optional(
+            "expire",
+            "How long an approval counts at most, from its signing. Default: as long as it says.",
+            SPAN,
+        ),
+        not_built("signers", "who may approve, of those whom `--allowed-signers` names"),
+    ])
+}
+
+/// The maximum number of people who have to approve. Our choice: more than any team asks for.
+const NEED_MAX: i64 = 20;
 
 const ON_FAIL_DOC: &str = "What happens when a gate fails: `halt` (the default); `rollback` to the point before the switch, along the proved way back; or `ask`: halt, and a person may let it pass. Before the switch there is nothing to roll back, so `rollback` halts.";
 

@@ -95,10 +95,9 @@ impl WayBack<'_> {
     }
 
     /// What prevents a pattern among the steps of the way back; `None`: it cannot come true there,
-    /// in any order.
+    /// in any order. `begun` are the steps that have begun in such a state ([`WayBack::begun`]).
     #[must_use]
-    pub fn min_gaps(&self, pattern: &Pattern) -> Option<Vec<MinGap>> {
-        let begun = self.begun(pattern);
+    pub fn min_gaps(&self, pattern: &Pattern, begun: &Begun<'_>) -> Option<Vec<MinGap>> {
         if self.no_return.iter().any(|step| begun.has(*step)) {
             return None;
         }
@@ -122,7 +121,7 @@ impl WayBack<'_> {
                     }
                     min_gaps.push(MinGap { from: self.begin(), to, secs });
                 }
-                (true, true) if self.is_made(from, &begun) => {
+                (true, true) if self.is_made(from, begun) => {
                     min_gaps.push(MinGap { from, to, secs })
                 }
                 (true, _) | (false, true) => {}
@@ -142,7 +141,7 @@ impl WayBack<'_> {
     pub fn can_come_true(&self, pattern: &Pattern, wait_between: WaitBetween<'_>) -> bool {
         let begun = self.begun(pattern);
         let made = |step: usize| self.is_made(step, &begun);
-        self.min_gaps(pattern).is_some_and(|min_gaps| {
+        self.min_gaps(pattern, &begun).is_some_and(|min_gaps| {
             let is_kept = |gap: &MinGap| {
                 wait_between(gap.from, gap.to, &made).is_some_and(|waited| waited >= gap.secs)
             };

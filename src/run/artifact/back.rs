@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Artifact, Checked, RollbackPoint};
 use cutover_base::digest::Digest;
+use cutover_steps::approvals::Demand;
 use cutover_steps::graph::{Cause, Primitive, Step, StepGraph, StepId};
 use cutover_steps::invariant::REVERSIBLE;
 
@@ -66,6 +67,8 @@ impl Artifact {
         Self {
             tool,
             parent: Some(digest),
+            // A way back was proved and approved with the plan, and must not wait for anybody.
+            approvals: Demand::default(),
             // Whatever somebody has edited, nothing stands between a failed gate and the way back.
             relies_on: BTreeMap::new(),
             verdict,

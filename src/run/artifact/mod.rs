@@ -18,6 +18,7 @@ use std::time::Duration;
 use cutover_zone::{Name, RrKey, RrSet};
 
 use cutover_base::digest::Digest;
+use cutover_steps::approvals::Demand;
 use cutover_steps::authority::{Authority, Exception};
 use cutover_steps::config::ProviderSpec;
 use cutover_steps::graph::{OnDrift, StepGraph, StepId};
@@ -46,6 +47,8 @@ pub struct Artifact {
     pub notify: Vec<Notice>,
     /// What continues when a part of it cannot.
     pub on_drift: OnDrift,
+    /// Who has to approve it before it is applied.
+    pub approvals: Demand,
     /// The zones that are changed.
     pub zones: BTreeMap<Name, SealedZone>,
     /// What the proof takes as it is in the plan's zones, and no step changes.

@@ -1,10 +1,12 @@
 //! `cutover/artifact/1`: the wire types, apart from the domain's.
 
 mod alike;
+mod approvals;
 mod gate;
 mod ids;
 mod relied;
 mod task;
+mod undo;
 mod verdict;
 mod window;
 
@@ -46,6 +48,8 @@ struct ArtifactV1 {
     providers: BTreeMap<String, ProviderSpec>,
     notify: Vec<Notice>,
     on_drift: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approvals: Option<approvals::ApprovalsV1>,
     zones: Vec<ZoneV1>,
     /// The groups of alike zones, which are written once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -255,6 +259,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
         providers,
         notify,
         on_drift,
+        approvals,
         zones,
         relies_on,
         verdict,
@@ -273,6 +278,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
         providers: providers.clone(),
         notify: notify.clone(),
         on_drift: on_drift.word().to_owned(),
+        approvals: approvals::wire(*approvals),
         zones: zones.iter().map(|(name, zone)| wire_zone(name, zone)).collect(),
         alike: Vec::new(),
         relies_on: relies_on.iter().map(|(zone, of)| relied::wire(zone, of)).collect(),
@@ -300,27 +306,6 @@ fn wire_point(point: &RollbackPoint) -> RollbackPointV1 {
         takes_back: takes_back.clone(),
         takes_back_each: false,
         residue: residue.clone(),
-    }
-}
-
-/// The word for a step that stays.
-const KEEP: &str = "keep";
-/// Precedes the reason why a step cannot be undone.
-const NEVER: &str = "never: ";
-
-fn wire_undo(undo: &Undo) -> String {
-    match undo {
-        Undo::By(step) => step.to_string(),
-        Undo::Keep => KEEP.to_owned(),
-        Undo::Never(why) => format!("{NEVER}{why}"),
-    }
-}
-
-fn read_undo(text: String) -> Undo {
-    match text.strip_prefix(NEVER) {
-        Some(why) => Undo::Never(why.to_owned()),
-        None if text == KEEP => Undo::Keep,
-        None => Undo::By(StepId::new(text)),
     }
 }
 
@@ -372,7 +357,7 @@ fn wire_step(step: &Step, undo: Option<&Undo>) -> StepV1 {
         gate: gate.map(gate::wire),
         task: task.map(task::wire),
         window: window.as_ref().map(window::wire),
-        undo: undo.map(wire_undo),
+        undo: undo.map(undo::wire),
         each: false,
         at: Vec::new(),
     }
@@ -400,6 +385,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         providers,
         notify,
         on_drift,
+        approvals,
         zones,
         alike: _,
         relies_on,
@@ -411,6 +397,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
     check_name(&name)?;
     let on_drift = OnDrift::of_word(&on_drift);
     let on_drift = on_drift.ok_or_else(|| value("on_drift", "it is not one of the known words"))?;
+    let approvals = approvals::read(approvals)?;
     let mails = notify.iter().filter_map(|notice| match &notice.way {
         Way::Mail(mail) => Some(mail),
         Way::Webhook(_) => None,
@@ -443,7 +430,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         return Err(value(zone, "two providers are named for it"));
     }
     let undos = steps.iter().filter_map(|step| Some((step.id.clone(), step.undo.clone()?)));
-    let undos = undos.map(|(id, undo)| (id, read_undo(undo))).collect();
+    let undos = undos.map(|(id, undo)| (id, undo::read(undo))).collect();
     let graph = read_graph(steps, &zones)?;
     let rollback_points = rollback_points
         .into_iter()
@@ -469,6 +456,7 @@ fn read(wire: ArtifactV1) -> Result<Artifact, ReadError> {
         providers,
         notify,
         on_drift,
+        approvals,
         zones,
         relies_on,
         verdict,

@@ -93,7 +93,8 @@ impl RunState {
             HaltReason::Unpublished
             | HaltReason::Failed
             | HaltReason::Undecided
-            | HaltReason::NoWayBack => false,
+            | HaltReason::NoWayBack
+            | HaltReason::Unapproved => false,
         };
         let of_zone = place.filter(|place| {
             may && artifact.graph.zone_of(&artifact.graph.steps()[*place]).is_some()

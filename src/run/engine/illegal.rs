@@ -43,6 +43,12 @@ pub enum IllegalEvent {
     /// A checkpoint that is reached while none of its windows is open.
     #[error("`{0}` is reached outside of its windows")]
     Window(StepId),
+    /// Approvals by fewer people than have to approve.
+    #[error("the artifact is approved by too few people")]
+    TooFewApprove,
+    /// A checkpoint that is reached after the approvals have expired.
+    #[error("`{0}` is reached after the approval has expired")]
+    Expired(StepId),
     /// A way back that is not possible.
     #[error(transparent)]
     NoWayBack(#[from] NoWayBack),
@@ -113,6 +119,7 @@ pub(super) fn name(event: &Event) -> &'static str {
         Event::SetAside(_) => "set_aside",
         Event::TurnedBack { .. } => "turned_back",
         Event::Replaced { .. } => "replaced",
+        Event::Approved(_) => "approved",
         Event::Told { .. } => "told",
         Event::Finished => "finished",
     }

@@ -58,7 +58,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::artifact::{Artifact, RollbackPoint, Undo};
-use crate::journal::{Entry, Event, Halt, HaltReason};
+use crate::journal::{Approvals, Entry, Event, Halt, HaltReason};
 use cutover_base::calendar::{Moment, Steady, Timestamp};
 use cutover_base::digest::Digest;
 use cutover_steps::graph::gate::Failing;
@@ -114,6 +114,8 @@ pub struct RunState {
     pub replaced: Option<Digest>,
     /// The gate whose failure turned the run back, if a gate did.
     pub turned_by: Option<StepId>,
+    /// The approvals under which it goes on; `None`: nobody had to approve.
+    pub approvals: Option<Approvals>,
     /// When the last entry was written.
     pub last: Option<Timestamp>,
 }
@@ -167,6 +169,7 @@ impl RunState {
             turned_back: None,
             replaced: None,
             turned_by: None,
+            approvals: None,
             last: None,
         }
     }
@@ -263,7 +266,7 @@ impl RunState {
             // A gate that a person lets pass has halted the run, so a halted run accepts it. So does a
             // run that only settles: what became of a task that it began still has to be recorded.
             Event::Allowed { .. } => is_open,
-            Event::Replaced { .. } => is_open && !self.only_settles(),
+            Event::Replaced { .. } | Event::Approved(_) => is_open && !self.only_settles(),
         };
         if !may_follow {
             return Err(illegal::not_open(event));
@@ -293,6 +296,10 @@ impl RunState {
             Event::Replaced { by } => {
                 self.replaced = Some(*by);
                 self.resume(artifact, moment);
+            }
+            Event::Approved(approvals) => {
+                approvals.until().ok_or(IllegalEvent::TooFewApprove)?;
+                self.approvals = Some(approvals.clone());
             }
             Event::SetAside(halt) => {
                 let place = artifact.graph.place(&halt.step);
@@ -409,6 +416,13 @@ impl RunState {
         Err(illegal::of_step(step, self.steps[place], event))
     }
 
+    /// When the approvals of the run expired; `None` if they count, or if nobody had to approve.
+    #[must_use]
+    pub fn expired(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = self.approvals.as_ref()?.until()?;
+        (until <= now).then_some(until)
+    }
+
     /// A step of the graph, by its kind.
     fn standing<'a>(&self, step: &'a Step, place: usize) -> Standing<'a> {
         Standing::of(&step.primitive, self.steps[place])
@@ -508,6 +522,7 @@ impl RunState {
             left,
             is_held: self.held_until(place, moment).is_some(),
             only_settles: self.only_settles(),
+            is_expired: self.expired(at).is_some(),
         };
         let next = next_state(step, self.steps[place], &context, event)?;
         if let Event::Probed { detail, .. } = event {

@@ -110,6 +110,7 @@ pub(super) fn notifications(
         | Event::Did { .. }
         | Event::Allowed { .. }
         | Event::Replaced { .. }
+        | Event::Approved(_)
         | Event::Told { .. }
         | Event::Finished => return Vec::new(),
     };
@@ -166,6 +167,7 @@ pub(super) fn is_progress(event: &Event) -> bool {
         | Event::Allowed { .. }
         | Event::TurnedBack { .. }
         | Event::Replaced { .. }
+        | Event::Approved(_)
         | Event::Finished => true,
     }
 }

@@ -15,7 +15,7 @@ use super::{ChangeState, CheckpointState, GateState, RunState, WaitState, work};
 use crate::artifact::Artifact;
 use crate::journal::{Event, Halt, HaltReason};
 use cutover_base::calendar::window::SEARCH_MAX;
-use cutover_base::calendar::{Moment, Timestamp, later};
+use cutover_base::calendar::{Moment, Timestamp, later, show_second};
 use cutover_steps::authority::Authority;
 use cutover_steps::graph::gate::{Failing, Gate};
 use cutover_steps::graph::{Primitive, SAMPLE_MAX, Step, Wait, sample};
@@ -105,7 +105,7 @@ pub(super) fn of_step<'a>(
     match state.standing(step, place) {
         Standing::Checkpoint(_, CheckpointState::Pending) => Some(match opening(step, now) {
             Some(until) => Next::Sleep { until, pause: Pause::Window },
-            None => Next::Record(Event::Reached { step: step.id.clone() }),
+            None => Next::Record(reached(state, step, now)),
         }),
         Standing::Checkpoint(_, CheckpointState::Done { .. }) => None,
         Standing::Wait(wait, is) => of_wait(artifact, state, place, moment, (step, wait, is)),
@@ -121,6 +121,21 @@ pub(super) fn of_step<'a>(
                 return Some(Next::LookAtRelied { step, zone, relied });
             }
             of_change(artifact, state, place, memory, moment, (step, &change.set, is))
+        }
+    }
+}
+
+/// A checkpoint is a place to rest, so approvals that have expired hold the run up here and nowhere
+/// else: what has begun after the last one is still finished.
+fn reached(state: &RunState, step: &Step, now: Timestamp) -> Event {
+    match state.expired(now) {
+        None => Event::Reached { step: step.id.clone() },
+        Some(expired) => {
+            let detail = format!(
+                "the approvals counted until {}; they are looked at when a run begins, and before each checkpoint",
+                show_second(expired)
+            );
+            Event::Halted(Halt::at(step, HaltReason::Unapproved, detail))
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Context<'a> {
     pub(super) is_held: bool,
     /// The run begins nothing more ([`super::RunState::only_settles`]).
     pub(super) only_settles: bool,
+    /// The approvals of the run have expired.
+    pub(super) is_expired: bool,
 }
 
 /// The state of a step after an event.
@@ -41,7 +43,7 @@ pub(super) fn next_state(
     context: &Context<'_>,
     event: &Event,
 ) -> Result<StepState, IllegalEvent> {
-    let Context { at, unmet, ready_since, left, is_held, only_settles } = *context;
+    let Context { at, unmet, ready_since, left, is_held, only_settles, is_expired } = *context;
     let standing = Standing::of(&step.primitive, state);
     if let Some(before) = unmet {
         return Err(IllegalEvent::Order { step: step.id.clone(), before: before.clone() });
@@ -61,6 +63,9 @@ pub(super) fn next_state(
             if step.window.as_ref().is_some_and(|window| !window.is_open(at)) =>
         {
             return Err(IllegalEvent::Window(step.id.clone()));
+        }
+        (_, Event::Reached { .. }) if is_expired => {
+            return Err(IllegalEvent::Expired(step.id.clone()));
         }
         (_, _) => {}
     }

@@ -12,7 +12,7 @@ use super::next::{Next, Pause};
 use super::poll::{of_step, opening};
 use super::{Made, RunState, StepState, WaitState};
 use crate::artifact::Artifact;
-use crate::journal::{Halt, HaltReason};
+use crate::journal::{Approvals, Halt, HaltReason};
 use cutover_base::calendar::{Moment, Timestamp, later};
 use cutover_base::digest::Digest;
 use cutover_steps::graph::gate::{Failing, Gate};
@@ -32,6 +32,8 @@ pub struct RunView<'r> {
     pub turned_back: Option<&'r str>,
     /// The artifact that takes its place.
     pub superseded_by: Option<Digest>,
+    /// The approvals under which it goes on; `None`: nobody had to approve.
+    pub approvals: Option<&'r Approvals>,
     /// The steps, in the order of the graph.
     pub steps: Vec<StepView<'r>>,
     /// What stopped a part of the run while the rest continues.
@@ -156,6 +158,7 @@ impl<'r> RunView<'r> {
             stage,
             turned_back: state.turned_back.as_deref(),
             superseded_by: state.replaced,
+            approvals: state.approvals.as_ref(),
             steps,
             aside: aside.map(|halt| Stopped::of(artifact, state, halt)).collect(),
             remaining,

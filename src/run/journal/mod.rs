@@ -8,6 +8,7 @@
 //!
 //! This module reads and writes lines; the file belongs to `world/real`.
 
+mod approvals;
 mod v1;
 
 use cutover_zone::{RrKey, RrSet};
@@ -18,6 +19,7 @@ use cutover_steps::graph::{Step, StepId};
 use cutover_steps::notify::Occasion;
 use cutover_steps::probe::Finding;
 
+pub use approvals::{Approvals, Approver};
 pub use v1::FORMAT;
 
 /// An entry.
@@ -162,6 +164,8 @@ pub enum Event {
         /// The artifact.
         by: Digest,
     },
+    /// People have approved the artifact, before the run began or again after that had expired.
+    Approved(Approvals),
     /// A notification about an entry was sent, or failed.
     Told {
         /// The number of that entry.
@@ -218,6 +222,8 @@ pub enum HaltReason {
     Undecided,
     /// A gate has failed, but the way back that it should take is closed.
     NoWayBack,
+    /// Too few people still approve the artifact.
+    Unapproved,
 }
 
 impl HaltReason {
@@ -235,6 +241,7 @@ impl HaltReason {
             Self::Undecided if is_task => "nobody knows whether the task was done",
             Self::Undecided => "the gate got no clear result",
             Self::NoWayBack => "the gate has failed, and there is no way back",
+            Self::Unapproved => "its approval has expired",
         }
     }
 }
@@ -368,6 +375,7 @@ impl Event {
             | Self::Resumed { .. }
             | Self::TurnedBack { .. }
             | Self::Replaced { .. }
+            | Self::Approved(_)
             | Self::Told { .. }
             | Self::Finished => None,
         }

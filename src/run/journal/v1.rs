@@ -1,9 +1,11 @@
 //! `cutover/journal/1`: the wire types, apart from the domain's. One JSON object per line.
 
+mod approvals;
+
 use cutover_zone::{Name, RrKey, RrType};
 use serde::{Deserialize, Serialize};
 
-use super::{Difference, Entry, EntryError, Event, Halt, HaltReason};
+use super::{Approvals, Difference, Entry, EntryError, Event, Halt, HaltReason};
 use crate::artifact::RrSetV1;
 use cutover_base::calendar::{Timestamp, show_exact};
 use cutover_base::digest::Digest;
@@ -111,6 +113,10 @@ enum EventV1 {
     Replaced {
         by: Digest,
     },
+    Approved {
+        need: u32,
+        by: Vec<approvals::ApproverV1>,
+    },
     Told {
         seq: u64,
         notice: usize,
@@ -131,6 +137,7 @@ enum ReasonV1 {
     Failed,
     Undecided,
     NoWayBack,
+    Unapproved,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -237,6 +244,9 @@ fn wire_event(event: &Event) -> EventV1 {
         },
         Event::TurnedBack { to, because } => EventV1::TurnedBack { to, because },
         Event::Replaced { by } => EventV1::Replaced { by },
+        Event::Approved(Approvals { need, by }) => {
+            EventV1::Approved { need, by: by.iter().map(approvals::wire).collect() }
+        }
         Event::Told { seq, notice, occasion, step, problem } => {
             EventV1::Told { seq, notice, occasion, step, problem }
         }
@@ -253,6 +263,7 @@ fn wire_reason(reason: HaltReason) -> ReasonV1 {
         HaltReason::Failed => ReasonV1::Failed,
         HaltReason::Undecided => ReasonV1::Undecided,
         HaltReason::NoWayBack => ReasonV1::NoWayBack,
+        HaltReason::Unapproved => ReasonV1::Unapproved,
     }
 }
 
@@ -275,6 +286,7 @@ fn read_reason(reason: ReasonV1) -> HaltReason {
         ReasonV1::Failed => HaltReason::Failed,
         ReasonV1::Undecided => HaltReason::Undecided,
         ReasonV1::NoWayBack => HaltReason::NoWayBack,
+        ReasonV1::Unapproved => HaltReason::Unapproved,
     }
 }
 
@@ -322,6 +334,7 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
         }
         EventV1::TurnedBack { to, because } => Event::TurnedBack { to, because },
         EventV1::Replaced { by } => Event::Replaced { by },
+        EventV1::Approved { need, by } => Event::Approved(approvals::read(need, by)?),
         EventV1::Told { seq, notice, occasion, step, problem } => {
             Event::Told { seq, notice, occasion, step, problem }
         }

@@ -245,6 +245,7 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::Halted(_)
             | Event::SetAside(_)
             | Event::Replaced { .. }
+            | Event::Approved(_)
             | Event::Told { .. }
             | Event::TurnedBack { .. }
             | Event::Finished => {}

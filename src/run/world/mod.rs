@@ -17,7 +17,7 @@ use crate::engine::notification::{Message, message};
 use crate::engine::outcome::{self, PropagationCheck};
 use crate::engine::poll::poll;
 use crate::engine::{IllegalEvent, Memory, RunState, work};
-use crate::journal::{Entry, EntryError, Event, Halt, Line};
+use crate::journal::{Approvals, Entry, EntryError, Event, Halt, Line};
 use cutover_base::calendar::{Moment, Steady, Timestamp, later};
 use cutover_base::digest::Digest;
 use cutover_steps::ask::{Answered, AskServer, NoEnd, Query, Said, Served};
@@ -117,6 +117,8 @@ pub struct Run {
     pub halted_again: Option<Halt>,
     /// Whether the notices about its rollback are due: mail has gone back.
     pub announces_rollback: bool,
+    /// Approvals that were checked for it, to be written down when it begins or is resumed.
+    pub approvals: Option<Approvals>,
 }
 
 /// A halted run that was resumed. If it halts again as before, nothing has changed and nothing is
@@ -202,6 +204,7 @@ impl Run {
             resumed: None,
             halted_again: None,
             announces_rollback: false,
+            approvals: None,
         }
     }
 
@@ -535,8 +538,23 @@ fn held_until<W: World>(run: &Run, world: &W, step: &Step) -> Option<Timestamp> 
     run.state.held_until(place, Moment { at: world.now(), steady: world.steady() })
 }
 
-/// Opens a run, or resumes it.
+/// Opens a run, or resumes it, and writes down who has approved it since.
 async fn begin<W: World>(
+    world: &mut W,
+    run: &mut Run,
+    watch: &mut dyn FnMut(&RunState, Progress<'_>),
+) -> Result<(), DriveError> {
+    open(world, run, watch).await?;
+    let approvals = run.approvals.take().filter(|new| run.state.approvals.as_ref() != Some(new));
+    match approvals {
+        Some(approvals) if !run.state.only_settles() && run.state.finished.is_none() => {
+            run.record(world, world.now(), Event::Approved(approvals), watch).await
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+async fn open<W: World>(
     world: &mut W,
     run: &mut Run,
     watch: &mut dyn FnMut(&RunState, Progress<'_>),

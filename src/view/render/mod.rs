@@ -3,8 +3,10 @@
 //! A view decides what is said and in which order; the writers of [`crate::document`] give it a form
 //! and escape it. JSON output is the artifact's own encoding, so it needs nothing here.
 
+pub mod approvals;
 pub mod calendar;
 mod chain;
+pub mod diff;
 pub mod explain;
 mod fold;
 mod gate;

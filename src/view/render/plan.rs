@@ -143,7 +143,7 @@ fn section(title: &str, room: Room, blocks: Vec<Block>) -> Block {
 }
 
 /// How much is changed, and how long it takes.
-fn totals(artifact: &Artifact) -> String {
+pub(super) fn totals(artifact: &Artifact) -> String {
     let kinds = |test: fn(&Primitive) -> bool| {
         artifact.graph.steps().iter().filter(|step| test(&step.primitive)).count()
     };
@@ -163,10 +163,10 @@ fn totals(artifact: &Artifact) -> String {
     )
 }
 
-type Versions<'a> = BTreeMap<&'a RrKey, (Option<&'a RrSet>, Option<&'a RrSet>)>;
+pub(super) type Versions<'a> = BTreeMap<&'a RrKey, (Option<&'a RrSet>, Option<&'a RrSet>)>;
 
 /// First and last version of each RRset, by zone.
-fn ends(artifact: &Artifact) -> BTreeMap<&Name, Versions<'_>> {
+pub(super) fn ends(artifact: &Artifact) -> BTreeMap<&Name, Versions<'_>> {
     let mut zones: BTreeMap<&Name, Versions<'_>> = BTreeMap::new();
     for step in artifact.graph.steps() {
         let Primitive::Change(changes) = &step.primitive else { continue };

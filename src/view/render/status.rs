@@ -7,7 +7,9 @@ use super::calendar::awaited;
 use super::lines;
 use crate::document::{Block, Diff, Document, Hunk, Item, Mark, Room, Section, Table, Text, count};
 use cutover_base::calendar::window::{SEARCH_MAX, Windows};
-use cutover_base::calendar::{Timestamp, show_exact, show_instant, show_instant_in, show_span};
+use cutover_base::calendar::{
+    Timestamp, show_exact, show_instant, show_instant_in, show_second, show_span,
+};
 use cutover_base::diag::escape_control;
 use cutover_run::artifact::Artifact;
 use cutover_run::engine::gate::Tally;
@@ -16,7 +18,7 @@ use cutover_run::engine::view::{Due, RunView, Stage, StepNext, StepView, Stopped
 use cutover_run::engine::{
     ChangeState, CheckpointState, GateState, Made, StepState, TaskState, WaitState,
 };
-use cutover_run::journal::{Difference, Entry, Event, Halt, HaltReason};
+use cutover_run::journal::{Approvals, Approver, Difference, Entry, Event, Halt, HaltReason};
 use cutover_steps::graph::{Primitive, Step, StepId};
 
 /// Shows the state of a run.
@@ -33,6 +35,7 @@ pub fn status(view: &RunView<'_>) -> Document {
         }
         Stage::Finished { .. } => {}
     }
+    blocks.extend(view.approvals.map(|approvals| Block::Lines(by_whom(approvals, view.now))));
     let lagging = view.steps.iter().filter_map(|step| {
         let detail = step.lagging?;
         Some(Item::marked(Mark::Warning, format!("{}: {detail}", step.step.id)))
@@ -55,6 +58,16 @@ pub fn status(view: &RunView<'_>) -> Document {
         blocks.push(Block::Lines(ends));
     }
     Document(blocks)
+}
+
+/// Who has approved a run, until when that counts, and when it is looked at.
+fn by_whom(approvals: &Approvals, now: Timestamp) -> Vec<Text> {
+    let until = approvals.until().map_or(String::new(), |at| show_instant(at, now));
+    let (people, need) = (approvals.people(), approvals.need);
+    vec![
+        format!("Approved by {people} ({need} needed); this counts until {until}.").into(),
+        "Expired approvals halt the run before its next checkpoint.".into(),
+    ]
 }
 
 /// The state of a run in a few words: what stopped it, or how long it takes at least.
@@ -306,6 +319,9 @@ fn help(reason: HaltReason, goes_back: bool, is_task: bool, differences: &[Diffe
         (HaltReason::Failed | HaltReason::Undecided, _) => format!(
             "Fix the cause and {again}: the gate starts over. Or roll back with `cutover rollback`."
         ),
+        (HaltReason::Unapproved, _) => {
+            "Approve the artifact again (`cutover approve`), and apply it again.".to_owned()
+        }
         (HaltReason::NoWayBack, _) => {
             format!("Fix the cause and {again}: from here you can only move forward.")
         }
@@ -323,6 +339,16 @@ fn version(word: &str, key: &RrKey, rrset: Option<&RrSet>) -> Vec<String> {
         shown.push(format!("{}  no {} records", key.name, key.rtype));
     }
     shown.iter().map(|line| format!("{word:<9} {line}")).collect()
+}
+
+fn approved(approvals: &Approvals) -> String {
+    let one = |by: &Approver| {
+        let Approver { principals, fingerprint, name, until, .. } = by;
+        let until = show_second(*until);
+        format!("{} ({fingerprint}, as {name}) until {until}", principals.join(", "))
+    };
+    let by: Vec<String> = approvals.by.iter().map(one).collect();
+    format!("approved by {}; {} needed", by.join(" and "), approvals.need)
 }
 
 /// A journal entry as a line: when, and what.
@@ -376,6 +402,7 @@ pub fn entry(artifact: &Artifact, entry: &Entry) -> String {
             format!("turned back to {to}, because {gate} failed")
         }
         Event::Replaced { by } => format!("superseded by {by}"),
+        Event::Approved(approvals) => approved(approvals),
         Event::Told { seq, notice: _, occasion, step, problem } => {
             let of = step.as_ref().map_or(String::new(), |step| format!(" at {step}"));
             let what = format!("of `{}`{of} (entry {seq})", occasion.word());

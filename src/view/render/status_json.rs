@@ -11,7 +11,7 @@ use cutover_run::engine::view::{RunView, Stage, StepNext, StepView, Stopped};
 use cutover_run::engine::{
     ChangeState, CheckpointState, GateState, Made, StepState, TaskState, WaitState,
 };
-use cutover_run::journal::{Difference, Halt, HaltReason};
+use cutover_run::journal::{Approvals, Difference, Halt, HaltReason};
 
 #[derive(Serialize)]
 struct RunV1 {
@@ -28,6 +28,7 @@ struct RunV1 {
     superseded_by: Option<String>,
     halted: Option<StoppedV1>,
     set_aside: Vec<StoppedV1>,
+    approvals: Option<ApprovalsV1>,
     steps_done: usize,
     remaining_secs: u64,
     next: Option<NextV1>,
@@ -64,6 +65,24 @@ struct NextV1 {
 struct PersonV1 {
     step: String,
     what: String,
+}
+
+/// Who has approved the artifact; `null` if nobody had to.
+#[derive(Serialize)]
+struct ApprovalsV1 {
+    need: u32,
+    /// Until when enough people approve.
+    until: Option<String>,
+    by: Vec<ApproverV1>,
+}
+
+#[derive(Serialize)]
+struct ApproverV1 {
+    principals: Vec<String>,
+    name: String,
+    fingerprint: String,
+    signed_at: String,
+    until: String,
 }
 
 #[derive(Serialize)]
@@ -131,6 +150,7 @@ pub fn json(view: &RunView<'_>) -> String {
         superseded_by: view.superseded_by.map(|digest| digest.to_string()),
         halted,
         set_aside: view.aside.iter().copied().map(stopped_v1).collect(),
+        approvals: view.approvals.map(approvals_v1),
         steps_done: view.done(),
         remaining_secs: view.remaining.as_secs(),
         next,
@@ -194,6 +214,17 @@ fn next_v1(next: StepNext<'_>) -> NextV1 {
     NextV1 { step: None, what, at: at.map(|(at, _)| show_exact(at)), pause }
 }
 
+fn approvals_v1(approvals: &Approvals) -> ApprovalsV1 {
+    let by = approvals.by.iter().map(|one| ApproverV1 {
+        principals: one.principals.clone(),
+        name: one.name.clone(),
+        fingerprint: one.fingerprint.clone(),
+        signed_at: show_exact(one.signed_at),
+        until: show_exact(one.until),
+    });
+    ApprovalsV1 { need: approvals.need, until: approvals.until().map(show_exact), by: by.collect() }
+}
+
 fn stopped_v1(Stopped { halt, made, goes_back: _ }: Stopped<'_>) -> StoppedV1 {
     let Halt { step, reason, detail, differences } = halt;
     let reason = match reason {
@@ -204,6 +235,7 @@ fn stopped_v1(Stopped { halt, made, goes_back: _ }: Stopped<'_>) -> StoppedV1 {
         HaltReason::Failed => "failed",
         HaltReason::Undecided => "undecided",
         HaltReason::NoWayBack => "no-way-back",
+        HaltReason::Unapproved => "unapproved",
     };
     let written = made.map(|made| {
         let (how_much, rrsets, of) = match made {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cutover_zone::{Name, RrKey};
 
-use super::store::{Found, Runs, Store, StoreResult};
+use super::store::{Found, ReadResult, Runs, Store};
 use crate::artifact::Artifact;
 use crate::graph::{Primitive, StepGraph};
 
@@ -28,8 +28,8 @@ pub struct Clash {
 /// what it changes.
 ///
 /// # Errors
-/// [`super::store::StoreError`], for a journal that cannot be trusted.
-pub async fn clashes(store: &Arc<dyn Store>, artifact: &Artifact) -> StoreResult<Vec<Clash>> {
+/// [`super::store::ReadError`], for a journal that cannot be trusted.
+pub async fn clashes(store: &Arc<dyn Store>, artifact: &Artifact) -> ReadResult<Vec<Clash>> {
     let own = changed(artifact);
     let mut found = Vec::new();
     for plan in store.plans().await? {

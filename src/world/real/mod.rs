@@ -1,5 +1,6 @@
 //! The real world: the system's clock, DNS servers, provider adapters, files.
 
+pub mod approvals;
 pub mod clashes;
 pub mod connect;
 pub mod delegation;
@@ -151,6 +152,8 @@ impl World for Real<'_> {
     }
 
     async fn sleep_until(&mut self, until: Timestamp) {
+        // Whether the lease was lost is asked before the next effect and by the next entry.
+        let _ = self.lease.renew().await;
         // Sleep in short naps, so that the progress display stays current and a clock that is set
         // is noticed.
         let span = (until - now()).to_std().unwrap_or_default().min(NAP_MAX);
@@ -181,7 +184,7 @@ impl World for Real<'_> {
 
     async fn confirmation(&mut self, step: &StepId) -> Option<String> {
         // A store that cannot be read counts as one without a confirmation.
-        self.store.note(&self.run, Note::Done(step)).await.ok().flatten()
+        self.store.note(&self.run, Note::Done(step.as_str())).await.ok().flatten()
     }
 
     async fn start_queries(&mut self, step: &StepId, queries: Vec<Query>) {
@@ -210,6 +213,12 @@ impl World for Real<'_> {
     }
 
     async fn perform(&mut self, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
+        // A process that slept since its last entry may have lost the lease. What it has begun is
+        // settled by its successor.
+        if let Err(error) = self.lease.renew().await {
+            let (zone, peer) = (changes.zone().clone(), "the store of runs".to_owned());
+            return Err(ProviderError::Unreachable { zone, peer, detail: error.to_string() });
+        }
         self.provider(changes.zone()).apply(changes).await
     }
 
@@ -223,6 +232,7 @@ impl World for Real<'_> {
         argv: &[String],
         within: Duration,
     ) -> Result<(), String> {
+        self.lease.renew().await.map_err(|error| error.to_string())?;
         let (argv, home, secrets) = (argv.to_vec(), self.home.clone(), self.secrets.clone());
         let wake = Arc::clone(&self.wake);
         let work = async move {
@@ -260,6 +270,7 @@ impl World for Real<'_> {
 
     async fn append(&mut self, line: &Line) -> Result<(), AppendError> {
         let after = line.entry().prev;
+        let line = store::Line::new(line.text());
         Ok(self.lease.append(&self.run, after, &[line]).await?)
     }
 }

@@ -159,6 +159,7 @@ fn with_no_zones(intent: &Intent) -> Intent {
         assume: intent.assume.clone(),
         overrides: intent.overrides.clone(),
         on_drift: intent.on_drift,
+        approvals: intent.approvals,
     }
 }
 

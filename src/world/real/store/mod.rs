@@ -1,197 +1,28 @@
-//! Where runs are kept: a trait, so that nothing above it knows whether that is a directory.
-//!
-//! A [`Store`] holds text and does not interpret it: sealed artifacts, the lines of journals, and
-//! notes from people. [`Runs`] reads that text as the runs of one plan and checks every line.
-//! Writing needs a [`Lease`], so each plan has one writer at a time.
-//!
-//! An append names the digest of the last line that the writer knows. The store refuses it if
-//! another line is the last, so a writer that has lost its lease without noticing cannot write.
+//! What the text in a store means: sealed artifacts and journals, read as the runs of one plan, with
+//! every line checked. The stores themselves are crates of their own (`cutover-store`).
 
-mod directory;
-mod files;
 mod runs;
 
-use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 
-use async_trait::async_trait;
-
-use crate::artifact;
-use crate::digest::Digest;
-use crate::graph::StepId;
-use crate::journal::Line;
+use crate::artifact::{self, Artifact};
 use crate::world::LineError;
 
-pub use directory::Directory;
-pub use files::{read_artifact, read_text};
+pub use cutover_store::{
+    Claim, Directory, Holder, Lease, Line, Note, Part, RunId, Store, StoreError, read_text,
+};
 pub use runs::{Found, Runs};
 
-/// Identifies a run.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RunId {
-    /// The plan's name.
-    pub plan: String,
-    /// The run's name: its number, from 1, or something else if the run was abandoned.
-    pub name: String,
-}
+/// The result of reading what a store holds.
+pub type ReadResult<T> = Result<T, ReadError>;
 
-impl RunId {
-    /// The run with this number.
-    #[must_use]
-    pub fn new(plan: &str, number: u32) -> Self {
-        Self { plan: plan.to_owned(), name: format!("{number:04}") }
-    }
-
-    /// Its number; `None` if it was abandoned.
-    #[must_use]
-    pub fn number(&self) -> Option<u32> {
-        let number = self.name.parse().ok()?;
-        (*self == Self::new(&self.plan, number)).then_some(number)
-    }
-}
-
-impl fmt::Display for RunId {
-    /// `move/0001`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.plan, self.name)
-    }
-}
-
-/// A message to the process that drives a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Note<'n> {
-    /// A step is done; the text is the reason.
-    Done(&'n StepId),
-    /// The run is to go back; the text is the rollback point.
-    TurnBack,
-}
-
-/// A part of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The artifact that is run.
-    Artifact,
-    /// The journal of what has happened.
-    Journal,
-}
-
-/// Takes the lines of a journal in order, without their line ends.
-pub type TakeLine<'t> = dyn FnMut(&[u8]) -> StoreResult<()> + Send + 't;
-
-/// The result of a store's operation.
-pub type StoreResult<T> = Result<T, StoreError>;
-
-/// Where runs are kept.
-#[async_trait]
-pub trait Store: fmt::Debug + Send + Sync {
-    /// The names of the plans that have runs, in order.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn plans(&self) -> StoreResult<Vec<String>>;
-
-    /// The runs of a plan, in order, including those that were abandoned or never opened.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn runs(&self, plan: &str) -> StoreResult<Vec<RunId>>;
-
-    /// The text of the artifact that a run was created with.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn artifact(&self, run: &RunId) -> StoreResult<String>;
-
-    /// Reads the journal of a run from its first line. Returns the length in octets of an
-    /// incomplete last line, which a crash can leave.
-    ///
-    /// # Errors
-    /// [`StoreError`], and whatever `take` returns.
-    async fn lines(&self, run: &RunId, take: &mut TakeLine<'_>) -> StoreResult<u64>;
-
-    /// The text of the artifact with this digest that a run keeps as its successor.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn kept(&self, run: &RunId, digest: Digest) -> StoreResult<Option<String>>;
-
-    /// Leaves a note for the process that drives a run. It replaces an earlier note of this kind.
-    ///
-    /// # Errors
-    /// [`StoreError`]; then no note was left.
-    async fn leave(&self, run: &RunId, note: Note<'_>, text: &str) -> StoreResult<()>;
-
-    /// The text of a note; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn note(&self, run: &RunId, note: Note<'_>) -> StoreResult<Option<String>>;
-
-    /// Takes the lease of a plan. Other processes that try get the text `owner`.
-    ///
-    /// # Errors
-    /// [`StoreError::Locked`], with the text of the present owner.
-    async fn lease(&self, plan: &str, owner: &str) -> StoreResult<Box<dyn Lease>>;
-
-    /// The name of a part of a run in messages.
-    fn place(&self, run: &RunId, part: Part) -> String;
-
-    /// The folder of a run, in a store whose runs are folders.
-    fn folder(&self, run: &RunId) -> Option<PathBuf>;
-}
-
-/// The right to write the runs of one plan.
-#[async_trait]
-pub trait Lease: fmt::Debug + Send + Sync {
-    /// Creates a run with the text of its artifact and an empty journal.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn create(&mut self, artifact: &str) -> StoreResult<RunId>;
-
-    /// Appends lines to the journal of a run. They are durable when this returns. `after` is the
-    /// digest of the present last line, or of the empty text for the first line. An incomplete last
-    /// line is cut off.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if another line is the last, and other [`StoreError`]s; then
-    /// nothing counts as written.
-    async fn append(&mut self, run: &RunId, after: Digest, lines: &[&Line]) -> StoreResult<()>;
-
-    /// Keeps the text of the artifact that supersedes a run, until the run has settled what it has
-    /// begun.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn keep(&mut self, run: &RunId, digest: Digest, artifact: &str) -> StoreResult<()>;
-}
-
-/// Why a store cannot be used.
+/// Why what a store holds cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The operating system reports an error.
-    #[error("{place} cannot be used: {source}")]
-    Io {
-        /// The file or other location.
-        place: String,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// Another process holds the lease.
-    #[error("the plan is locked by {owner}")]
-    Locked {
-        /// The owner, and since when it holds the lease.
-        owner: String,
-    },
-    /// The text is larger than any that we write.
-    #[error("{place} is larger than {octets_max} octets")]
-    TooLarge {
-        /// The file or other location.
-        place: String,
-        /// The limit.
-        octets_max: u64,
-    },
-    /// The sealed artifact of a run cannot be used.
+pub enum ReadError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A sealed artifact cannot be used.
     #[error("{place} cannot be used: {source}")]
     Artifact {
         /// The file or other location.
@@ -209,10 +40,14 @@ pub enum StoreError {
         /// Why it cannot be used.
         source: LineError,
     },
-    /// Another process has written to the journal since it was read.
-    #[error("{place}: another process has written to it since it was read")]
-    Conflict {
-        /// The journal.
-        place: String,
-    },
+}
+
+/// Reads an artifact.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn read_artifact(path: &Path) -> ReadResult<Artifact> {
+    let text = read_text(path, artifact::OCTETS_MAX)?;
+    let place = || path.display().to_string();
+    Artifact::decode(&text).map_err(|source| ReadError::Artifact { place: place(), source })
 }

@@ -1,9 +1,12 @@
 //! The runs of one plan.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Lease, Part, RunId, Store, StoreError, StoreResult};
+use cutover_store::StoreResult;
+
+use super::{Claim, Lease, Part, ReadError, ReadResult, RunId, Store, StoreError};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::journal::Entry;
@@ -40,23 +43,23 @@ impl Runs {
         &self.store
     }
 
-    /// Takes the lease. Other processes that try get the text `owner`.
+    /// Takes the lease.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], with the text of the present owner.
-    pub async fn lease(&self, owner: &str) -> StoreResult<Box<dyn Lease>> {
-        self.store.lease(&self.plan, owner).await
+    /// [`StoreError::Locked`], with the present holder.
+    pub async fn lease(&self, claim: &Claim) -> StoreResult<Box<dyn Lease>> {
+        self.store.lease(&self.plan, claim).await
     }
 
     /// Waits until the lease is free, and takes it.
     ///
     /// # Errors
     /// [`StoreError`], but never [`StoreError::Locked`].
-    pub async fn lease_when_free(&self, owner: &str) -> StoreResult<Box<dyn Lease>> {
+    pub async fn lease_when_free(&self, claim: &Claim) -> StoreResult<Box<dyn Lease>> {
         /// How often to try. Our choice.
         const EVERY: Duration = Duration::from_secs(1);
         loop {
-            match self.lease(owner).await {
+            match self.lease(claim).await {
                 Err(StoreError::Locked { .. }) => {
                     #[expect(
                         clippy::disallowed_methods,
@@ -73,8 +76,8 @@ impl Runs {
     /// opened the run.
     ///
     /// # Errors
-    /// [`StoreError`] for anything in it that cannot be trusted.
-    pub async fn newest(&self) -> StoreResult<Option<Found>> {
+    /// [`ReadError`] for anything in it that cannot be trusted.
+    pub async fn newest(&self) -> ReadResult<Option<Found>> {
         for id in self.numbered().await?.into_iter().rev() {
             let found = self.read(id).await?;
             if found.run.state.opened.is_some() {
@@ -103,8 +106,8 @@ impl Runs {
     /// The run with this number; `None` if there is none, or it was never opened.
     ///
     /// # Errors
-    /// [`StoreError`] for anything in it that cannot be trusted.
-    pub async fn run(&self, number: u32) -> StoreResult<Option<Found>> {
+    /// [`ReadError`] for anything in it that cannot be trusted.
+    pub async fn run(&self, number: u32) -> ReadResult<Option<Found>> {
         let id = RunId::new(&self.plan, number);
         if !self.numbered().await?.contains(&id) {
             return Ok(None);
@@ -116,8 +119,8 @@ impl Runs {
     /// because they are large.
     ///
     /// # Errors
-    /// [`StoreError`] for anything in them that cannot be trusted.
-    pub async fn each(&self, take: &mut (dyn FnMut(Found) + Send)) -> StoreResult<()> {
+    /// [`ReadError`] for anything in them that cannot be trusted.
+    pub async fn each(&self, take: &mut (dyn FnMut(Found) + Send)) -> ReadResult<()> {
         for id in self.store.runs(&self.plan).await? {
             take(self.read(id).await?);
         }
@@ -127,8 +130,8 @@ impl Runs {
     /// The run that a way back rolls back.
     ///
     /// # Errors
-    /// [`StoreError`] for anything in it that cannot be trusted.
-    pub async fn rolled_back_by(&self, back: &Artifact) -> StoreResult<Option<Found>> {
+    /// [`ReadError`] for anything in it that cannot be trusted.
+    pub async fn rolled_back_by(&self, back: &Artifact) -> ReadResult<Option<Found>> {
         for id in self.numbered().await?.into_iter().rev() {
             let found = self.read(id).await?;
             let state = &found.run.state;
@@ -142,8 +145,8 @@ impl Runs {
     /// The runs that roll back the run of an artifact.
     ///
     /// # Errors
-    /// [`StoreError`] for anything in it that cannot be trusted.
-    pub async fn ways_back(&self, of: Digest) -> StoreResult<Vec<Run>> {
+    /// [`ReadError`] for anything in it that cannot be trusted.
+    pub async fn ways_back(&self, of: Digest) -> ReadResult<Vec<Run>> {
         let mut ways_back = Vec::new();
         self.each(&mut |Found { run, id, .. }| {
             let is_way_back = run.artifact.is_way_back() && run.artifact.parent == Some(of);
@@ -156,8 +159,8 @@ impl Runs {
     /// The artifact that supersedes a run, if it was kept.
     ///
     /// # Errors
-    /// [`StoreError`] for an artifact that cannot be trusted.
-    pub async fn next(&self, open: &Found) -> StoreResult<Option<Artifact>> {
+    /// [`ReadError`] for an artifact that cannot be trusted.
+    pub async fn next(&self, open: &Found) -> ReadResult<Option<Artifact>> {
         let Some(by) = open.run.state.replaced else { return Ok(None) };
         let Some(text) = self.store.kept(&open.id, by).await? else { return Ok(None) };
         self.decoded(&open.id, &text).map(Some)
@@ -190,17 +193,17 @@ impl Runs {
     /// Passes each entry of a run to `take`. The run was read and checked before.
     ///
     /// # Errors
-    /// [`StoreError`] for a line that cannot follow those before it.
+    /// [`ReadError`] for a line that cannot follow those before it.
     pub async fn entries(
         &self,
         of: &Found,
         take: &mut (dyn FnMut(&Entry) + Send),
-    ) -> StoreResult<()> {
+    ) -> ReadResult<()> {
         let mut run = Run::new(of.run.artifact.as_ref().clone(), of.run.state.artifact());
         self.fold(&of.id, &mut run, take).await.map(drop)
     }
 
-    async fn read(&self, id: RunId) -> StoreResult<Found> {
+    async fn read(&self, id: RunId) -> ReadResult<Found> {
         let artifact = self.decoded(&id, &self.store.artifact(&id).await?)?;
         let digest = artifact.digest();
         let mut run = Run::new(artifact, digest);
@@ -208,9 +211,9 @@ impl Runs {
         Ok(Found { run, id, incomplete_octets })
     }
 
-    fn decoded(&self, id: &RunId, text: &str) -> StoreResult<Artifact> {
+    fn decoded(&self, id: &RunId, text: &str) -> ReadResult<Artifact> {
         let place = || self.store.place(id, Part::Artifact);
-        Artifact::decode(text).map_err(|source| StoreError::Artifact { place: place(), source })
+        Artifact::decode(text).map_err(|source| ReadError::Artifact { place: place(), source })
     }
 
     /// Adds every line of a run's journal to it.
@@ -219,17 +222,23 @@ impl Runs {
         id: &RunId,
         run: &mut Run,
         take: &mut (dyn FnMut(&Entry) + Send),
-    ) -> StoreResult<u64> {
+    ) -> ReadResult<u64> {
         let place = self.store.place(id, Part::Journal);
-        let mut read = |line: &[u8]| {
-            let entry = run.read_line(line).map_err(|source| StoreError::Line {
-                place: place.clone(),
-                line: run.seq + 1,
-                source,
-            })?;
-            take(&entry);
-            Ok(())
+        let mut refused = None;
+        let mut read = |line: &[u8]| match run.read_line(line) {
+            Ok(entry) => {
+                take(&entry);
+                ControlFlow::Continue(())
+            }
+            Err(source) => {
+                refused = Some((run.seq + 1, source));
+                ControlFlow::Break(())
+            }
         };
-        self.store.lines(id, &mut read).await
+        let incomplete_octets = self.store.lines(id, &mut read).await?;
+        match refused {
+            Some((line, source)) => Err(ReadError::Line { place, line, source }),
+            None => Ok(incomplete_octets),
+        }
     }
 }

@@ -67,6 +67,7 @@ const NOT_JUDGED: &[(&str, &str)] = &[
     ("key migrate.domains.file", "resolved before the plan is decoded"),
     ("key zones.file", "resolved before the plan is decoded"),
     ("key on_drift", "what is set aside is late, and every delay is judged"),
+    ("key approvals", "who has to approve changes no step, and expired approvals delay some"),
     ("key assume.confirm", "asking a person delays a step, and every delay is tried"),
     ("key assume.check", "asking a person delays a step, and every delay is tried"),
     ("key assume.by", "not played yet: a fact that a task brings about"),

@@ -5,7 +5,6 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::{StoreError, StoreResult};
-use crate::artifact::{self, Artifact};
 
 /// Adds the file to an error of the operating system.
 pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
@@ -27,14 +26,4 @@ pub fn read_text(path: &Path, octets_max: u64) -> StoreResult<String> {
     String::from_utf8(octets).map_err(|error| {
         io(path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error()))
     })
-}
-
-/// Reads an artifact.
-///
-/// # Errors
-/// [`StoreError`].
-pub fn read_artifact(path: &Path) -> StoreResult<Artifact> {
-    let text = read_text(path, artifact::OCTETS_MAX)?;
-    let place = || path.display().to_string();
-    Artifact::decode(&text).map_err(|source| StoreError::Artifact { place: place(), source })
 }

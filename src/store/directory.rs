@@ -1,33 +1,50 @@
 //! A directory with a folder for each plan and a folder for each run.
 //!
 //! ```text
-//! .cutover/NAME/lock                     one writer at a time
+//! .cutover/NAME/lock                     one writer at a time: who it is
+//! .cutover/NAME/writing                  locked while something is written
 //! .cutover/NAME/0001/artifact.json       the artifact that is run
 //! .cutover/NAME/0001/journal.jsonl       what has happened
 //! .cutover/NAME/0001/next-DIGEST.json    the artifact that supersedes it when it is settled
 //! .cutover/NAME/0001/confirmed/          notes from people to the process that drives it
 //! ```
 //!
+//! The operating system holds the lock of `lock` as long as the process lives, even if it is
+//! stopped, so a lease has no end of its own. `unlock` puts another file in its place. Every write
+//! compares the two while it holds the lock of `writing`, so a holder whose lease was taken away
+//! cannot write.
+//!
 //! Everything that is written is on the disk before it counts. An incomplete last line, which a
 //! crash can leave, is cut off and reported; damage anywhere else is refused.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use cutover_base::digest::Digest;
 
 use super::files::{io, read_text};
-use super::{Lease, Note, Part, RunId, Store, StoreError, StoreResult, TakeLine};
-use crate::artifact;
-use crate::digest::Digest;
-use crate::journal::Line;
+use super::{
+    ARTIFACT_OCTETS_MAX, Claim, Holder, Lease, Line, Note, Part, RunId, Store, StoreError,
+    StoreResult, TakeLine,
+};
 
 /// Maximum octets of a journal. Our choice: a million entries.
 const JOURNAL_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
 
 /// Maximum octets of a note. Our choice: more than anybody types on a command line.
 const NOTE_OCTETS_MAX: u64 = 1024 * 1024;
+
+/// Maximum octets of the file that names the holder. Our choice.
+const HOLDER_OCTETS_MAX: u64 = 64 * 1024;
+
+/// How often to try a lock that others hold only for a moment, and how long to pause between. Our
+/// choice: five seconds, much longer than a disk needs for a write.
+const TRIES: u32 = 250;
+const PAUSE: Duration = Duration::from_millis(20);
 
 const ARTIFACT: &str = "artifact.json";
 const JOURNAL: &str = "journal.jsonl";
@@ -43,7 +60,9 @@ pub struct Directory {
 struct Lock {
     runs: Directory,
     plan: String,
-    _file: File,
+    holder: Holder,
+    /// The file `lock`, with the operating system's lock.
+    file: File,
     /// The journal that was last written to.
     open: Option<Journal>,
 }
@@ -85,12 +104,55 @@ impl Directory {
     fn note_path(&self, run: &RunId, note: Note<'_>) -> PathBuf {
         let file = match note {
             Note::Done(step) => {
-                let digest = Digest::of(step.as_str().as_bytes()).to_string();
+                let digest = Digest::of(step.as_bytes()).to_string();
                 digest.trim_start_matches("sha256:").to_owned()
             }
             Note::TurnBack => "turn-back".to_owned(),
         };
         self.of_run(run).join("confirmed").join(file)
+    }
+
+    fn lock_path(&self, plan: &str) -> PathBuf {
+        self.of_plan(plan).join("lock")
+    }
+
+    /// Keeps all others from writing the runs of a plan, for as long as the file is open.
+    fn writing(&self, plan: &str) -> StoreResult<File> {
+        let path = self.of_plan(plan).join("writing");
+        let file = open_lock(&path)?;
+        for _ in 0..TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) => pause(),
+                Err(TryLockError::Error(source)) => return Err(io(&path)(source)),
+            }
+        }
+        let detail = "a process has been writing for seconds; end it if it was stopped".to_owned();
+        Err(StoreError::Away { place: path.display().to_string(), detail })
+    }
+
+    /// Takes the lock of a plan's file `lock`; the file, and who holds it if that is somebody else.
+    fn try_lock(&self, plan: &str) -> StoreResult<Result<File, Holder>> {
+        /// Others hold it for a moment when they ask for the holder.
+        const MOMENTS: u32 = 3;
+        let path = self.lock_path(plan);
+        let mut tries = 0;
+        loop {
+            let mut file = open_lock(&path)?;
+            match file.try_lock() {
+                Ok(()) if is_at(&file, &path)? => return Ok(Ok(file)),
+                // Somebody has replaced the file in the meantime.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) if tries < MOMENTS => pause(),
+                Err(TryLockError::WouldBlock) => return Ok(Err(holder_in(&mut file, &path)?)),
+                Err(TryLockError::Error(source)) => return Err(io(&path)(source)),
+            }
+            tries += 1;
+            if tries > TRIES {
+                let detail = "other processes replace it all the time".to_owned();
+                return Err(StoreError::Away { place: path.display().to_string(), detail });
+            }
+        }
     }
 
     fn kept_path(&self, run: &RunId, digest: Digest) -> PathBuf {
@@ -110,7 +172,7 @@ impl Store for Directory {
     }
 
     async fn artifact(&self, run: &RunId) -> StoreResult<String> {
-        read_text(&self.of_run(run).join(ARTIFACT), artifact::OCTETS_MAX)
+        read_text(&self.of_run(run).join(ARTIFACT), ARTIFACT_OCTETS_MAX)
     }
 
     async fn lines(&self, run: &RunId, take: &mut TakeLine<'_>) -> StoreResult<u64> {
@@ -129,14 +191,16 @@ impl Store for Directory {
             if line.pop_if(|last| *last == b'\n').is_none() {
                 return Ok(line.len() as u64);
             }
-            take(&line)?;
+            if take(&line).is_break() {
+                return Ok(0);
+            }
         }
     }
 
     async fn kept(&self, run: &RunId, digest: Digest) -> StoreResult<Option<String>> {
         let path = self.kept_path(run, digest);
         match path.exists() {
-            true => read_text(&path, artifact::OCTETS_MAX).map(Some),
+            true => read_text(&path, ARTIFACT_OCTETS_MAX).map(Some),
             false => Ok(None),
         }
     }
@@ -162,32 +226,52 @@ impl Store for Directory {
         }
     }
 
-    async fn lease(&self, plan: &str, owner: &str) -> StoreResult<Box<dyn Lease>> {
+    async fn holder(&self, plan: &str) -> StoreResult<Option<Holder>> {
+        if !self.lock_path(plan).exists() {
+            return Ok(None);
+        }
+        Ok(self.try_lock(plan)?.err())
+    }
+
+    async fn lease(&self, plan: &str, claim: &Claim) -> StoreResult<Box<dyn Lease>> {
         let dir = self.of_plan(plan);
         fs::create_dir_all(&dir).map_err(io(&dir))?;
-        let path = dir.join("lock");
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = file.map_err(io(&path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut owner = String::new();
-                file.read_to_string(&mut owner).map_err(io(&path))?;
-                let owner = match owner.trim() {
-                    // The owner has the lock but has not written its name yet.
-                    "" => "another process".to_owned(),
-                    owner => owner.to_owned(),
-                };
-                return Err(StoreError::Locked { owner });
-            }
-            Err(TryLockError::Error(source)) => return Err(io(&path)(source)),
-        }
-        file.set_len(0).map_err(io(&path))?;
-        file.seek(SeekFrom::Start(0)).map_err(io(&path))?;
-        file.write_all(owner.as_bytes()).map_err(io(&path))?;
+        let path = self.lock_path(plan);
+        let mut file = match self.try_lock(plan)? {
+            Ok(file) => file,
+            Err(holder) => return Err(StoreError::Locked { holder: Box::new(holder) }),
+        };
+        let before = holder_in(&mut file, &path)?;
+        let holder = Holder::new(claim, now(), None, before.fence + 1);
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(holder.text().as_bytes())
+        };
+        write(&mut file).map_err(io(&path))?;
         let (runs, plan) = (self.clone(), plan.to_owned());
-        Ok(Box::new(Lock { runs, plan, _file: file, open: None }))
+        Ok(Box::new(Lock { runs, plan, holder, file, open: None }))
+    }
+
+    async fn unlock(&self, plan: &str, fence: u64) -> StoreResult<bool> {
+        if !self.lock_path(plan).exists() {
+            return Ok(false);
+        }
+        let _writing = self.writing(plan)?;
+        let holder = match self.try_lock(plan)? {
+            Err(holder) if holder.fence == fence => holder,
+            Ok(_) | Err(_) => return Ok(false),
+        };
+        // The next lease counts on from the number in this file.
+        let (dir, path) = (self.of_plan(plan), self.lock_path(plan));
+        let replace = || {
+            let written = tempfile::NamedTempFile::new_in(&dir)?;
+            fs::write(written.path(), holder.text())?;
+            written.persist(&path).map(drop).map_err(|error| error.error)
+        };
+        replace().map_err(io(&path))?;
+        sync_dir(&dir)?;
+        Ok(true)
     }
 
     fn place(&self, run: &RunId, part: Part) -> String {
@@ -203,9 +287,32 @@ impl Store for Directory {
     }
 }
 
+impl Lock {
+    /// Keeps all others from writing, and checks that this process may.
+    fn writing(&self) -> StoreResult<File> {
+        let writing = self.runs.writing(&self.plan)?;
+        let path = self.runs.lock_path(&self.plan);
+        if is_at(&self.file, &path)? {
+            return Ok(writing);
+        }
+        let holder = self.runs.try_lock(&self.plan)?.err().map(Box::new);
+        Err(StoreError::Lost { place: path.display().to_string(), holder })
+    }
+}
+
 #[async_trait]
 impl Lease for Lock {
+    fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    async fn renew(&mut self) -> StoreResult<()> {
+        // It has no end, but it may have been taken away.
+        self.writing().map(drop)
+    }
+
     async fn create(&mut self, artifact: &str) -> StoreResult<RunId> {
+        let _writing = self.writing()?;
         let runs = self.runs.runs_now(&self.plan)?;
         let newest = runs.iter().filter_map(RunId::number).max().unwrap_or(0);
         let number = newest.checked_add(1).expect("nobody makes four billion runs");
@@ -219,7 +326,8 @@ impl Lease for Lock {
         Ok(run)
     }
 
-    async fn append(&mut self, run: &RunId, after: Digest, lines: &[&Line]) -> StoreResult<()> {
+    async fn append(&mut self, run: &RunId, after: Digest, lines: &[Line]) -> StoreResult<()> {
+        let _writing = self.writing()?;
         let mut journal = match self.open.take().filter(|open| open.run == *run) {
             Some(open) => open,
             None => Journal::open(run, self.runs.of_run(run).join(JOURNAL))?,
@@ -230,6 +338,7 @@ impl Lease for Lock {
     }
 
     async fn keep(&mut self, run: &RunId, digest: Digest, artifact: &str) -> StoreResult<()> {
+        let _writing = self.writing()?;
         write_new(&self.runs.kept_path(run, digest), artifact.as_bytes())?;
         sync_dir(&self.runs.of_run(run))
     }
@@ -252,7 +361,7 @@ impl Journal {
         Ok(Self { run: run.clone(), file, path, head })
     }
 
-    fn append(&mut self, after: Digest, lines: &[&Line]) -> StoreResult<()> {
+    fn append(&mut self, after: Digest, lines: &[Line]) -> StoreResult<()> {
         if after != self.head {
             return Err(StoreError::Conflict { place: self.path.display().to_string() });
         }
@@ -295,6 +404,51 @@ fn last_line(file: &mut File, length: u64) -> std::io::Result<(Vec<u8>, u64)> {
         chunk.append(&mut tail);
         tail = chunk;
     }
+}
+
+/// Opens a file that is there to be locked.
+fn open_lock(path: &Path) -> StoreResult<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).open(path).map_err(io(path))
+}
+
+/// Whether an open file is the one that has this path now.
+fn is_at(file: &File, path: &Path) -> StoreResult<bool> {
+    let (open, named) = (file.metadata().map_err(io(path))?, fs::metadata(path));
+    match named {
+        Ok(named) => Ok((open.dev(), open.ino()) == (named.dev(), named.ino())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(io(path)(source)),
+    }
+}
+
+/// The holder that a lock's file names.
+fn holder_in(file: &mut File, path: &Path) -> StoreResult<Holder> {
+    let mut text = Vec::new();
+    file.seek(SeekFrom::Start(0)).map_err(io(path))?;
+    file.take(HOLDER_OCTETS_MAX).read_to_end(&mut text).map_err(io(path))?;
+    let text = String::from_utf8_lossy(&text);
+    Ok(Holder::read(&text).unwrap_or_else(|| Holder {
+        // It has the lock but has not written its name yet, or it is of an earlier version.
+        owner: match text.trim() {
+            "" => "another process".to_owned(),
+            text => text.to_owned(),
+        },
+        host: "this machine".to_owned(),
+        since: file.metadata().and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH),
+        until: None,
+        fence: 0,
+    }))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a lease says since when it is held")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the operating system's locks are polled")]
+fn pause() {
+    std::thread::sleep(PAUSE);
 }
 
 /// The folders in a directory, in order; none if there is no such directory.

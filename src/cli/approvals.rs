@@ -1,0 +1,33 @@
+//! `cutover approvals`
+
+use std::path::PathBuf;
+
+use super::approving::DemandArgs;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::{print_out, show, styling};
+use crate::render::approvals::approvals;
+use crate::world::real::now;
+
+/// Show who has approved an artifact, until when, and what is missing
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exits with 6 if approvals are missing. Without `--allowed-signers` it shows which keys have signed, but \
+nobody knows whose they are, and none of them counts.")]
+pub(super) struct Args {
+    /// The artifact
+    artifact: PathBuf,
+    #[command(flatten)]
+    demand: DemandArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let Args { artifact: path, demand } = args;
+    let artifact = show::read(path)?;
+    let standing = demand.standing(path, (&artifact, artifact.digest()), None)?;
+    let who = demand.is_known_who();
+    let shown = approvals(&artifact, &standing, who, now());
+    print_out(&shown.text(styling(&std::io::stdout())))?;
+    let is_missing = standing.need > 0 && (!who || standing.missing() > 0);
+    Ok(if is_missing { Exit::ApprovalNeeded } else { Exit::Done })
+}

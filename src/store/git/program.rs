@@ -1,0 +1,283 @@
+//! The `git` program: a local bare repository as a cache, and the calls that the store makes.
+//!
+//! The user's configuration of transport counts (credential helpers, proxies, `core.sshCommand`);
+//! what would change commits or run something does not: hooks, signing, templates, maintenance.
+//! Nothing ever asks at a terminal.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cutover_base::digest::Digest;
+use cutover_process::{Piped, Spoke, pipe};
+use cutover_store::{StoreError, StoreResult};
+
+use super::address::Address;
+
+/// Maximum time of a call. Our choice: a fetch of a large history over a slow line.
+const CALL_TIME_MAX: Duration = Duration::from_secs(120);
+/// Maximum octets of what a call says. Our choice: four artifacts of the largest size.
+const OUTPUT_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
+
+/// A commit's name, in hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Commit(String);
+
+/// A file that a commit writes, at a path without quotes and line ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// The path in the tree.
+    pub(crate) path: String,
+    /// The content.
+    pub(crate) octets: Vec<u8>,
+}
+
+/// The program, with its cache of one store.
+#[derive(Debug)]
+pub(crate) struct Git {
+    address: Address,
+    /// The bare repository.
+    cache: PathBuf,
+    /// This store's own ref in it, so that processes do not disturb each other.
+    own: String,
+    /// The `ssh` command, if the user has set none.
+    ssh: Option<&'static str>,
+}
+
+impl Git {
+    /// The program for a store, with its cache below this directory. Nothing is created yet.
+    #[must_use]
+    pub(crate) fn new(address: Address, caches: &Path, user_has_ssh_command: bool) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = Digest::of(address.url.as_bytes()).to_string();
+        let cache = caches.join(name.trim_start_matches("sha256:"));
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let own = format!("refs/cutover/{}-{count}", std::process::id());
+        // BatchMode: ssh asks at the terminal even if its input is closed.
+        let ssh = (!user_has_ssh_command).then_some("ssh -o BatchMode=yes -o ConnectTimeout=20");
+        Self { address, cache, own, ssh }
+    }
+
+    /// Where the store is, for messages.
+    #[must_use]
+    pub(crate) fn place(&self) -> String {
+        self.address.place()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The store cannot be reached, or `git` refuses.
+    fn away(&self, detail: impl AsRef<str>) -> StoreError {
+        let lines: Vec<&str> = detail.as_ref().lines().map(str::trim).collect();
+        let detail = self.address.without_password(lines.join("; ").trim_matches([';', ' ']));
+        StoreError::Away { place: self.place(), detail }
+    }
+
+    async fn call(&self, arguments: &[&str], input: &[u8]) -> StoreResult<Spoke> {
+        const SETTINGS: &[&str] = &[
+            "core.hooksPath=/dev/null",
+            "core.fsmonitor=false",
+            "core.logAllRefUpdates=false",
+            "gc.auto=0",
+            "maintenance.auto=false",
+            "push.gpgSign=false",
+            "push.followTags=false",
+            "push.recurseSubmodules=no",
+            "fetch.recurseSubmodules=no",
+            "fetch.prune=false",
+            "fetch.writeCommitGraph=false",
+            "advice.fetchShowForcedUpdates=false",
+            "color.ui=false",
+        ];
+        let cache = self.cache.display().to_string();
+        let mut all = vec![format!("--git-dir={cache}")];
+        all.extend(SETTINGS.iter().flat_map(|set| ["-c".to_owned(), (*set).to_owned()]));
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        let environment = [
+            // A hook or an alias of another repository may have called us.
+            ("GIT_DIR", None),
+            ("GIT_WORK_TREE", None),
+            ("GIT_COMMON_DIR", None),
+            ("GIT_INDEX_FILE", None),
+            ("GIT_OBJECT_DIRECTORY", None),
+            ("GIT_ALTERNATE_OBJECT_DIRECTORIES", None),
+            ("GIT_NAMESPACE", None),
+            ("GIT_QUARANTINE_PATH", None),
+            ("GIT_TEMPLATE_DIR", None),
+            ("GIT_TRACE", None),
+            ("GIT_TERMINAL_PROMPT", Some("0")),
+            ("SSH_ASKPASS", Some("")),
+            // Messages are compared with git's own English.
+            ("LC_ALL", Some("C")),
+            ("GIT_SSH_COMMAND", self.ssh),
+        ];
+        let kept = if self.ssh.is_some() { 0 } else { 1 };
+        let piped = Piped {
+            program: "git",
+            arguments: &all,
+            directory: Path::new("/"),
+            environment: &environment[..environment.len() - kept],
+            input,
+            output_octets_max: OUTPUT_OCTETS_MAX,
+        };
+        let spoke = pipe(piped, CALL_TIME_MAX).await;
+        spoke.map_err(|error| self.away(error.to_string()))
+    }
+
+    /// The same, if it has to succeed.
+    async fn output(&self, arguments: &[&str], input: &[u8]) -> StoreResult<Vec<u8>> {
+        let spoke = self.call(arguments, input).await?;
+        match spoke.status.success() && spoke.is_whole {
+            true => Ok(spoke.output),
+            false => Err(self.away(format!("git {}: {}", arguments[0], spoke.errors))),
+        }
+    }
+
+    /// Makes the cache if there is none.
+    async fn prepare(&self) -> StoreResult<()> {
+        if self.cache.join("HEAD").exists() {
+            return Ok(());
+        }
+        let io = |source| StoreError::Io { place: self.cache.display().to_string(), source };
+        fs::create_dir_all(&self.cache).map_err(io)?;
+        self.output(&["init", "--quiet", "--bare", "--template="], b"").await.map(drop)
+    }
+
+    /// The branch's present commit; `None` if there is no such branch.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    pub(crate) async fn fetch(&self) -> StoreResult<Option<Commit>> {
+        self.prepare().await?;
+        let refs = format!("+refs/heads/{}:{}", self.address.branch, self.own);
+        let flags = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"];
+        let spoke =
+            self.call(&[&flags[..], &["--", &self.address.url, &refs]].concat(), b"").await?;
+        if spoke.status.success() {
+            let name = self.output(&["rev-parse", "--verify", &self.own], b"").await?;
+            return self.commit_named(&name).map(Some);
+        }
+        match spoke.errors.contains("couldn't find remote ref") {
+            true => Ok(None),
+            false => Err(self.away(spoke.errors)),
+        }
+    }
+
+    fn commit_named(&self, name: &[u8]) -> StoreResult<Commit> {
+        let name = String::from_utf8_lossy(name).trim().to_owned();
+        match name.len() >= 40 && name.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+            true => Ok(Commit(name)),
+            false => Err(self.away(format!("`{name}` is not the name of a commit"))),
+        }
+    }
+
+    /// The paths of all files of a commit, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    pub(crate) async fn paths(&self, commit: &Commit) -> StoreResult<Vec<String>> {
+        let listing = self.output(&["ls-tree", "-r", "-z", "--name-only", &commit.0], b"").await?;
+        let paths = listing.split(|octet| *octet == 0).filter(|path| !path.is_empty());
+        Ok(paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect())
+    }
+
+    /// The contents of files of a commit, in the order of the paths; `None` where there is no such
+    /// file.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    pub(crate) async fn files(
+        &self,
+        commit: &Commit,
+        paths: &[String],
+    ) -> StoreResult<Vec<Option<Vec<u8>>>> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted: String = paths.iter().map(|path| format!("{}:{path}\n", commit.0)).collect();
+        let said = self.output(&["cat-file", "--batch"], wanted.as_bytes()).await?;
+        let cut = || self.away("git cat-file: its output is incomplete");
+        let mut rest = &said[..];
+        let mut files = Vec::new();
+        for _ in paths {
+            let end = rest.iter().position(|octet| *octet == b'\n').ok_or_else(cut)?;
+            let head = String::from_utf8_lossy(&rest[..end]).into_owned();
+            rest = &rest[end + 1..];
+            if head.ends_with(" missing") {
+                files.push(None);
+                continue;
+            }
+            let size = head.rsplit(' ').next().and_then(|size| size.parse::<usize>().ok());
+            let size = size.filter(|size| *size < rest.len()).ok_or_else(cut)?;
+            files.push(Some(rest[..size].to_vec()));
+            rest = &rest[size + 1..];
+        }
+        Ok(files)
+    }
+
+    /// A commit that follows another one and writes these files. It is in the cache only.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`].
+    pub(crate) async fn commit(
+        &self,
+        parent: Option<&Commit>,
+        (author, host, at_secs): (&str, &str, u64),
+        message: &str,
+        files: &[Written],
+    ) -> StoreResult<Commit> {
+        self.prepare().await?;
+        let plain = |text: &str| text.replace(['<', '>', '\n', '\0'], " ");
+        let (author, host) = (plain(author), plain(host).replace(' ', "-"));
+        // Without `reset`, a commit without a parent would follow what the ref names now.
+        let mut stream = format!("reset {0}\n\ncommit {0}\nmark :1\n", self.own).into_bytes();
+        let committer = format!("committer {author} <cutover@{host}> {at_secs} +0000\n");
+        stream.extend(committer.into_bytes());
+        stream.extend(format!("data {}\n{message}\n", message.len()).into_bytes());
+        if let Some(Commit(parent)) = parent {
+            stream.extend(format!("from {parent}\n").into_bytes());
+        }
+        for Written { path, octets } in files {
+            let head = format!("M 100644 inline {path}\ndata {}\n", octets.len());
+            stream.extend(head.into_bytes());
+            stream.extend_from_slice(octets);
+            stream.push(b'\n');
+        }
+        stream.extend_from_slice(b"\nget-mark :1\ndone\n");
+        let flags = ["fast-import", "--quiet", "--force", "--done", "--date-format=raw"];
+        self.commit_named(&self.output(&flags, &stream).await?)
+    }
+
+    /// Makes a commit the branch's newest one, if the newest is still the expected one. Otherwise
+    /// says what the other side says; after a cut connection it may have happened all the same.
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] if `git` cannot be run, or runs too long.
+    pub(crate) async fn push(
+        &self,
+        expected: Option<&Commit>,
+        commit: &Commit,
+    ) -> StoreResult<Result<(), StoreError>> {
+        let branch = format!("refs/heads/{}", self.address.branch);
+        let old = expected.map_or("", |Commit(old)| old.as_str());
+        let lease = format!("--force-with-lease={branch}:{old}");
+        let refs = format!("{}:{branch}", commit.0);
+        let flags = ["push", "--quiet", "--no-verify", &lease, "--", &self.address.url, &refs];
+        let spoke = self.call(&flags, b"").await?;
+        Ok(match spoke.status.success() {
+            true => Ok(()),
+            false => Err(self.away(spoke.errors)),
+        })
+    }
+
+    /// Removes this store's ref from the cache. Objects stay, for the next process.
+    pub(crate) fn forget(&self) {
+        // If it stays, it costs 41 octets.
+        let _ = fs::remove_file(self.cache.join(&self.own));
+    }
+}

@@ -1,0 +1,173 @@
+//! What every store has to do. `stores.rs` runs it on each of them.
+//!
+//! [`story`] tells what one process sees. [`processes`] has several: two that want to write, one
+//! that is killed, and one that sleeps past its lease.
+
+pub mod processes;
+
+use std::ops::ControlFlow;
+
+use cutover_base::digest::Digest;
+use cutover_store::{Claim, Lease, Line, Note, RunId, Store, StoreError};
+
+/// The plan that most of the suite writes.
+pub const PLAN: &str = "move";
+
+/// A claim in this name.
+#[must_use]
+pub fn claim(owner: &str) -> Claim {
+    Claim { owner: owner.to_owned(), host: "a-host".to_owned() }
+}
+
+/// A line that follows another line. Its content does not matter to a store.
+#[must_use]
+pub fn line(text: impl std::fmt::Display, prev: Digest) -> Line {
+    Line::new(format!("{text} after {prev}"))
+}
+
+/// The digest that the first line follows.
+#[must_use]
+pub fn none() -> Digest {
+    Digest::of(b"")
+}
+
+/// All lines of a run. Panics if the last one is incomplete.
+pub async fn lines(store: &dyn Store, run: &RunId) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut take = |line: &[u8]| {
+        lines.push(String::from_utf8(line.to_vec()).expect("text"));
+        ControlFlow::Continue(())
+    };
+    assert_eq!(store.lines(run, &mut take).await.expect("lines"), 0, "nothing is torn");
+    lines
+}
+
+/// The digest of the last line of a run.
+pub async fn head(store: &dyn Store, run: &RunId) -> Digest {
+    lines(store, run).await.last().map_or(none(), |line| Digest::of(line.as_bytes()))
+}
+
+async fn lease(store: &dyn Store, plan: &str, owner: &str) -> Box<dyn Lease> {
+    store.lease(plan, &claim(owner)).await.expect("nobody has it")
+}
+
+async fn owner(store: &dyn Store, plan: &str) -> Option<String> {
+    store.holder(plan).await.expect("an answer").map(|holder| holder.owner)
+}
+
+/// What one process sees of an empty store.
+///
+/// # Panics
+/// If the store does anything else.
+pub async fn story(store: &dyn Store) {
+    // The store is empty, and reading creates nothing.
+    assert_eq!(store.plans().await.expect("no plans"), [] as [String; 0]);
+    assert_eq!(store.runs(PLAN).await.expect("no runs"), []);
+    assert_eq!(owner(store, PLAN).await, None);
+    assert!(!store.unlock(PLAN, 1).await.expect("nobody has it"));
+    // Each plan has one writer at a time, and others learn who it is.
+    let mut ada = lease(store, PLAN, "Ada").await;
+    match store.lease(PLAN, &claim("Bob")).await {
+        Err(StoreError::Locked { holder }) => assert_eq!(*holder, *ada.holder()),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(owner(store, PLAN).await.as_deref(), Some("Ada"));
+    let mut other = lease(store, "other", "Bob").await;
+    // Runs are numbered, and each has its own artifact and journal.
+    let first = ada.create("one").await.expect("created");
+    let second = ada.create("two").await.expect("created");
+    let others = other.create("three").await.expect("created");
+    assert_eq!([first.number(), second.number(), others.number()], [Some(1), Some(2), Some(1)]);
+    assert_eq!(store.plans().await.expect("plans"), [PLAN, "other"]);
+    assert_eq!(store.runs(PLAN).await.expect("runs"), [first.clone(), second.clone()]);
+    assert_eq!(store.artifact(&second).await.expect("its artifact"), "two");
+    assert_eq!(lines(store, &first).await, [] as [String; 0]);
+    // Lines come back as they were written, singly or several at once, alternating between two
+    // runs.
+    let one = line(0, none());
+    ada.append(&first, none(), std::slice::from_ref(&one)).await.expect("written");
+    ada.append(&second, none(), std::slice::from_ref(&one)).await.expect("written");
+    let two = line(1, one.digest());
+    let three = line(2, two.digest());
+    ada.append(&first, one.digest(), &[two.clone(), three.clone()]).await.expect("written");
+    let whole = [one.text(), two.text(), three.text()];
+    assert_eq!(lines(store, &first).await, whole);
+    assert_eq!(lines(store, &second).await, [one.text()]);
+    // A writer that names another last line cannot write.
+    for after in [none(), one.digest(), two.digest(), Digest::of(b"never written")] {
+        let stale = ada.append(&first, after, &[line(3, after)]).await;
+        assert!(matches!(stale, Err(StoreError::Conflict { .. })), "{stale:?}");
+        assert_eq!(lines(store, &first).await, whole);
+    }
+    // Kept artifacts and notes can be read by everyone, and are not part of the journal.
+    let next = Digest::of(b"next");
+    assert_eq!(store.kept(&first, next).await.expect("nothing"), None);
+    ada.keep(&first, next, "the next one").await.expect("kept");
+    assert_eq!(store.kept(&first, next).await.expect("kept").as_deref(), Some("the next one"));
+    let step = "copy everything: \u{fc}ber/../nacht";
+    for note in [Note::Done(step), Note::TurnBack] {
+        assert_eq!(store.note(&first, note).await.expect("nothing"), None);
+        store.leave(&first, note, "because").await.expect("left");
+        store.leave(&first, note, "because\nit is so").await.expect("left");
+        let said = store.note(&first, note).await.expect("a note");
+        assert_eq!(said.as_deref(), Some("because\nit is so"), "{note:?}");
+        assert_eq!(store.note(&second, note).await.expect("nothing"), None);
+    }
+    ada.renew().await.expect("Ada still has it");
+    assert_eq!(lines(store, &first).await, whole);
+    // The lease ends with its holder. The next holder finds everything, and continues.
+    let fence = ada.holder().fence;
+    drop(ada);
+    assert_eq!(owner(store, PLAN).await, None);
+    let mut bob = lease(store, PLAN, "Bob").await;
+    assert!(bob.holder().fence > fence, "{:?}", bob.holder());
+    let stale = bob.append(&first, two.digest(), &[line(2, two.digest())]).await;
+    assert!(matches!(stale, Err(StoreError::Conflict { .. })), "{stale:?}");
+    let four = line(3, three.digest());
+    bob.append(&first, three.digest(), std::slice::from_ref(&four)).await.expect("written");
+    assert_eq!(lines(store, &first).await.last().map(String::as_str), Some(four.text()));
+    assert_eq!(bob.create("four").await.expect("created").number(), Some(3));
+    // A long line works too, because a halt may list thousands of records.
+    let long = Line::new("x".repeat(1 << 20));
+    bob.append(&first, four.digest(), std::slice::from_ref(&long)).await.expect("written");
+    drop(bob);
+    let mut ada = lease(store, PLAN, "Ada").await;
+    let last = line(5, long.digest());
+    ada.append(&first, long.digest(), std::slice::from_ref(&last)).await.expect("written");
+    assert_eq!(lines(store, &first).await.len(), 6);
+    taken_away(store, ada, &first, &last).await;
+}
+
+/// A holder whose lease was taken away cannot write anything, before and after somebody else has.
+async fn taken_away(store: &dyn Store, mut ada: Box<dyn Lease>, run: &RunId, last: &Line) {
+    let fence = ada.holder().fence;
+    assert!(!store.unlock(PLAN, fence + 1).await.expect("an answer"), "nobody's number");
+    ada.renew().await.expect("Ada still has it");
+    assert!(store.unlock(PLAN, fence).await.expect("taken away"));
+    assert!(!store.unlock(PLAN, fence).await.expect("only once"));
+    assert_eq!(owner(store, PLAN).await, None);
+    let before = lines(store, run).await;
+    let mut bob = None;
+    for taken in [false, true] {
+        if taken {
+            bob = Some(lease(store, PLAN, "Bob").await);
+        }
+        let next = line("stale", last.digest());
+        let said = [
+            ada.append(run, last.digest(), &[next]).await,
+            ada.create("stale").await.map(drop),
+            ada.keep(run, none(), "stale").await,
+        ];
+        for said in said {
+            assert!(matches!(said, Err(StoreError::Lost { .. })), "{taken}: {said:?}");
+        }
+        assert_eq!(lines(store, run).await, before);
+        assert_eq!(store.runs(PLAN).await.expect("runs").len(), 3);
+        assert_eq!(store.kept(run, none()).await.expect("nothing"), None);
+    }
+    // What a holder that has lost its lease does at its end does not concern the next one.
+    drop(ada);
+    let mut bob = bob.expect("Bob has it");
+    bob.append(run, last.digest(), &[line(6, last.digest())]).await.expect("written");
+    assert_eq!(owner(store, PLAN).await.as_deref(), Some("Bob"));
+}

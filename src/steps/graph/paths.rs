@@ -294,25 +294,51 @@ impl Paths {
 
 /// The place of each step in a topological order; `None` for a graph with a cycle.
 fn ranks(predecessors: &[Vec<(usize, u64)>]) -> Option<Vec<usize>> {
-    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); predecessors.len()];
-    let mut unmet: Vec<usize> = predecessors.iter().map(Vec::len).collect();
-    for (step, before) in predecessors.iter().enumerate() {
-        before.iter().for_each(|(other, _)| followers[*other].push(step));
+    let edges = predecessors.iter().enumerate();
+    let edges = edges.flat_map(|(step, all)| all.iter().map(move |(before, _)| (*before, step)));
+    let sorted = sorted(predecessors.len(), edges)?;
+    let mut rank = vec![0; sorted.len()];
+    sorted.into_iter().enumerate().for_each(|(place, step)| rank[step] = place);
+    Some(rank)
+}
+
+/// The steps of a graph in an order in which the end of each edge comes after its beginning;
+/// `None`: there is a cycle. The same edges in the same order give the same order of steps.
+#[must_use]
+pub fn sorted(
+    steps: usize,
+    edges: impl Iterator<Item = (usize, usize)> + Clone,
+) -> Option<Vec<usize>> {
+    // The followers of a step, in the order of the edges, end where those of the next begin.
+    let mut unmet = vec![0_usize; steps];
+    let mut ends = vec![0_usize; steps + 1];
+    let mut count = 0;
+    for (from, to) in edges.clone() {
+        unmet[to] += 1;
+        ends[from + 1] += 1;
+        count += 1;
     }
-    let mut ready: Vec<usize> = (0..predecessors.len()).filter(|step| unmet[*step] == 0).collect();
-    let mut rank = vec![0; predecessors.len()];
-    let mut ranked = 0;
+    (0..steps).for_each(|step| ends[step + 1] += ends[step]);
+    let mut followers = vec![0_usize; count];
+    for (from, to) in edges {
+        followers[ends[from]] = to;
+        ends[from] += 1;
+    }
+    let mut ready = Vec::with_capacity(steps);
+    ready.extend((0..steps).filter(|step| unmet[*step] == 0));
+    let mut sorted = Vec::with_capacity(steps);
     while let Some(step) = ready.pop() {
-        rank[step] = ranked;
-        ranked += 1;
-        for follower in &followers[step] {
+        sorted.push(step);
+        // Each place now ends the followers of its own step, and those of the step before it too.
+        let first = if step == 0 { 0 } else { ends[step - 1] };
+        for follower in &followers[first..ends[step]] {
             unmet[*follower] -= 1;
             if unmet[*follower] == 0 {
                 ready.push(*follower);
             }
         }
     }
-    (ranked == predecessors.len()).then_some(rank)
+    (sorted.len() == steps).then_some(sorted)
 }
 
 /// Disjoint sets of things (union-find).

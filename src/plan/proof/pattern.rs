@@ -246,7 +246,6 @@ impl Pattern {
     }
 
     /// The steps that have begun in the smallest state in which it is true.
-    #[must_use]
     pub fn starts(&self, atoms: &[Atom]) -> impl Iterator<Item = usize> {
         self.atoms.iter().filter_map(|held| match atoms[held.atom].start {
             Start::Always => None,

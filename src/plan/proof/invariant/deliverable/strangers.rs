@@ -83,7 +83,7 @@ pub(super) fn backups(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>
     let (None, Routes::To(today)) = (mail_domain.moves, &*routes) else { return };
     let to = |route: &Route| (route.exchange.clone(), route.ip, route.outside.clone());
     let least = |routes: &[Route]| routes.iter().map(|route| route.preference).min();
-    let is_first = |route: &&Route| Some(route.preference) == least(&today);
+    let is_first = |route: &&Route| Some(route.preference) == least(today);
     let firsts: BTreeSet<_> = today.iter().filter(is_first).map(to).collect();
     let backups: BTreeSet<_> =
         today.iter().map(to).filter(|backup| !firsts.contains(backup)).collect();

@@ -243,11 +243,9 @@ impl<'a> Invocation<'a> {
 /// A path, quoted for a shell if necessary.
 fn shell_quote(path: &Path) -> String {
     let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
-    match !text.is_empty() && text.chars().all(plain) && !text.starts_with('-') {
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
+    // Only a NUL cannot be quoted, and no path has one.
+    let quoted = shlex::try_quote(&text).map(std::borrow::Cow::into_owned);
+    quoted.unwrap_or(text)
 }
 
 /// Escapes every unseen character except line ends, tabs and our own colours.

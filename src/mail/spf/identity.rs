@@ -85,7 +85,7 @@ mod tests {
                 receiver: "unknown",
                 now: chrono::DateTime::UNIX_EPOCH,
             });
-            assert_eq!((&*sender.local_part, &*sender.domain), (local_part, domain));
+            assert_eq!((sender.local_part, &*sender.domain), (local_part, domain));
             assert_eq!(sender.whole, format!("{local_part}@{domain}"));
         }
     }

@@ -13,6 +13,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use petgraph::unionfind::UnionFind;
+
 /// The minimum number of neighbours that makes a step of a large graph a hub. Our choice: more than
 /// one domain has.
 const HUB_NEIGHBOURS_MIN: usize = 40;
@@ -68,7 +70,7 @@ impl Paths {
             before.iter().for_each(|(other, _)| neighbours[*other] += 1);
         }
         let is_hub = |step: usize| neighbours[step] >= HUB_NEIGHBOURS_MIN;
-        let mut parts = DisjointSets::of(steps);
+        let mut parts = UnionFind::new(steps);
         for (step, before) in predecessors.iter().enumerate().filter(|(step, _)| !is_hub(*step)) {
             for (other, _) in before.iter().filter(|(other, _)| !is_hub(*other)) {
                 parts.union(step, *other);
@@ -78,7 +80,7 @@ impl Paths {
         let mut part = vec![None; steps];
         for step in (0..steps).filter(|step| !is_hub(*step)) {
             let number = numbers.len();
-            part[step] = Some(*numbers.entry(parts.find(step)).or_insert(number));
+            part[step] = Some(*numbers.entry(parts.find_mut(step)).or_insert(number));
         }
         let mut by_rank: Vec<usize> = (0..steps).collect();
         by_rank.sort_by_key(|step| rank[*step]);
@@ -339,34 +341,6 @@ pub fn sorted(
         }
     }
     (sorted.len() == steps).then_some(sorted)
-}
-
-/// Disjoint sets of things (union-find).
-#[derive(Debug)]
-pub struct DisjointSets(Vec<usize>);
-
-impl DisjointSets {
-    /// This many things, each in a set of its own.
-    #[must_use]
-    pub fn of(things: usize) -> Self {
-        Self((0..things).collect())
-    }
-
-    /// The thing that represents the set of this thing.
-    pub fn find(&mut self, thing: usize) -> usize {
-        let mut at = thing;
-        while self.0[at] != at {
-            self.0[at] = self.0[self.0[at]];
-            at = self.0[at];
-        }
-        at
-    }
-
-    /// Unites the sets of two things.
-    pub fn union(&mut self, left: usize, right: usize) {
-        let (left, right) = (self.find(left), self.find(right));
-        self.0[left.max(right)] = left.min(right);
-    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod log;
 mod person;
 mod plan;
 mod planning;
+mod profiles;
 mod progress;
 mod providers;
 mod rollback;
@@ -91,6 +92,7 @@ enum Command {
     Status(status::Args),
     Log(log::Args),
     Zone(zone::Args),
+    Profiles(profiles::Args),
     Providers(providers::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -209,6 +211,7 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Status(args) => status::run(&args).await,
             Command::Log(args) => log::run(&args, errors).await,
             Command::Zone(args) => zone::run(args, errors).await,
+            Command::Profiles(args) => profiles::run(&args),
             Command::Providers(args) => providers::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Completions(args) => completions::run(&args),

@@ -38,6 +38,7 @@ mod mutants;
 mod names;
 mod oracle;
 mod plans;
+mod profiles;
 mod proof;
 mod provider_matrix;
 mod readme;

@@ -19,7 +19,8 @@ use cutover_zone::{Name, Rdata, RrKey, Ttl};
 use crate::language::gate::GatesSpec;
 use crate::language::task::TasksSpec;
 use crate::language::{
-    AssumeSpec, Clocks, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec, SwitchKind, ZoneSpec,
+    AssumeSpec, Clocks, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec, SwitchKind,
+    ZoneSpec,
 };
 use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{
@@ -214,7 +215,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         Terms {
             cutover_ttl: Ttl::MAX,
             keep_old: Duration::ZERO,
-            overrun: Duration::ZERO,
+            overrun: OVERRUN,
             restore_ttls: true,
             switch: SwitchKind::Direct,
             clocks: spec.clocks,

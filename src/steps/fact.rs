@@ -246,7 +246,7 @@ pub const TABLE: &[Row] = &[
             (Value::Relay, "relays mail for the domains to the exchanges of the other side"),
             (Value::RelayByMx, "relays mail for the domains to where the MX records lead"),
             (Value::Reject, "rejects mail for the domains permanently"),
-            (Value::Off, "is switched off"),
+            (Value::Off, "is switched off as a mail host"),
         ],
         subjects: HOST,
         stated: Value::Relay,

@@ -28,6 +28,7 @@ mod garbage;
 mod gates;
 mod gather;
 mod ground;
+mod harms;
 mod history;
 mod judges;
 mod language;

@@ -70,6 +70,7 @@ pub(super) fn of_plan(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
         all.extend(without_mail(draft, &others));
         all.extend(aliases_of_moving(draft, &others));
     }
+    all.extend(led_elsewhere(draft));
     all.extend(plain(of_few(draft)));
     all.extend(plain(keys_alone(draft)));
     let of_resolvers = format!(
@@ -185,7 +186,7 @@ pub(super) fn shortened(draft: &Draft<'_>) -> Vec<String> {
             "use",
             use_,
             Clocks::USE,
-            moves,
+            true,
             "an answer is used through a whole SMTP dialogue (RFC 5321 §4.5.3.2)",
         ),
         (
@@ -363,6 +364,33 @@ fn served_by_old(draft: &Draft<'_>) -> Vec<String> {
         )
     };
     zones.map(sentence).collect()
+}
+
+/// Domains that do not move, but whose MX records the plan changes: it knows nothing of their
+/// mailboxes.
+fn led_elsewhere(draft: &Draft<'_>) -> Option<Sentence> {
+    let moving: BTreeSet<&Name> =
+        draft.intent.moves.iter().map(|domain| &domain.domain.value).collect();
+    let changed = draft.owned().filter(|key| {
+        key.rtype == RrType::MX && !moving.contains(&key.name) && {
+            let exchanges = |at: &Snapshot| match at.told(key) {
+                Outside::Records(mx) => mx.iter().filter_map(Rdata::as_mx).map(|mx| mx.1).collect(),
+                Outside::Absent | Outside::Unknown(_) => BTreeSet::new(),
+            };
+            let (now, then): (BTreeSet<Name>, BTreeSet<Name>) =
+                (exchanges(draft.snapshot), exchanges(&draft.end));
+            // Where nobody had mail, none is left behind.
+            !now.is_empty() && now != then
+        }
+    });
+    let names: BTreeSet<Name> = changed.map(|key| key.name.clone()).collect();
+    (!names.is_empty()).then(|| Sentence {
+        before: "somebody reads or copies what still comes to the former exchanges of ".to_owned(),
+        names,
+        shown_max: SHOWN_MAX,
+        after: ": mail from caches and queues, and mail from that host's own customers; on the way back, the same for the new exchanges. Only `migrate:` asks about mailboxes, clients and senders"
+            .to_owned(),
+    })
 }
 
 /// If no discovery record leads to the old host: users whose clients were set up by hand.

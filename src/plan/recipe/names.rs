@@ -119,8 +119,15 @@ fn not_delegated<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)>
         else {
             continue;
         };
+        let own = ns(origin, zone);
+        if let (Some(named), Some(own)) = (ns(origin, above), &own) {
+            if !named.iter().any(|server| own.contains(server)) {
+                problems.push((origin, delegated_elsewhere(origin, spec.name.span, above)));
+            }
+            continue;
+        }
         // Servers of both zones answer from the lower zone, even without a delegation.
-        if ns(origin, above).is_some() || ns(origin, zone) == ns(&above.zone.origin, above) {
+        if ns(origin, above).is_some() || own == ns(&above.zone.origin, above) {
             continue;
         }
         let title = format!("{} does not delegate {origin}", above.zone.origin);
@@ -134,6 +141,18 @@ fn not_delegated<'k>(context: &RecipeContext<'k>) -> Vec<(&'k Name, Diagnostic)>
         problems.push((origin, problem));
     }
     problems
+}
+
+/// The parent names other servers than the zone does: resolvers ask those, and nobody has seen what
+/// they answer.
+fn delegated_elsewhere(origin: &Name, span: Span, above: &ZoneSeen) -> Diagnostic {
+    let parent = &above.zone.origin;
+    let title = format!("{parent} delegates {origin} to other servers than those of this zone");
+    let help = format!(
+        "let {parent} name a server of the zone, set `provider:` of {origin} to the provider to which {parent} delegates, or remove the zone from the plan"
+    );
+    Diagnostic::error(NOT_DELEGATED, span, title, help)
+        .why("resolvers ask the servers that the parent names (RFC 1034 §4.2.1)")
 }
 
 /// The name at which a track publishes an alias.

@@ -24,6 +24,7 @@ use crate::proof::builder::{Domain, PatternBuilder, shown};
 use crate::proof::parties::{Family, Route, Routes, Side};
 use crate::proof::pattern::{Harm, Start};
 use crate::proof::view::Choice;
+use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Subject, Value};
 use cutover_steps::graph::MovePoint;
 
@@ -102,18 +103,21 @@ fn lateness(
     let mx = RrKey::new(mail_domain.name.clone(), RrType::MX);
     let late = builder.late();
     let old = builder.parties().names(Side::From);
-    let is_old = mail_domain.moves.is_some()
-        && choice.get(&mx).is_some_and(|class| {
-            builder.library.answers(&mx).is_some_and(|answers| {
-                match &answers.classes[*class].content {
-                    Content::Records(records) => {
-                        records.iter().filter_map(Rdata::as_mx).any(|(_, name)| old.contains(&name))
-                    }
-                    Content::Absent => old.contains(&mail_domain.name),
-                    Content::Alias(_) | Content::Delegated => false,
-                }
-            })
-        });
+    // For a domain that stays, the old records are those that it has today.
+    let is_old_content = |content: &Content| match (content, mail_domain.moves) {
+        (Content::Records(records), None) => {
+            builder.library.live(&mx) == Outside::Records(Arc::clone(records))
+        }
+        (Content::Records(records), Some(_)) => {
+            records.iter().filter_map(Rdata::as_mx).any(|(_, name)| old.contains(&name))
+        }
+        (Content::Absent, Some(_)) => old.contains(&mail_domain.name),
+        (Content::Absent | Content::Alias(_) | Content::Delegated, _) => false,
+    };
+    let is_old = choice.get(&mx).is_some_and(|class| {
+        let answers = builder.library.answers(&mx);
+        answers.is_some_and(|answers| is_old_content(&answers.classes[*class].content))
+    });
     move |key| if is_old && *key == mx { late } else { Duration::ZERO }
 }
 

@@ -200,10 +200,16 @@ fn forbid_in_views(
     }
 }
 
-/// Where mail goes today, for any domain.
+/// Where mail goes today, for any domain with MX records. A host's own name may have mail too, but
+/// nobody knows whether any comes.
 fn all_routes_today(builder: &PatternBuilder<'_>) -> BTreeSet<(Name, Option<IpAddr>)> {
+    let has_mx = |domain: &&Domain<'_>| {
+        let mx = RrKey::new(domain.name.clone(), RrType::MX);
+        matches!(builder.library.live(&mx), Outside::Records(_))
+    };
     let domains = builder.domains();
-    let routes = domains.iter().map(|domain| builder.routes_today(&domain.name));
+    let domains = domains.iter().filter(has_mx);
+    let routes = domains.map(|domain| builder.routes_today(&domain.name));
     let all = routes.flat_map(|routes| routes.all().to_vec());
     all.map(|route| (route.exchange, route.ip)).collect()
 }
@@ -213,10 +219,13 @@ fn of_others(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
     let domain = &mail_domain.name;
     let today = builder.routes_today(domain);
     let allowed = Subject::Name(domain.clone());
+    // A policy asks for a certificate too (RFC 8461 §4.1): nobody knows which one the server at
+    // another address has.
+    let is_same = |one: &Route, other: &Route| one.exchange == other.exchange && one.ip == other.ip;
     let other = |view: &View<'_>| {
         let other_routes = || match (view.routes(domain), &*today) {
             (Routes::To(now), Routes::To(today)) => {
-                now.iter().any(|route| !today.iter().any(|t| t.exchange == route.exchange))
+                now.iter().any(|route| !today.iter().any(|known| is_same(known, route)))
             }
             (_, _) => false,
         };
@@ -313,7 +322,17 @@ fn policy(view: &View<'_>, domain: &Name) -> bool {
         Outside::Unknown(_) => true,
     };
     // Removing the record does not end a policy that somebody has (RFC 8461 §3.1).
-    has(view.live(&key)) || has(view.look_up(&key))
+    has(view.live(&key)) || has(view.look_up(&key)) || has_policy_host(view, domain)
+}
+
+/// Whether the host of a policy exists, with records of its own. A policy that it served counts for
+/// up to a year after its record is gone (RFC 8461 §3.2, §3.3).
+fn has_policy_host(view: &View<'_>, domain: &Name) -> bool {
+    let Some(host) = below("mta-sts", domain) else { return false };
+    let types = [RrType::A, RrType::AAAA, RrType::CNAME];
+    types
+        .into_iter()
+        .any(|rtype| view.published(&RrKey::new(host.clone(), rtype)) != Outside::Absent)
 }
 
 /// Whether the policy in force may be another one than before: its record, or the location of its

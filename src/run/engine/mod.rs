@@ -30,7 +30,9 @@
 //! on (`aside`). When nothing else is left, the run halts. Resuming the run takes up everything that
 //! was set aside.
 //!
-//! A run that is turned back begins nothing more. It settles what has begun, and then it is finished.
+//! A run that is turned back begins nothing more. It settles what has begun, and then it is finished. A
+//! change that is written counts as settled if its servers do not serve it: they may be unable to load
+//! it, and only the way back can change that.
 //! The way back is a run of its own, of an artifact that [`Artifact::back`] makes.
 //!
 //! Nothing is tried for ever: [`pace`] says how often and how long. A run that cannot proceed halts,
@@ -104,8 +106,9 @@ pub struct RunState {
     entries: u64,
     /// The last detail of each gate that has not passed.
     pub last_details: BTreeMap<StepId, String>,
-    /// Servers that do not serve a new version yet, or do not answer, by the step that waits for them.
-    lagging: BTreeMap<StepId, String>,
+    /// Servers that do not serve a new version yet, or do not answer, by the place of the step that waits
+    /// for them.
+    lagging: BTreeMap<usize, String>,
     /// The places of changes that the provider holds and could not publish to its servers.
     unpublished: BTreeSet<usize>,
     /// The rollback point that the run goes back to.
@@ -223,8 +226,8 @@ impl RunState {
 
     /// The servers that a step waits for: they do not serve a new version yet, or do not answer.
     #[must_use]
-    pub fn lagging(&self, step: &StepId) -> Option<&str> {
-        self.lagging.get(step).map(String::as_str)
+    pub fn lagging(&self, place: usize) -> Option<&str> {
+        self.lagging.get(&place).map(String::as_str)
     }
 
     /// Adds one event.
@@ -533,11 +536,11 @@ impl RunState {
             }
         }
         if let Event::Behind { detail, .. } = event {
-            self.lagging.insert(id.clone(), detail.clone());
+            self.lagging.insert(place, detail.clone());
             // The step keeps its state, and the time at which it entered it.
             return Ok(());
         }
-        self.lagging.remove(id);
+        self.lagging.remove(&place);
         self.unpublished.remove(&place);
         // A wait whose event says so counts from when its predecessors were done.
         let counts_from_before = matches!(event, Event::WaitBegun { since, .. } if *since < at);

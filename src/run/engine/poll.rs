@@ -341,6 +341,12 @@ fn of_change<'a>(
             Some(within) => {
                 let left = state.remaining(place, within, moment);
                 let served = later(at, within).max(later(now, left));
+                // The way back assumes the same of what it writes there, and waits for that.
+                if now < served && state.turned_back.is_some() {
+                    let detail = "the run goes back before its servers are assumed to have it";
+                    let (step, detail) = (step.id.clone(), detail.to_owned());
+                    return Some(Next::Record(Event::Behind { step, detail }));
+                }
                 if now < served {
                     return Some(Next::Sleep { until: served, pause: Pause::Propagation });
                 }

@@ -146,7 +146,7 @@ impl<'r> RunView<'r> {
                     false if is.is_done() || !stage.continues() => StepNext::Nothing,
                     false => StepNext::Blocked,
                 };
-                let lagging = state.lagging(&step.id).filter(|_| stage == Stage::Running);
+                let lagging = state.lagging(place).filter(|_| stage == Stage::Running);
                 StepView { step, state: is, next, lagging }
             })
             .collect();

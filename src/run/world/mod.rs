@@ -456,7 +456,8 @@ pub async fn drive<W: World>(
             Next::Publish { step, zone } => {
                 let answer = world.publish(zone).await;
                 let now = after(world);
-                (outcome::published(memory.at(&step.id), step, answer, now), now)
+                let goes_back = run.state.turned_back.is_some();
+                (outcome::published(memory.at(&step.id), step, answer, goes_back, now), now)
             }
             Next::See { step, changes, servers, see } => {
                 let mut questions = Vec::new();
@@ -473,9 +474,11 @@ pub async fn drive<W: World>(
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
                 let now = after(world);
                 let held = held_until(run, world, step);
-                let named = run.state.lagging(&step.id);
+                let place = artifact.graph.place(&step.id);
+                let named = place.and_then(|place| run.state.lagging(place));
+                let goes_back = run.state.turned_back.is_some();
                 let (changes, servers, answers) = (&changes, &servers, &answers);
-                let check = PropagationCheck { changes, servers, answers, named };
+                let check = PropagationCheck { changes, servers, answers, named, goes_back };
                 let seen = outcome::seen(see, memory.at(&step.id), step, check, held, now);
                 (seen, now)
             }

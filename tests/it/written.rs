@@ -197,3 +197,66 @@ fn another_writer_is_noticed_while_the_run_waits_for_servers() {
     assert!(text.contains("somebody else has written in its place"), "{text}");
     assert_eq!(www().trim(), "192.0.2.3", "{text}");
 }
+
+/// Line 47: two plans that change the same RRset, applied at the same time by two people. Each ends
+/// within seconds, and whoever did not win is told so. (The API cannot compare, so between the last
+/// look and the write somebody may be overwritten: then both have halted or the later one has won.)
+#[test]
+fn of_two_plans_for_one_rrset_at_powerdns_one_is_told_of_the_other() {
+    const ROUNDS: usize = 8;
+    let pdns =
+        Pdns::start(&[PdnsZone { origin: "acme.test", kind: "Native", master_file: FILE }], "");
+    let www = || pdns.dig(&["www.acme.test", "A", "+short"]).trim().to_owned();
+    let (mut told, mut won) = (0, 0);
+    for round in 0..ROUNDS {
+        let before = www();
+        let runs = ["a", "b"].map(|name| {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let to = format!("192.0.{round}.{}", if name == "a" { 10 } else { 20 });
+            let plan = format!(
+                "version: 1\nname: {name}\nresolver: none\n\
+                 providers: {{ dns: {{ type: powerdns, url: \"{}\", api_key: {{ env: SECRET }} }} }}\n\
+                 zones: {{ acme.test: {{ provider: dns, authorities: [ \"{}\" ] }} }}\n\
+                 clocks: {{ margin: 0s, use: 0s }}\n\
+                 records: [ {{ zone: acme.test, name: www, type: A, to: [ {to} ] }} ]\n",
+                pdns.url(),
+                pdns.addr()
+            );
+            fs::write(dir.path().join("plan.yaml"), plan).expect("a plan");
+            let command = |args: &[&str]| {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+                command.args(args).current_dir(dir.path()).env("SECRET", pdns.api_key());
+                command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+                command
+            };
+            let (code, text) =
+                said(&command(&["plan", "plan.yaml", "-o", "plan.json"]).output().expect("a plan"));
+            assert_eq!(code, 0, "{text}");
+            let apply = command(&["apply", "plan.json", "--wait", "--auto-approve"]);
+            (dir, to, apply)
+        });
+        let begun = now();
+        let children = runs.map(|(dir, to, mut apply)| (dir, to, apply.spawn().expect("a child")));
+        let ended = children
+            .map(|(_dir, to, child)| (to, said(&child.wait_with_output().expect("it ends"))));
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}: {ended:?}", begun.elapsed());
+        let live = www();
+        for (to, (code, text)) in &ended {
+            match *code {
+                0 => won += 1,
+                HALTED => {
+                    told += 1;
+                    let is_told = text.contains("the live records are not what the plan expects");
+                    assert!(is_told, "{text}");
+                }
+                other => panic!("{to}: {other}: {text}"),
+            }
+        }
+        let done = ended.iter().filter(|(_, (code, _))| *code == 0).map(|(to, _)| to);
+        let done: Vec<&String> = done.collect();
+        assert!(done.is_empty() || done.contains(&&live), "{live} is nobody's: {ended:?}");
+        assert_ne!(live, before, "nobody has won: {ended:?}");
+    }
+    println!("{ROUNDS} rounds: {won} runs done, {told} told of the other");
+    assert!(told > 0, "the runs never met");
+}

@@ -285,6 +285,7 @@ fn next<'r>(step: &'r Step, next: Option<Next<'r>>, held: Option<Timestamp>) -> 
             | Next::Publish { .. }
             | Next::See { .. }
             | Next::Probe { .. }
+            | Next::AskEarlier { .. }
             | Next::Start { .. }
             | Next::AskEnded { .. }
             | Next::AskPerson { .. }

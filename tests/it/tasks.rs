@@ -97,7 +97,10 @@ fn a_new_plan_keeps_the_work_of_the_run_before() {
         waits(&replan);
         assert_eq!(ran(), "there\n");
         let (_, log) = fixture.cutover(&["log", "plan.yaml"]);
-        assert!(log.contains("task/first: done: an earlier run did it on "), "{log}");
+        let (_, status) = fixture.cutover(&["status", "plan.yaml"]);
+        let line = status.lines().find(|line| line.contains("task/first")).expect("its step");
+        assert!(line.contains("[x]") && line.contains("done by an earlier run 2"), "{line}");
+        assert!(log.contains("task/first: unchanged, and done by an earlier run at "), "{log}");
     }
     let (code, said) =
         fixture.cutover(&["confirm", "plan.yaml", "task/second", "--reason", "looked at"]);
@@ -109,7 +112,11 @@ fn a_new_plan_keeps_the_work_of_the_run_before() {
     assert_eq!(ran(), "there\nhere\n", "what was changed is run again, once");
     assert_eq!(fixture.served(), end_state());
     let (_, log) = fixture.cutover(&["log", "plan.yaml", "--all"]);
-    assert_eq!(log.matches("task/second: done: an earlier run did it").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("task/second: unchanged, and done by an earlier run").count(),
+        1,
+        "{log}"
+    );
 }
 
 /// At its time limit a command is killed with all its child processes. The check finds out what it

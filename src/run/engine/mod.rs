@@ -109,6 +109,8 @@ pub struct RunState {
     /// Servers that do not serve a new version yet, or do not answer, by the place of the step that waits
     /// for them.
     lagging: BTreeMap<usize, String>,
+    /// When an earlier run did a task that this one keeps, by the step's place.
+    kept: BTreeMap<usize, Timestamp>,
     /// The places of changes that the provider holds and could not publish to its servers.
     unpublished: BTreeSet<usize>,
     /// The rollback point that the run goes back to.
@@ -168,6 +170,7 @@ impl RunState {
             entries: 0,
             last_details: BTreeMap::new(),
             lagging: BTreeMap::new(),
+            kept: BTreeMap::new(),
             unpublished: BTreeSet::new(),
             turned_back: None,
             replaced: None,
@@ -230,6 +233,12 @@ impl RunState {
         self.lagging.get(&place).map(String::as_str)
     }
 
+    /// When an earlier run did a task; `None` if this run did it, or nobody has.
+    #[must_use]
+    pub fn kept(&self, place: usize) -> Option<Timestamp> {
+        self.kept.get(&place).copied()
+    }
+
     /// Adds one event.
     ///
     /// # Errors
@@ -260,6 +269,7 @@ impl RunState {
             | Event::Reached { .. }
             | Event::Probed { .. }
             | Event::Did { .. }
+            | Event::Kept { .. }
             | Event::Halted(_)
             | Event::SetAside(_)
             | Event::Finished => is_open && self.halted.is_none(),
@@ -338,6 +348,7 @@ impl RunState {
             | Event::Written { step, .. }
             | Event::Probed { step, .. }
             | Event::Did { step, .. }
+            | Event::Kept { step, .. }
             | Event::Unsure { step, .. }
             | Event::NotMade { step }
             | Event::NotDone { step, .. }
@@ -539,6 +550,9 @@ impl RunState {
             self.lagging.insert(place, detail.clone());
             // The step keeps its state, and the time at which it entered it.
             return Ok(());
+        }
+        if let Event::Kept { since, .. } = event {
+            self.kept.insert(place, *since);
         }
         self.lagging.remove(&place);
         self.unpublished.remove(&place);

@@ -91,6 +91,8 @@ pub struct StepView<'r> {
     pub next: StepNext<'r>,
     /// Servers that do not serve its change yet, or do not answer.
     pub lagging: Option<&'r str>,
+    /// When an earlier run did this task, which this one keeps.
+    pub kept: Option<Timestamp>,
 }
 
 /// What comes next of a step.
@@ -147,7 +149,7 @@ impl<'r> RunView<'r> {
                     false => StepNext::Blocked,
                 };
                 let lagging = state.lagging(place).filter(|_| stage == Stage::Running);
-                StepView { step, state: is, next, lagging }
+                StepView { step, state: is, next, lagging, kept: state.kept(place) }
             })
             .collect();
         let remaining = remaining(artifact, &steps, now);

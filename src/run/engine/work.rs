@@ -12,7 +12,7 @@ use super::pace::LOOK_EVERY;
 use super::{RunState, TaskState};
 use crate::artifact::Artifact;
 use crate::journal::{Event, Halt, HaltReason};
-use cutover_base::calendar::{Moment, Timestamp, later, show_second};
+use cutover_base::calendar::{Moment, Timestamp, later};
 use cutover_base::digest::Digest;
 use cutover_steps::ask::{AskCommand, NoEnd, Query, Said};
 use cutover_steps::graph::task::{Purpose, Task, Work};
@@ -75,7 +75,7 @@ pub fn done_of(artifact: &Artifact, state: &RunState, step: &Step) -> Earlier {
         (_, _) => return Earlier::Nothing,
     }
     match (state.at(place).done(), state.at(place).is_pending(), artifact.parent) {
-        (Some(at), _, _) => Earlier::Done { at },
+        (Some(at), _, _) => Earlier::Done { at: state.kept(place).unwrap_or(at) },
         (None, true, Some(parent)) => Earlier::Open { parent },
         (None, _, _) => Earlier::Nothing,
     }
@@ -92,11 +92,7 @@ pub fn earlier(
             memory.task.is_new = true;
             Vec::new()
         }
-        Ok(Some(at)) => {
-            let output =
-                format!("an earlier run did it on {}, and it is unchanged", show_second(at));
-            vec![Event::Did { step: step.id.clone(), output }]
-        }
+        Ok(Some(since)) => vec![Event::Kept { step: step.id.clone(), since }],
         Err(why) => {
             vec![undecided(step, &format!("the runs before this one cannot be read: {why}"))]
         }

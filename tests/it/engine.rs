@@ -282,6 +282,7 @@ fn check_waits(world: &Storm, artifact: &Artifact) {
             Event::Propagated { step, .. }
             | Event::Reached { step }
             | Event::Did { step, .. }
+            | Event::Kept { step, .. }
             | Event::Probed { step, .. }
             | Event::Allowed { step, .. } => {
                 done.insert(step, (*at, now));

@@ -32,6 +32,7 @@ fn waits(artifact: &Artifact, journal: &[Entry]) -> BTreeMap<String, (Timestamp,
             Event::Propagated { .. }
                 | Event::Reached { .. }
                 | Event::Did { .. }
+                | Event::Kept { .. }
                 | Event::Probed { .. }
                 | Event::Allowed { .. }
         );

@@ -55,6 +55,7 @@ mod static_checks;
 mod status;
 mod store;
 mod storm;
+mod stream;
 mod sweep;
 mod tasks;
 mod theorem;

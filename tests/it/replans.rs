@@ -14,7 +14,7 @@ use cutover::engine::RunState;
 use cutover::graph::{Primitive, StepGraph, StepId};
 use cutover::history::History;
 use cutover::intent::Intent;
-use cutover::journal::{Entry, Event};
+use cutover::journal::{Entry, Event, HaltReason};
 use cutover::observe::Snapshot;
 use cutover::world::{DriveError, DriveOutcome, Patience, Progress, World as _, drive};
 use cutover_zone::{Name, RrKey, RrSet};
@@ -87,6 +87,14 @@ fn goes_on(world: &mut Storm, artifact: &Arc<Artifact>) -> bool {
                 }
                 world.revive(later(world.now(), Duration::from_secs(60)));
             }
+            // Nobody knows what became of the program of a process that died; a person says so.
+            Ok(DriveOutcome::Halted(halt)) if halt.reason == HaltReason::Undecided => {
+                let watch = &mut |_: &RunState, _: Progress<'_>| {};
+                let word = "its log says so".to_owned();
+                if at_once(run.pass_gate(world, halt.step, word, watch)).is_err() {
+                    return false;
+                }
+            }
             Ok(halted @ DriveOutcome::Halted(_)) => panic!("{halted:?}"),
         }
     }
@@ -123,17 +131,27 @@ impl Plan {
     /// Stops the run after this many entries, plans again from what is live, and continues with the
     /// new plan.
     fn replanned_after(&self, entries: usize, end: &BTreeMap<RrKey, Option<RrSet>>) {
+        drop(self.replanned_as(&self.intent, entries, end));
+    }
+
+    /// The same with another intent for the new plan. Returns both journals.
+    fn replanned_as(
+        &self,
+        intent: &Intent,
+        entries: usize,
+        end: &BTreeMap<RrKey, Option<RrSet>>,
+    ) -> [Vec<Entry>; 2] {
         let name = format!("{} after {entries} entries", self.name);
         let mut world = Storm::of(&self.first, 1, Faults::default());
         world.entries_max = Some(entries);
         if goes_on(&mut world, &self.first) {
-            return;
+            return [world.journal, Vec::new()];
         }
         world.entries_max = None;
         world.revive(world.now());
         let mut run = resumed(&self.first, &world.journal);
         if run.state.opened.is_none() || run.state.finished.is_some() {
-            return;
+            return [world.journal, Vec::new()];
         }
         let mut snapshot = self.snapshot.clone();
         for key in world.keys() {
@@ -146,25 +164,30 @@ impl Plan {
             }
         }
         let now = Moment { at: world.now(), steady: world.steady() };
-        let mut history = History::new(&mut snapshot, &self.intent, self.first.plan, now);
+        let mut history = History::new(&mut snapshot, intent, self.first.plan, now);
         history.add(&run.artifact, &run.state);
         history.end();
-        let anew = compile(&self.intent, &snapshot);
+        let anew = compile(intent, &snapshot);
         let anew = anew.unwrap_or_else(|found| panic!("{name}: {found:?}"));
         assert_eq!(anew.findings.refuted, [], "{name}");
         let mut made = Made::default();
+        let mut first = Vec::new();
         if anew.graph.steps().is_empty() {
             // Nothing supersedes the run, so it continues.
             finish(&mut world, &self.first);
             made.read(&self.first.graph, &world.journal);
         } else {
-            let second = of_graph(&self.first, anew.graph);
+            let mut second = Artifact::clone(&of_graph(&self.first, anew.graph));
+            second.parent = Some(self.first.digest());
+            let second = Arc::new(second);
             let watch = &mut |_: &RunState, _: Progress<'_>| {};
             let by = second.digest();
             at_once(run.supersede(&mut world, by, watch)).expect("it gives way");
             finish(&mut world, &self.first);
             made.read(&self.first.graph, &world.journal);
-            world.journal.clear();
+            let run = resumed(&self.first, &world.journal);
+            world.earlier = Some((run.artifact, run.state));
+            first = std::mem::take(&mut world.journal);
             finish(&mut world, &second);
             made.read(&second.graph, &world.journal);
         }
@@ -172,6 +195,7 @@ impl Plan {
             assert_eq!(world.holds(key), *wanted, "{name}: {key} in the end");
         }
         waits_hold(&self.first.graph, &name, &made);
+        [first, world.journal]
     }
 
     fn sweep(&self) {
@@ -232,6 +256,77 @@ fn replanning_keeps_what_the_run_began() {
     for name in ["quickstart", "web-move", "gates", "spf-budget", "standby", "two-domains"] {
         Plan::shipped(name).sweep();
     }
+}
+
+/// Tasks of the quick start, at every place. `copy` is the second one's program.
+fn with_tasks(copy: &str) -> String {
+    let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+    let text = fs::read_to_string(plans.join("quickstart.yaml")).expect("the plan");
+    format!(
+        "{text}
+tasks:
+  before_switch:
+    - {{ name: order, manual: \"order the new host\" }}
+    - {{ name: copy, run: [ {copy} ] }}
+  after_switch:
+    - {{ name: tell, run: [ tell, everybody ] }}
+  before_release:
+    - {{ name: last-copy, run: [ copy, --late ] }}
+"
+    )
+}
+
+/// What a run has done of the plan's tasks is not done again by the run that supersedes it, whether
+/// by a program or by a person; a task that was changed is done again.
+#[test]
+fn replanning_does_no_work_twice() {
+    let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+    let zone = |zone: &str| {
+        fs::read_to_string(plans.join(format!("quickstart/{zone}.zone"))).expect("the zone")
+    };
+    let plan = Plan::of("tasks", &with_tasks("copy"), compiled("quickstart"), &zone);
+    let changed = inputs(&CAPABILITIES, &with_tasks("copy, --again"), &zone).expect("a plan").0;
+    let mut world = Storm::of(&plan.first, 1, Faults::default());
+    finish(&mut world, &plan.first);
+    let entries = world.journal.len();
+    let end = world.keys().into_iter().map(|key| (key.clone(), world.holds(&key))).collect();
+    let tasks = ["order", "copy", "tell", "last-copy"].map(StepId::of_task);
+    // How often work was begun, or confirmed by a person who had not begun it.
+    let worked = |journal: &[Entry], task: &StepId| {
+        let begun = |entry: &&Entry| matches!(&entry.event, Event::Begun { step } if step == task);
+        let confirmed =
+            |entry: &&Entry| matches!(&entry.event, Event::Allowed { step, .. } if step == task);
+        match journal.iter().filter(begun).count() {
+            0 => journal.iter().filter(confirmed).count(),
+            begun => begun,
+        }
+    };
+    let (mut kept, mut redone) = (0, 0);
+    for entries in 1..entries {
+        for (intent, is_changed) in [(&plan.intent, false), (&changed, true)] {
+            let [first, second] = plan.replanned_as(intent, entries, &end);
+            if second.is_empty() || first.is_empty() {
+                continue;
+            }
+            for task in &tasks {
+                let (there, here) = (worked(&first, task), worked(&second, task));
+                let again = is_changed && *task == StepId::of_task("copy");
+                let what = format!("{task} after {entries} entries, changed: {is_changed}");
+                match (there, again) {
+                    (0, _) => {}
+                    (1, true) => redone += usize::from(here == 1),
+                    (1, false) => {
+                        assert_eq!(here, 0, "{what}");
+                        kept += 1;
+                    }
+                    (more, _) => panic!("{what}: begun {more} times by one run"),
+                }
+                assert!(here <= 1, "{what}: {here} times");
+            }
+        }
+    }
+    println!("{entries} entries: {kept} tasks kept, {redone} done again because they were changed");
+    assert!(kept > entries && redone > 0, "{kept} and {redone}");
 }
 
 /// The same for waits that a plan asks for: `lower_ttl`, `after`, `wait`.

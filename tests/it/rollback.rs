@@ -51,10 +51,11 @@ fn left_alone(
     let mut expected: BTreeMap<RrKey, Option<RrSet>> = BTreeMap::new();
     for step in artifact.graph.steps() {
         let Primitive::Change(changes) = &step.primitive else { continue };
-        let is_done = run.state.of(artifact, &step.id).is_done();
+        // A change that is written is settled, whether its servers serve it or not.
+        let is_made = !run.state.of(artifact, &step.id).is_pending();
         for change in changes.changes() {
             let there = expected.entry(change.key.clone()).or_insert_with(|| change.before.clone());
-            if is_done && !taken_back.contains(&step.id) {
+            if is_made && !taken_back.contains(&step.id) {
                 there.clone_from(&change.after);
             }
         }
@@ -82,7 +83,7 @@ fn comes_back(
     assert_eq!(world.journal[turned_at..].iter().find(begins), None, "nothing begins any more");
     assert_eq!(resumed(artifact, &world.journal).state, run.state);
     let point = run.state.way_back(artifact, to).expect("there still is a way back");
-    let is_done = |step: &_| run.state.of(artifact, step).is_done();
+    let is_done = |step: &_| !run.state.of(artifact, step).is_pending();
     let back = artifact.back(artifact.digest(), point, &is_done, "cutover".to_owned());
     let back = Arc::new(Artifact::decode(&back.encode()).expect("it is an artifact"));
     assert!(back.is_way_back() && !artifact.is_way_back());

@@ -7,14 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{SubsecRound, TimeDelta};
 use cutover::artifact::Artifact;
 use cutover::ask::{Answered, AskServer, NoEnd, NotStarted, Outside, Page, Query, Said, Served};
 use cutover::calendar::{Steady, Timestamp, later};
+use cutover::digest::Digest;
+use cutover::engine::RunState;
 use cutover::engine::notification::{Message, NotSent};
-use cutover::graph::{Primitive, StepId};
+use cutover::engine::work::{Earlier, done_of};
+use cutover::graph::{Primitive, Step, StepId};
 use cutover::journal::{Entry, Event, Line};
 use cutover::world::{AppendError, ProviderRead, World};
 use cutover_contract::{ChangeSet, Provider, ProviderError, Receipt};
@@ -98,6 +102,8 @@ pub(crate) struct Storm {
     /// After this many entries the process dies.
     pub(crate) entries_max: Option<usize>,
     pub(crate) dice: Dice,
+    /// The run that the present one supersedes.
+    pub(crate) earlier: Option<(Arc<Artifact>, RunState)>,
     /// The provider does not compare: only the engine protects edits of others.
     is_blind: bool,
     is_dead: bool,
@@ -174,6 +180,7 @@ impl Storm {
             is_dead: false,
             running: BTreeSet::new(),
             answered: Vec::new(),
+            earlier: None,
             provider: Memory::new(zones.into_values()),
             settle_max: settle_max.unwrap_or_default(),
             servers: servers.into_iter().collect(),
@@ -490,6 +497,19 @@ impl World for Storm {
         };
         self.call().await;
         ended
+    }
+
+    async fn done_earlier(
+        &mut self,
+        step: &Step,
+        parent: Digest,
+    ) -> Result<Option<Timestamp>, String> {
+        self.call().await;
+        let earlier = self.earlier.as_ref().filter(|(artifact, _)| artifact.digest() == parent);
+        match earlier.map(|(artifact, state)| done_of(artifact, state, step)) {
+            Some(Earlier::Done { at }) => Ok(Some(at)),
+            Some(Earlier::Open { .. } | Earlier::Nothing) | None => Ok(None),
+        }
     }
 
     async fn confirmation(&mut self, _: &StepId) -> Option<String> {

@@ -33,6 +33,9 @@ use crate::replans::{Made, waits_hold};
 /// Time limit of a process. The waits of the longest plan take a quarter of it, and a wait that
 /// starts again as much once more.
 const PROCESS_MAX: Duration = Duration::from_secs(90);
+/// How much longer it may take at PowerDNS: a change that was begun by a process that died is sent
+/// again when it can no longer appear by itself (`Capabilities::settle_max`, 60 s there).
+const SETTLE_MAX: Duration = Duration::from_secs(60);
 /// Entries of each plan and kind of trouble in the normal test run.
 const SAMPLE: usize = 1;
 
@@ -152,6 +155,14 @@ impl ProviderFixture {
         }
     }
 
+    /// How long a process may take.
+    fn process_max(&self) -> Duration {
+        match self {
+            Self::Bind(_) | Self::Files => PROCESS_MAX,
+            Self::Pdns(_) => PROCESS_MAX + SETTLE_MAX,
+        }
+    }
+
     fn addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Bind(server) => Some(server.addr()),
@@ -239,7 +250,7 @@ impl<'c> Case<'c> {
             if let Some(status) = child.try_wait().expect("a child") {
                 return status.code();
             }
-            assert!(begun.elapsed() < PROCESS_MAX, "{self}: a process hangs");
+            assert!(begun.elapsed() < self.fixture.process_max(), "{self}: a process hangs");
             sleep(Duration::from_millis(20));
         }
     }
@@ -247,7 +258,7 @@ impl<'c> Case<'c> {
     fn run(&self, args: &[&str]) -> (i32, String) {
         let begun = now();
         let ended = said(&self.command(args).output().expect("it can be run"));
-        assert!(begun.elapsed() < PROCESS_MAX, "{self}: a process hangs");
+        assert!(begun.elapsed() < self.fixture.process_max(), "{self}: a process hangs");
         ended
     }
 
@@ -385,7 +396,7 @@ impl<'c> Case<'c> {
             if child.try_wait().expect("a child").is_some() {
                 break;
             }
-            if begun.elapsed() > PROCESS_MAX {
+            if begun.elapsed() > self.fixture.process_max() {
                 let (_, status) = self.run(&["status", "plan.yaml"]);
                 let last = self.runs().pop().map(|run| Self::lines(&run)).unwrap_or_default();
                 panic!("{self}: {what}: it hangs before: {status}\n{:?}", last.last());

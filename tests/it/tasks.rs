@@ -71,6 +71,54 @@ fn commands_are_run_once_and_their_output_is_kept() {
     assert!(log.contains("it knows [secret]") && log.len() < 20_000, "{}", log.len());
 }
 
+/// A run that supersedes another one does not repeat its work, and says so. What was changed is run
+/// again.
+#[test]
+fn a_new_plan_keeps_the_work_of_the_run_before() {
+    let before =
+        ["{ name: first, run: [ sh, first, there ] }", "{ name: second, manual: \"look at it\" }"];
+    let fixture = with_tasks(&before, &[], "");
+    script(&fixture, "first", "echo $1 >>ran");
+    let ran = || fs::read_to_string(fixture.dir().join("ran")).expect("it ran");
+    let apply = ["apply", "plan.yaml", "--auto-approve"];
+    let replan = ["apply", "plan.yaml", "--auto-approve", "--replan"];
+    let waits = |args: &[&str]| {
+        let (code, said) = fixture.cutover(args);
+        assert!([4, 6].contains(&code), "{code}: {said}");
+        said
+    };
+    // The task is looked at again until its program has ended.
+    waits(&apply);
+    assert_eq!(ran(), "there\n");
+    for _ in 0..2 {
+        // Another comment makes another plan.
+        let plan = fs::read_to_string(fixture.plan()).expect("the plan");
+        fs::write(fixture.plan(), format!("{plan}# once more\n")).expect("the plan");
+        waits(&replan);
+        assert_eq!(ran(), "there\n");
+        let (_, log) = fixture.cutover(&["log", "plan.yaml"]);
+        let (_, status) = fixture.cutover(&["status", "plan.yaml"]);
+        let line = status.lines().find(|line| line.contains("task/first")).expect("its step");
+        assert!(line.contains("[x]") && line.contains("done by an earlier run 2"), "{line}");
+        assert!(log.contains("task/first: unchanged, and done by an earlier run at "), "{log}");
+    }
+    let (code, said) =
+        fixture.cutover(&["confirm", "plan.yaml", "task/second", "--reason", "looked at"]);
+    assert_eq!(code, 0, "{said}");
+    let plan = fs::read_to_string(fixture.plan()).expect("the plan");
+    fs::write(fixture.plan(), plan.replace("first, there", "first, here")).expect("the plan");
+    let (code, said) = fixture.cutover(&[&replan[..], &["--wait"]].concat());
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(ran(), "there\nhere\n", "what was changed is run again, once");
+    assert_eq!(fixture.served(), end_state());
+    let (_, log) = fixture.cutover(&["log", "plan.yaml", "--all"]);
+    assert_eq!(
+        log.matches("task/second: unchanged, and done by an earlier run").count(),
+        1,
+        "{log}"
+    );
+}
+
 /// At its time limit a command is killed with all its child processes. The check finds out what it
 /// has done by then; without a check, a person has to say it.
 #[test]

@@ -19,6 +19,15 @@ const NAMED: Program = Program {
     updates_made: |line| usize::from(line.contains("committing update transaction")),
 };
 
+/// Whether a primary takes updates.
+#[derive(Clone, Copy)]
+enum Updates {
+    /// With its key; the zones are dynamic.
+    WithKey,
+    /// None; the zones are static.
+    Refused,
+}
+
 /// Constructors of BIND servers.
 pub(crate) struct Bind;
 
@@ -60,7 +69,27 @@ impl Bind {
         Self::start(zones, "", key, Some(n), recursion)
     }
 
+    /// A primary that reads its zones from files that are edited beside it, `0.zone` and so on in
+    /// its directory. It reads them again when it gets SIGHUP, which is `rndc reload` without a
+    /// control channel. A file that it refuses leaves the old version in service.
+    pub(crate) fn of_files(zones: &[(&str, &str)]) -> Server {
+        let key = TsigKey::generate("hmac-sha256");
+        let recursion = "recursion no;";
+        Self::start_as(Updates::Refused, zones, "", key, None, recursion)
+    }
+
     fn start(
+        zones: &[(&str, &str)],
+        zone_clause: &str,
+        key: TsigKey,
+        port_53_at: Option<u8>,
+        recursion: &str,
+    ) -> Server {
+        Self::start_as(Updates::WithKey, zones, zone_clause, key, port_53_at, recursion)
+    }
+
+    fn start_as(
+        updates: Updates,
         zones: &[(&str, &str)],
         zone_clause: &str,
         key: TsigKey,
@@ -72,11 +101,16 @@ impl Bind {
             for (index, (origin, master_file)) in zones.iter().enumerate() {
                 let file = format!("{index}.zone");
                 std::fs::write(dir.join(&file), master_file).expect("a zone can be written");
+                let policy = match updates {
+                    Updates::WithKey => {
+                        format!("update-policy {{ grant {} zonesub ANY; }};", key.name)
+                    }
+                    Updates::Refused => String::new(),
+                };
                 let _ = writeln!(
                     text,
                     "zone \"{origin}\" {{ type primary; file \"{file}\"; {zone_clause}\n\
-                     update-policy {{ grant {} zonesub ANY; }}; }};",
-                    key.name
+                     {policy} }};"
                 );
             }
             write_config(dir, &text)

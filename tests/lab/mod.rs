@@ -5,7 +5,7 @@
 //! dies first. The lab needs no network but the loopback interface.
 //!
 //! Needs Debian's `bind9`, `bind9-dnsutils`, `knot`, `knot-dnsutils`, `pdns-server`,
-//! `pdns-backend-sqlite3`, `sqlite3`, `unbound`, `openssl` and, for clocks, `libfaketime`. If a program is
+//! `pdns-backend-sqlite3`, `sqlite3`, `unbound`, `postfix`, `openssl` and, for clocks, `libfaketime`. If a program is
 //! missing, the panic names its package. Uses only the standard library and `tempfile`.
 //!
 //! A secondary made by [`Bind::secondary_of`] gets no change before its lag has passed: the primary sends
@@ -20,6 +20,7 @@ mod knot;
 mod lag;
 mod loopback;
 mod pdns;
+mod postfix;
 pub(crate) mod published_dns;
 pub(crate) mod relay;
 mod server;
@@ -34,6 +35,7 @@ pub(crate) use {
     knot::Knot,
     loopback::{free_port, loopback},
     pdns::{Pdns, PdnsZone},
+    postfix::{Postfix, Session},
     server::{Server, TsigKey, now, sleep},
     tls::certificate,
     unbound::Unbound,

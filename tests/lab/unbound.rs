@@ -1,7 +1,7 @@
 //! Unbound: a resolver that queries a server of the lab, over each transport that clients use.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::loopback::{free_port, loopback};
@@ -30,7 +30,17 @@ impl Unbound {
     /// A resolver that queries this server for its zones, with additional lines in its `server:`
     /// clause, such as `cache-min-ttl: 3600`.
     pub(crate) fn before(authority: &Server, more: &str) -> Self {
-        let address = loopback(1);
+        Self::start(loopback(1), None, &[authority], more)
+    }
+
+    /// A resolver on port 53 of the `n`th loopback address, that queries these servers for the zones
+    /// of the first.
+    pub(crate) fn on_port_53(n: u8, authorities: &[&Server]) -> Self {
+        Self::start(loopback(n), Some(53), authorities, "")
+    }
+
+    fn start(address: IpAddr, port_wish: Option<u16>, authorities: &[&Server], more: &str) -> Self {
+        let authority = authorities[0];
         let [tls, https] = [(); 2].map(|()| SocketAddr::new(address, free_port(address, None)));
         // A resolver has no zone for which the lab could query it to see that it is ready.
         let listens = Cell::new(None);
@@ -41,7 +51,7 @@ impl Unbound {
         let configure = |dir: &Path, addr: SocketAddr, _: &TsigKey| {
             listens.set(Some(addr));
             certificate(dir, NAME);
-            let text = configuration(dir, addr, [tls, https], authority, more);
+            let text = configuration(dir, addr, [tls, https], authorities, more);
             let file = dir.join("unbound.conf");
             std::fs::write(&file, text).expect("the configuration can be written");
             ["-d", "-c", file.to_str().expect("text")].map(str::to_owned).to_vec()
@@ -49,13 +59,18 @@ impl Unbound {
         let server = Server::start(&Plan {
             program: &UNBOUND,
             address,
-            port_wish: None,
+            port_wish,
             key: TsigKey::generate("hmac-sha256"),
             zones: Vec::new(),
             configure: &configure,
             prepare: &is_ready,
         });
         Self { server, tls, https }
+    }
+
+    /// Its address for UDP and TCP.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.server.addr()
     }
 
     /// Its addresses for UDP, TCP, TLS and HTTPS, as in a plan.
@@ -91,17 +106,17 @@ fn configuration(
     dir: &Path,
     addr: SocketAddr,
     [tls, https]: [SocketAddr; 2],
-    authority: &Server,
+    authorities: &[&Server],
     more: &str,
 ) -> String {
     let dir = dir.display();
     let interfaces =
         [addr, tls, https].map(|at| format!("  interface: {}@{}\n", at.ip(), at.port()));
-    let at = authority.addr();
-    let zones = authority.zones().iter().map(|zone| {
-        let forward = format!("forward-addr: {}@{}", at.ip(), at.port());
-        format!("forward-zone:\n  name: \"{zone}\"\n  {forward}\n")
-    });
+    let at = authorities.iter().map(|server| server.addr());
+    let at = at.map(|at| format!("  forward-addr: {}@{}\n", at.ip(), at.port()));
+    let forward: String = at.collect();
+    let zones = authorities[0].zones().iter();
+    let zones = zones.map(|zone| format!("forward-zone:\n  name: \"{zone}\"\n{forward}"));
     format!(
         "server:
   directory: \"{dir}\"

@@ -24,6 +24,8 @@ pub(crate) const IN: u16 = 1;
 const NONE: u16 = 254;
 /// The class for "the RRset" in deletions (RFC 2136 §2.5).
 pub(crate) const ANY: u16 = 255;
+/// The type that stands for all types in prerequisites about a name (RFC 2136 §2.4.5).
+const ANY_TYPE: RrType = RrType::new(255);
 /// QTYPE of an incremental transfer (RFC 1995 §3).
 const IXFR: u16 = 251;
 /// QTYPE of a full transfer (RFC 5936 §2.1).
@@ -53,11 +55,13 @@ pub(crate) struct Update {
     pub(crate) edits: Vec<Edit>,
 }
 
-/// A prerequisite (RFC 2136 §2.4). Only the kinds that compare values are used.
+/// A prerequisite (RFC 2136 §2.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Prerequisite {
     /// There is no such RRset (§2.4.3).
     Absent(RrKey),
+    /// The zone has nothing at this name (§2.4.5).
+    Unused(Name),
     /// The RRset has these values; the TTL is not compared (§2.4.2). The rdata is as the server
     /// sent it.
     Exactly(RrKey, Vec<Vec<u8>>),
@@ -171,6 +175,10 @@ impl Writer {
         match prerequisite {
             Prerequisite::Absent(key) => {
                 self.record(key, NONE, Ttl::ZERO, &[]);
+                1
+            }
+            Prerequisite::Unused(name) => {
+                self.record(&RrKey::new(name.clone(), ANY_TYPE), NONE, Ttl::ZERO, &[]);
                 1
             }
             Prerequisite::Exactly(key, rdata) => {

@@ -10,6 +10,9 @@
 //!
 //! The server compares the values and the SOA serial in the same transaction as the change. TTLs
 //! are compared here; as long as the serial does not move, they stay as they were read.
+//!
+//! If many names are new, the zone is not read first: the server is told to create them only if it
+//! has nothing at any of them. If it has, the zone is read as for every other change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +27,7 @@ use crate::api::tsig::{ExchangeProblem, SignatureError};
 use crate::api::{Request, Update};
 use crate::convert::{self, Found};
 use crate::failure::{What, denied, failed};
-use crate::limits::{ATTEMPTS_MAX, MESSAGE_OCTETS_MAX};
+use crate::limits::{ATTEMPTS_MAX, MESSAGE_OCTETS_MAX, QUERIED_RRSETS_MAX};
 use crate::read::{self, Live};
 
 enum Sent {
@@ -37,6 +40,11 @@ enum Sent {
 pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receipt, ProviderError> {
     check_each(changes)?;
     let zone = changes.zone();
+    if is_of_new_names(changes)
+        && let Some(receipt) = create(server, changes).await?
+    {
+        return Ok(receipt);
+    }
     let keys = keys_to_read(changes);
     let mut stale: Option<Found> = None;
     for _ in 0..ATTEMPTS_MAX {
@@ -63,6 +71,28 @@ pub(crate) async fn apply(server: &Server, changes: &ChangeSet) -> Result<Receip
         key: RrKey::new(zone.clone(), RrType::SOA),
         live: stale.map(|found| found.rrset),
     })
+}
+
+/// Whether a change set creates so many RRsets that reading the zone first would cost more than
+/// asking the server to compare.
+fn is_of_new_names(changes: &ChangeSet) -> bool {
+    let creates = |change: &Change| change.before.is_none() && change.after.is_some();
+    let changes = changes.changes();
+    changes.len() > QUERIED_RRSETS_MAX && changes.iter().all(creates)
+}
+
+/// Creates RRsets if the zone has nothing at their names; `None` if it has, or if it has changed
+/// meanwhile. Nothing is changed then.
+async fn create(server: &Server, changes: &ChangeSet) -> Result<Option<Receipt>, ProviderError> {
+    alone(changes, [], &[RrType::CNAME])?;
+    let soa = read::live(server, changes.zone(), &[]).await?.soa;
+    match send(server, changes, convert::creation(changes, &soa)).await? {
+        Sent::Done => {
+            let nothing = vec![None; changes.changes().len()];
+            read_back(server, changes, &Live { soa, rrsets: nothing }).await.map(Some)
+        }
+        Sent::Stale => Ok(None),
+    }
 }
 
 /// Which changes of these change sets cannot be written. A transfer shows the types at each name.

@@ -1,7 +1,7 @@
 //! Converts to and from RRsets: what a server sends becomes [`Found`] RRsets and zones, and a
 //! change set becomes an [`Update`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_contract::{Change, ChangeSet};
 use cutover_zone::{Name, Rdata, RrKey, RrSet, RrSetError, RrType, Ttl, Zone};
@@ -253,4 +253,23 @@ pub(crate) fn update(changes: &ChangeSet, soa: &Found, live: &[Option<Found>]) -
     }
     let edits = [deletions, additions, removals].concat();
     Update { zone: zone.clone(), prerequisites, edits }
+}
+
+/// The same for RRsets at names that the zone does not have yet, of which nothing was read: the
+/// server compares. There is no SOA and no apex among them, since those exist.
+pub(crate) fn creation(changes: &ChangeSet, soa: &Found) -> Update {
+    let zone = changes.zone();
+    let soa_key = RrKey::new(zone.clone(), RrType::SOA);
+    let names: BTreeSet<&Name> = changes.changes().iter().map(|change| &change.key.name).collect();
+    let unused = names.into_iter().cloned().map(Prerequisite::Unused);
+    let soa = Prerequisite::Exactly(soa_key, soa.octets.clone());
+    let prerequisites = std::iter::once(soa).chain(unused).collect();
+    let edits = changes.changes().iter().flat_map(|Change { key, before: _, after }| {
+        let after = after.iter();
+        after.flat_map(|after| {
+            let add = |rdata: &Rdata| Edit::Add(key.clone(), after.ttl(), rdata.wire().to_vec());
+            after.rdata().iter().map(add)
+        })
+    });
+    Update { zone: zone.clone(), prerequisites, edits: edits.collect() }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Anchor;
 use cutover_base::diag::Spanned;
-use cutover_steps::graph::task::{Task, Work};
+use cutover_steps::graph::task::{Purpose, Task, Work};
 use cutover_steps::graph::{Point, StepId};
 
 /// The key under which a task is listed.
@@ -129,7 +129,8 @@ impl TaskSpec {
     #[must_use]
     pub fn task(&self) -> Task {
         let Self { name: _, work, after: _, check, within, undo: _, undo_first: _ } = self;
-        Task { work: work.clone(), check: check.clone(), within: *within }
+        let (work, check) = (work.clone(), check.clone());
+        Task { work, check, within: *within, purpose: Purpose::Work }
     }
 
     /// The task that undoes it. Only a person knows what to do about work that has no `undo`.
@@ -142,7 +143,7 @@ impl TaskSpec {
                 self.name.value
             )),
         };
-        Task { work, check: None, within: self.within }
+        Task { work, check: None, within: self.within, purpose: Purpose::Work }
     }
 
     /// The id of its step.

@@ -17,7 +17,7 @@ use crate::language::{AssumeSpec, Confirm};
 use crate::model::{Stage, Track, Transition};
 use crate::observe::{Snapshot, ZoneSeen};
 use cutover_steps::fact::{Fact, Value};
-use cutover_steps::graph::task::{Task, Work};
+use cutover_steps::graph::task::{Purpose, Task, Work};
 use cutover_steps::graph::{ChangeStep, Checkpoint, MovePoint, Primitive, StepId, Verb};
 
 /// A step that is not yet ordered.
@@ -457,7 +457,8 @@ impl<'d> Draft<'d> {
                     stated.fact.value.says(self.value_before(stated)),
                     stated.fact.value
                 ));
-                Primitive::Task(Task { work, check: None, within: WITHIN })
+                let purpose = Purpose::Fact;
+                Primitive::Task(Task { work, check: None, within: WITHIN, purpose })
             }
             Kind::Stated(AssumeSpec {
                 fact,
@@ -472,7 +473,8 @@ impl<'d> Draft<'d> {
                     subject.value.shown(),
                     fact.value
                 ));
-                Primitive::Task(Task { work, check: check.clone(), within: WITHIN })
+                let (check, purpose) = (check.clone(), Purpose::Fact);
+                Primitive::Task(Task { work, check, within: WITHIN, purpose })
             }
             Kind::Task(spec) | Kind::Back(BackStep { what: Back::Task(spec), .. }) => {
                 Primitive::Task(spec.task())

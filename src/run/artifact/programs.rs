@@ -63,7 +63,7 @@ fn of_step(step: &Step, found: &mut BTreeSet<String>) {
         Primitive::Gate(gate) => {
             gate.settings.values().for_each(|value| of_value(place, value, found));
         }
-        Primitive::Task(Task { work, check, within: _ }) => {
+        Primitive::Task(Task { work, check, within: _, purpose: _ }) => {
             if let Work::Command(argv) = work {
                 program(place, argv, found);
             }

@@ -114,6 +114,7 @@ pub(super) fn name(event: &Event) -> &'static str {
         Event::Reached { .. } => "reached",
         Event::Probed { .. } => "probed",
         Event::Did { .. } => "did",
+        Event::Kept { .. } => "kept",
         Event::Allowed { .. } => "allowed",
         Event::Halted(_) => "halted",
         Event::SetAside(_) => "set_aside",

@@ -21,6 +21,8 @@ pub struct Memory {
     relied: BTreeSet<Name>,
     /// What is remembered of every other step.
     nothing: StepMemory,
+    /// Whether the loop asks what earlier runs have done; a view asks nobody.
+    pub(super) asks_earlier: bool,
     /// The run was turned back, its way back has routed mail back, and the notifications are due.
     pub(super) announces_rollback: bool,
 }
@@ -58,7 +60,7 @@ impl Memory {
     /// a run that was turned back.
     #[must_use]
     pub fn new(announces_rollback: bool) -> Self {
-        Self { announces_rollback, ..Self::default() }
+        Self { announces_rollback, asks_earlier: true, ..Self::default() }
     }
 
     /// Notes that the run waits. What was seen may be edited meanwhile, so it is looked at again
@@ -112,6 +114,8 @@ pub(super) struct ChangeMemory {
 /// What this process remembers of a task.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TaskMemory {
+    /// No earlier run has done it.
+    pub(super) is_new: bool,
     /// When its running command was last looked at; `None` if no command runs.
     pub(super) looked: Option<Timestamp>,
     /// When to ask again whether a person has confirmed it.

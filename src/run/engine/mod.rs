@@ -30,7 +30,9 @@
 //! on (`aside`). When nothing else is left, the run halts. Resuming the run takes up everything that
 //! was set aside.
 //!
-//! A run that is turned back begins nothing more. It settles what has begun, and then it is finished.
+//! A run that is turned back begins nothing more. It settles what has begun, and then it is finished. A
+//! change that is written counts as settled if its servers do not serve it: they may be unable to load
+//! it, and only the way back can change that.
 //! The way back is a run of its own, of an artifact that [`Artifact::back`] makes.
 //!
 //! Nothing is tried for ever: [`pace`] says how often and how long. A run that cannot proceed halts,
@@ -104,8 +106,11 @@ pub struct RunState {
     entries: u64,
     /// The last detail of each gate that has not passed.
     pub last_details: BTreeMap<StepId, String>,
-    /// Servers that do not serve a new version yet, or do not answer, by the step that waits for them.
-    lagging: BTreeMap<StepId, String>,
+    /// Servers that do not serve a new version yet, or do not answer, by the place of the step that waits
+    /// for them.
+    lagging: BTreeMap<usize, String>,
+    /// When an earlier run did a task that this one keeps, by the step's place.
+    kept: BTreeMap<usize, Timestamp>,
     /// The places of changes that the provider holds and could not publish to its servers.
     unpublished: BTreeSet<usize>,
     /// The rollback point that the run goes back to.
@@ -165,6 +170,7 @@ impl RunState {
             entries: 0,
             last_details: BTreeMap::new(),
             lagging: BTreeMap::new(),
+            kept: BTreeMap::new(),
             unpublished: BTreeSet::new(),
             turned_back: None,
             replaced: None,
@@ -223,8 +229,14 @@ impl RunState {
 
     /// The servers that a step waits for: they do not serve a new version yet, or do not answer.
     #[must_use]
-    pub fn lagging(&self, step: &StepId) -> Option<&str> {
-        self.lagging.get(step).map(String::as_str)
+    pub fn lagging(&self, place: usize) -> Option<&str> {
+        self.lagging.get(&place).map(String::as_str)
+    }
+
+    /// When an earlier run did a task; `None` if this run did it, or nobody has.
+    #[must_use]
+    pub fn kept(&self, place: usize) -> Option<Timestamp> {
+        self.kept.get(&place).copied()
     }
 
     /// Adds one event.
@@ -257,6 +269,7 @@ impl RunState {
             | Event::Reached { .. }
             | Event::Probed { .. }
             | Event::Did { .. }
+            | Event::Kept { .. }
             | Event::Halted(_)
             | Event::SetAside(_)
             | Event::Finished => is_open && self.halted.is_none(),
@@ -335,6 +348,7 @@ impl RunState {
             | Event::Written { step, .. }
             | Event::Probed { step, .. }
             | Event::Did { step, .. }
+            | Event::Kept { step, .. }
             | Event::Unsure { step, .. }
             | Event::NotMade { step }
             | Event::NotDone { step, .. }
@@ -533,11 +547,14 @@ impl RunState {
             }
         }
         if let Event::Behind { detail, .. } = event {
-            self.lagging.insert(id.clone(), detail.clone());
+            self.lagging.insert(place, detail.clone());
             // The step keeps its state, and the time at which it entered it.
             return Ok(());
         }
-        self.lagging.remove(id);
+        if let Event::Kept { since, .. } = event {
+            self.kept.insert(place, *since);
+        }
+        self.lagging.remove(&place);
         self.unpublished.remove(&place);
         // A wait whose event says so counts from when its predecessors were done.
         let counts_from_before = matches!(event, Event::WaitBegun { since, .. } if *since < at);

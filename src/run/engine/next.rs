@@ -9,6 +9,7 @@ use super::notification::Notification;
 use crate::artifact::Relied;
 use crate::journal::Event;
 use cutover_base::calendar::Timestamp;
+use cutover_base::digest::Digest;
 use cutover_steps::ask::Query;
 use cutover_steps::authority::Authority;
 use cutover_steps::graph::{Step, Wait};
@@ -69,6 +70,13 @@ pub enum Next<'a> {
         step: &'a Step,
         /// The questions.
         queries: Vec<Query>,
+    },
+    /// Ask whether a run that this one supersedes has done a task; then [`super::work::earlier`].
+    AskEarlier {
+        /// The step.
+        step: &'a Step,
+        /// The artifact of that run.
+        parent: Digest,
     },
     /// Start a task's command; then [`super::work::started`].
     Start {

@@ -113,6 +113,7 @@ pub(super) fn notifications(
         | Event::WaitEnded { .. }
         | Event::Probed { .. }
         | Event::Did { .. }
+        | Event::Kept { .. }
         | Event::Allowed { .. }
         | Event::Replaced { .. }
         | Event::Approved(_)
@@ -169,6 +170,7 @@ pub(super) fn is_progress(event: &Event) -> bool {
         | Event::WaitEnded { .. }
         | Event::Reached { .. }
         | Event::Did { .. }
+        | Event::Kept { .. }
         | Event::Allowed { .. }
         | Event::TurnedBack { .. }
         | Event::Replaced { .. }

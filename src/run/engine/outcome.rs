@@ -11,7 +11,10 @@ use cutover_zone::{Name, RrSet};
 use super::memory::{Doubt, Memory, StepMemory};
 use super::next::{Look, See};
 use super::notification::{NotSent, Notification};
-use super::pace::{PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX};
+use super::pace::{
+    LEAVE_AFTER_COUNT, PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY,
+    TRIES_MAX,
+};
 use super::poll::{all_equal, wait_begun};
 use super::state::Standing;
 use super::{RunState, gate, work};
@@ -193,13 +196,20 @@ pub fn published(
     memory: &mut StepMemory,
     step: &Step,
     answer: Result<(), ProviderError>,
+    goes_back: bool,
     now: Timestamp,
 ) -> Vec<Event> {
+    let written = || Event::Written { step: step.id.clone(), serial: None };
     match answer {
         Ok(()) => {
             memory.tries = None;
             memory.change.found = false;
-            vec![Event::Written { step: step.id.clone(), serial: None }]
+            vec![written()]
+        }
+        // The way back writes there next, and publishes that.
+        Err(error) if goes_back => {
+            let detail = format!("{error}; the run goes back without it");
+            vec![written(), Event::Behind { step: step.id.clone(), detail }]
         }
         // Whatever the error is, the provider holds the change and has not published it.
         Err(error) => failed_as(memory, step, &error, now, |_| HaltReason::Unpublished),
@@ -217,6 +227,8 @@ pub struct PropagationCheck<'s> {
     pub answers: &'s [Vec<Served>],
     /// The lagging servers that the journal already names for this step.
     pub named: Option<&'s str>,
+    /// The run was turned back, and settles what it has begun.
+    pub goes_back: bool,
 }
 
 /// After every server was asked for every RRset of a change. `held` is until when the step is held up.
@@ -224,7 +236,7 @@ pub fn seen(
     see: See<'_>,
     memory: &mut StepMemory,
     step: &Step,
-    PropagationCheck { changes, servers, answers, named }: PropagationCheck<'_>,
+    PropagationCheck { changes, servers, answers, named, goes_back }: PropagationCheck<'_>,
     held: Option<Timestamp>,
     now: Timestamp,
 ) -> Vec<Event> {
@@ -243,11 +255,11 @@ pub fn seen(
         lagging.extend(own);
     }
     let name = |until: Timestamp| {
-        let detail = format!(
-            "{}; asked until {}, then the run halts",
-            first_of_each.join("; "),
-            show_exact(until)
-        );
+        let first = first_of_each.join("; ");
+        let detail = match goes_back {
+            true => format!("{first}; the run goes back without waiting for it"),
+            false => format!("{first}; asked until {}, then the run halts", show_exact(until)),
+        };
         // The details differ with each answer, so the servers are compared: the same ones are named once.
         let who = |detail: &str| -> Vec<String> {
             let parts = detail.split("; ").filter_map(|part| part.split(' ').next());
@@ -284,7 +296,7 @@ pub fn seen(
             memory.pause(tries.saturating_add(1), later(now, pause));
             // Secondaries normally lag for a moment, so a lagging server is named only at the slower pace.
             // A server that does not answer is named at once.
-            let names = is_silent || !is_quick;
+            let names = is_silent || !is_quick || (goes_back && tries >= LEAVE_AFTER_COUNT);
             names.then(|| name(later(at, SEE_MAX))).flatten().into_iter().collect()
         }
         (See::AtEnd { .. }, true) => match held {

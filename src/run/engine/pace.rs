@@ -9,6 +9,10 @@ pub const SEE_EVERY: Duration = Duration::from_millis(500);
 /// The number of questions after which the pace slows down to [`SEE_SLOWLY_EVERY`]: half a minute's
 /// worth.
 pub const SEE_QUICKLY_COUNT: u32 = 60;
+/// The number of questions after which a run that goes back no longer waits for servers that do not
+/// serve what it has written: ten seconds' worth. Our choice: servers that are notified have a change
+/// within this time, and mail is routed back after it.
+pub const LEAVE_AFTER_COUNT: u32 = 20;
 /// The slower pace. Our choice: gentle to servers, and quick enough for waits of minutes.
 pub const SEE_SLOWLY_EVERY: Duration = Duration::from_secs(10);
 /// How long a change may take to reach every server before the run halts. Our choice: secondaries

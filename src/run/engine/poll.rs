@@ -11,7 +11,7 @@ use super::gate::{self, Judgement};
 use super::memory::{Doubt, Memory, StepMemory};
 use super::next::{Look, Next, Pause, See};
 use super::state::Standing;
-use super::{ChangeState, CheckpointState, GateState, RunState, WaitState, work};
+use super::{ChangeState, CheckpointState, GateState, RunState, TaskState, WaitState, work};
 use crate::artifact::Artifact;
 use crate::journal::{Event, Halt, HaltReason};
 use cutover_base::calendar::window::SEARCH_MAX;
@@ -110,6 +110,11 @@ pub(super) fn of_step<'a>(
         Standing::Checkpoint(_, CheckpointState::Done { .. }) => None,
         Standing::Wait(wait, is) => of_wait(artifact, state, place, moment, (step, wait, is)),
         Standing::Gate(gate, is) => of_gate(artifact, state, memory, now, (step, gate, is)),
+        Standing::Task(task, TaskState::Pending)
+            if let Some(parent) = work::parent(artifact, task, whole_memory, memory) =>
+        {
+            Some(Next::AskEarlier { step, parent })
+        }
         Standing::Task(task, is) => work::next(state, place, memory, moment, (step, task, is)),
         Standing::Change(change, is) => {
             // A step that is held up has been looked at, and is looked at again when it may begin.
@@ -341,6 +346,12 @@ fn of_change<'a>(
             Some(within) => {
                 let left = state.remaining(place, within, moment);
                 let served = later(at, within).max(later(now, left));
+                // The way back assumes the same of what it writes there, and waits for that.
+                if now < served && state.turned_back.is_some() {
+                    let detail = "the run goes back before its servers are assumed to have it";
+                    let (step, detail) = (step.id.clone(), detail.to_owned());
+                    return Some(Next::Record(Event::Behind { step, detail }));
+                }
                 if now < served {
                     return Some(Next::Sleep { until: served, pause: Pause::Propagation });
                 }

@@ -72,14 +72,27 @@ impl RunState {
 
     pub(super) fn is_unsettled(&self, place: usize) -> bool {
         let state = self.steps[place];
-        // The provider is known to hold it, and could not publish it: its servers may be unable to load it.
-        // The next thing that is published is its removal.
-        let is_left = matches!(state, StepState::Change(ChangeState::InDoubt { .. }))
-            && self.turned_back.is_some()
-            && self.unpublished.contains(&place);
-        // Routing mail back must not wait for anything slow. What a task has done is taken back after that,
-        // whether the task has ended or not.
-        let is_taken_back_later = matches!(state, StepState::Task(_)) && self.turned_back.is_some();
-        state.is_unsettled() && !is_left && !is_taken_back_later
+        state.is_unsettled() && !(self.turned_back.is_some() && self.is_left_to_way_back(place))
+    }
+
+    /// Whether a run that goes back leaves this step as it is. Routing mail back must not wait for
+    /// anything slow, nor for servers that may never load what the provider holds.
+    fn is_left_to_way_back(&self, place: usize) -> bool {
+        match self.steps[place] {
+            // The provider is known to hold it, and could not publish it. The next thing that is
+            // published is its removal.
+            StepState::Change(ChangeState::InDoubt { .. }) => self.unpublished.contains(&place),
+            // The journal names the servers that do not serve it. The way back replaces it where it was
+            // written, and its own waits begin when every server serves that.
+            StepState::Change(ChangeState::Written { .. }) => self.lagging.contains_key(&place),
+            // What it has done is taken back later, whether it has ended or not.
+            StepState::Task(_) => true,
+            StepState::Change(
+                ChangeState::Pending | ChangeState::Begun | ChangeState::Done { .. },
+            )
+            | StepState::Wait(_)
+            | StepState::Gate(_)
+            | StepState::Checkpoint(_) => false,
+        }
     }
 }

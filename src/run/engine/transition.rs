@@ -154,6 +154,8 @@ fn task(state: TaskState, at: Timestamp, event: &Event) -> Option<TaskState> {
         // In doubt again: since the doubt arose its command was ended, or was to be ended once more.
         (Begun | InDoubt { .. }, Event::Unsure { .. }) => Some(InDoubt { since: at }),
         (Begun | InDoubt { .. }, Event::NotMade { .. } | Event::NotDone { .. }) => Some(Pending),
+        // Another run did it before this one began to.
+        (Pending, Event::Kept { .. }) => Some(Done { at }),
         // It is done, no matter by whom.
         (Pending | Begun | InDoubt { .. }, Event::Did { .. } | Event::Allowed { .. }) => {
             Some(Done { at })
@@ -184,6 +186,7 @@ mod tests {
             Event::Reached { step: step() },
             Event::Probed { step: step(), finding: Finding::Pass, detail: none() },
             Event::Did { step: step(), output: none() },
+            Event::Kept { step: step(), since: at },
             Event::Allowed { step: step(), reason: none() },
         ]
     }
@@ -217,7 +220,7 @@ mod tests {
             assert_eq!(accepted(|event| wait(state, at, event)), expected, "{state:?}");
         }
         for (state, expected) in [
-            (TaskState::Pending, "begun did allowed"),
+            (TaskState::Pending, "begun did kept allowed"),
             (TaskState::Begun, "unsure not_made not_done did allowed"),
             (TaskState::InDoubt { since: at }, "unsure not_made not_done did allowed"),
             (TaskState::Done { at }, ""),

@@ -91,6 +91,8 @@ pub struct StepView<'r> {
     pub next: StepNext<'r>,
     /// Servers that do not serve its change yet, or do not answer.
     pub lagging: Option<&'r str>,
+    /// When an earlier run did this task, which this one keeps.
+    pub kept: Option<Timestamp>,
 }
 
 /// What comes next of a step.
@@ -146,8 +148,8 @@ impl<'r> RunView<'r> {
                     false if is.is_done() || !stage.continues() => StepNext::Nothing,
                     false => StepNext::Blocked,
                 };
-                let lagging = state.lagging(&step.id).filter(|_| stage == Stage::Running);
-                StepView { step, state: is, next, lagging }
+                let lagging = state.lagging(place).filter(|_| stage == Stage::Running);
+                StepView { step, state: is, next, lagging, kept: state.kept(place) }
             })
             .collect();
         let remaining = remaining(artifact, &steps, now);
@@ -285,6 +287,7 @@ fn next<'r>(step: &'r Step, next: Option<Next<'r>>, held: Option<Timestamp>) -> 
             | Next::Publish { .. }
             | Next::See { .. }
             | Next::Probe { .. }
+            | Next::AskEarlier { .. }
             | Next::Start { .. }
             | Next::AskEnded { .. }
             | Next::AskPerson { .. }

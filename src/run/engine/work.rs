@@ -6,15 +6,17 @@
 
 use std::time::Duration;
 
-use super::memory::StepMemory;
+use super::memory::{Memory, StepMemory};
 use super::next::{Next, Pause};
 use super::pace::LOOK_EVERY;
 use super::{RunState, TaskState};
+use crate::artifact::Artifact;
 use crate::journal::{Event, Halt, HaltReason};
 use cutover_base::calendar::{Moment, Timestamp, later};
+use cutover_base::digest::Digest;
 use cutover_steps::ask::{AskCommand, NoEnd, NotStarted, Query, Said};
-use cutover_steps::graph::Step;
-use cutover_steps::graph::task::{Task, Work};
+use cutover_steps::graph::task::{Purpose, Task, Work};
+use cutover_steps::graph::{Primitive, Step};
 
 /// How often the check of a person's work is run. Our choice.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
@@ -25,6 +27,76 @@ const CHECK_MAX: Duration = Duration::from_secs(60);
 fn check<'a>(step: &'a Step, argv: &[String]) -> Next<'a> {
     let question = AskCommand { argv: argv.to_vec(), within: CHECK_MAX };
     Next::Probe { step, queries: vec![Query::Command(question)] }
+}
+
+/// The artifact of the run that may have done a task already; `None` if there is no such run, or if
+/// it was asked for.
+pub(super) fn parent(
+    artifact: &Artifact,
+    task: &Task,
+    all: &Memory,
+    memory: &StepMemory,
+) -> Option<Digest> {
+    let may_be_done = task.purpose == Purpose::Work && !artifact.is_way_back();
+    let asks = all.asks_earlier && !memory.task.is_new;
+    artifact.parent.filter(|_| may_be_done && asks)
+}
+
+/// What an earlier run has done of a task of the run that supersedes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// The same work. It stays done.
+    Done {
+        /// When.
+        at: Timestamp,
+    },
+    /// The same work was still to be done; the run that it superseded itself may have done it.
+    Open {
+        /// The artifact of that run.
+        parent: Digest,
+    },
+    /// Nothing, or other work.
+    Nothing,
+}
+
+/// What a run has done of a task of its successor. Work is the same if the program with its
+/// arguments, or what a person is told, is the same, and so is what checks it.
+#[must_use]
+pub fn done_of(artifact: &Artifact, state: &RunState, step: &Step) -> Earlier {
+    let place = artifact.graph.place(&step.id);
+    // Going back may have undone it.
+    let counts = state.replaced.is_some() && state.turned_back.is_none();
+    let Some(place) = place.filter(|_| counts && !artifact.is_way_back()) else {
+        return Earlier::Nothing;
+    };
+    match (&artifact.graph.steps()[place].primitive, &step.primitive) {
+        (Primitive::Task(theirs), Primitive::Task(ours))
+            if theirs.work == ours.work && theirs.check == ours.check => {}
+        (_, _) => return Earlier::Nothing,
+    }
+    match (state.at(place).done(), state.at(place).is_pending(), artifact.parent) {
+        (Some(at), _, _) => Earlier::Done { at: state.kept(place).unwrap_or(at) },
+        (None, true, Some(parent)) => Earlier::Open { parent },
+        (None, _, _) => Earlier::Nothing,
+    }
+}
+
+/// After the question what earlier runs have done of a task.
+pub fn earlier(
+    memory: &mut StepMemory,
+    step: &Step,
+    answer: Result<Option<Timestamp>, String>,
+) -> Vec<Event> {
+    match answer {
+        Ok(None) => {
+            memory.task.is_new = true;
+            Vec::new()
+        }
+        Ok(Some(since)) => vec![Event::Kept { step: step.id.clone(), since }],
+        Err(why) => {
+            vec![undecided(step, &format!("the runs before this one cannot be read: {why}"))]
+        }
+    }
 }
 
 /// What to do next for a task; `None` if it is done.

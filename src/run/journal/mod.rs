@@ -141,6 +141,13 @@ pub enum Event {
         /// The output of the command or of its check; may be empty.
         output: String,
     },
+    /// A task was done by a run that this one supersedes, and is unchanged: it is not done again.
+    Kept {
+        /// The step.
+        step: StepId,
+        /// When that run did it.
+        since: Timestamp,
+    },
     /// A person lets a gate pass, or confirms that a task is done.
     Allowed {
         /// The step.
@@ -368,6 +375,7 @@ impl Event {
             | Self::Reached { step }
             | Self::Probed { step, .. }
             | Self::Did { step, .. }
+            | Self::Kept { step, .. }
             | Self::Allowed { step, .. }
             | Self::Halted(Halt { step, .. })
             | Self::SetAside(Halt { step, .. }) => Some(step),

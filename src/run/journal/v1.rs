@@ -90,6 +90,10 @@ enum EventV1 {
         step: StepId,
         output: String,
     },
+    Kept {
+        step: StepId,
+        since: String,
+    },
     Allowed {
         step: StepId,
         reason: String,
@@ -229,6 +233,7 @@ fn wire_event(event: &Event) -> EventV1 {
         Event::Reached { step } => EventV1::Reached { step },
         Event::Probed { step, finding, detail } => EventV1::Probed { step, finding, detail },
         Event::Did { step, output } => EventV1::Did { step, output },
+        Event::Kept { step, since } => EventV1::Kept { step, since: show_exact(since) },
         Event::Allowed { step, reason } => EventV1::Allowed { step, reason },
         Event::Halted(Halt { step, reason, detail, differences }) => EventV1::Halted {
             step,
@@ -325,6 +330,7 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
         EventV1::Reached { step } => Event::Reached { step },
         EventV1::Probed { step, finding, detail } => Event::Probed { step, finding, detail },
         EventV1::Did { step, output } => Event::Did { step, output },
+        EventV1::Kept { step, since } => Event::Kept { step, since: instant(&since)? },
         EventV1::Allowed { step, reason } => Event::Allowed { step, reason },
         EventV1::Halted { step, reason, detail, differences } => {
             Event::Halted(read_halt(step, reason, detail, differences)?)

@@ -229,7 +229,10 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
                 let begin = since(begins.get(step).copied().unwrap_or(*at));
                 forecasts.insert(step, Forecast { step: step.clone(), begin, end: since(*at) });
             }
-            Event::Probed { step, .. } | Event::Did { step, .. } | Event::Allowed { step, .. } => {
+            Event::Probed { step, .. }
+            | Event::Did { step, .. }
+            | Event::Kept { step, .. }
+            | Event::Allowed { step, .. } => {
                 let begin = *begins.entry(step).or_insert(*at);
                 let (begin, end) = (since(begin), since(*at));
                 forecasts.insert(step, Forecast { step: step.clone(), begin, end });

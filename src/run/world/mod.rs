@@ -4,6 +4,8 @@
 //! the simulated world implement it, and [`drive`] is the same loop for both. The loop decides
 //! nothing: `engine` does.
 
+mod begin;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,8 @@ use cutover_base::calendar::{Moment, Steady, Timestamp, later};
 use cutover_base::digest::Digest;
 use cutover_steps::ask::{Answered, AskServer, NoEnd, NotStarted, Query, Said, Served};
 use cutover_steps::graph::{Step, StepId};
+
+use begin::begin;
 
 /// What a provider holds of some RRsets, in the order of the keys.
 pub type ProviderRead = Result<Vec<Option<RrSet>>, ProviderError>;
@@ -45,6 +49,15 @@ pub trait World {
         &mut self,
         step: &StepId,
     ) -> impl Future<Output = Option<Result<Said, NoEnd>>>;
+    /// When a run that this one supersedes has done a task; `None` if none has. The chain of such runs
+    /// begins with the artifact `parent`.
+    fn done_earlier(
+        &mut self,
+        _step: &Step,
+        _parent: Digest,
+    ) -> impl Future<Output = Result<Option<Timestamp>, String>> {
+        std::future::ready(Ok(None))
+    }
     /// What a person wrote when confirming elsewhere that a step is done; `None` if nobody has.
     fn confirmation(&mut self, step: &StepId) -> impl Future<Output = Option<String>>;
     /// Starts queries for a step and drops the earlier ones of that step.
@@ -456,7 +469,8 @@ pub async fn drive<W: World>(
             Next::Publish { step, zone } => {
                 let answer = world.publish(zone).await;
                 let now = after(world);
-                (outcome::published(memory.at(&step.id), step, answer, now), now)
+                let goes_back = run.state.turned_back.is_some();
+                (outcome::published(memory.at(&step.id), step, answer, goes_back, now), now)
             }
             Next::See { step, changes, servers, see } => {
                 let mut questions = Vec::new();
@@ -473,9 +487,11 @@ pub async fn drive<W: World>(
                     answers.chunks(changes.changes().len()).map(<[Served]>::to_vec).collect();
                 let now = after(world);
                 let held = held_until(run, world, step);
-                let named = run.state.lagging(&step.id);
+                let place = artifact.graph.place(&step.id);
+                let named = place.and_then(|place| run.state.lagging(place));
+                let goes_back = run.state.turned_back.is_some();
                 let (changes, servers, answers) = (&changes, &servers, &answers);
-                let check = PropagationCheck { changes, servers, answers, named };
+                let check = PropagationCheck { changes, servers, answers, named, goes_back };
                 let seen = outcome::seen(see, memory.at(&step.id), step, check, held, now);
                 (seen, now)
             }
@@ -496,6 +512,10 @@ pub async fn drive<W: World>(
                 world.sleep_until(until).await;
                 memory.waits();
                 continue;
+            }
+            Next::AskEarlier { step, parent } => {
+                let answer = world.done_earlier(step, parent).await;
+                (work::earlier(memory.at(&step.id), step, answer), after(world))
             }
             Next::Start { step, argv, within } => {
                 let answer = world.start_command(&step.id, argv, within).await;
@@ -536,50 +556,6 @@ pub async fn drive<W: World>(
 fn held_until<W: World>(run: &Run, world: &W, step: &Step) -> Option<Timestamp> {
     let place = run.artifact.graph.place(&step.id)?;
     run.state.held_until(place, Moment { at: world.now(), steady: world.steady() })
-}
-
-/// Opens a run, or resumes it, and writes down who has approved it since.
-async fn begin<W: World>(
-    world: &mut W,
-    run: &mut Run,
-    watch: &mut dyn FnMut(&RunState, Progress<'_>),
-) -> Result<(), DriveError> {
-    open(world, run, watch).await?;
-    let approvals = run.approvals.take().filter(|new| run.state.approvals.as_ref() != Some(new));
-    match approvals {
-        Some(approvals) if !run.state.only_settles() && run.state.finished.is_none() => {
-            run.record(world, world.now(), Event::Approved(approvals), watch).await
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-async fn open<W: World>(
-    world: &mut W,
-    run: &mut Run,
-    watch: &mut dyn FnMut(&RunState, Progress<'_>),
-) -> Result<(), DriveError> {
-    let tool = tool();
-    if run.state.opened.is_none() {
-        let (name, artifact) = (run.artifact.name.clone(), run.state.artifact());
-        return run.record(world, world.now(), Event::Opened { name, artifact, tool }, watch).await;
-    }
-    let begun = run.state.ready().any(|place| run.state.at(place).is_under_way());
-    // Resuming during a wait, with nothing under way, writes nothing.
-    let event = Event::Resumed { tool };
-    let is_aside = run.state.aside().next().is_some();
-    match (run.state.finished.is_none(), begun || is_aside, run.state.halted.is_some()) {
-        (true, true, false) => run.record(world, world.now(), event, watch).await,
-        (true, _, true) if begun => run.record(world, world.now(), event, watch).await,
-        (true, _, true) => {
-            let before = run.state.clone();
-            let moment = Moment { at: world.now(), steady: world.steady() };
-            run.state.apply(&run.artifact, moment, &event)?;
-            run.resumed = Some(Resumed { before, unwritten: vec![(moment, event)] });
-            Ok(())
-        }
-        (_, _, _) => Ok(()),
-    }
 }
 
 /// The name and version of this program, as artifacts and journals carry it.

@@ -32,7 +32,7 @@ pub(super) fn lines(gate: &Gate) -> Vec<Text> {
 
 /// What a task has besides its title: its time limit and its check.
 pub(super) fn of_task(task: &Task) -> Vec<Text> {
-    let Task { work, check, within } = task;
+    let Task { work, check, within, purpose: _ } = task;
     let limit = match work {
         Work::Command(_) => Some(format!("within: {}", show_span(*within)).into()),
         Work::Manual(_) => None,

@@ -124,8 +124,11 @@ fn halted_at(artifact: &Artifact, step: &StepId, reason: HaltReason) -> String {
 }
 
 /// A mark for the state of a step, and the state in words.
-fn row(StepView { step, state, next, .. }: &StepView<'_>, now: Timestamp) -> (char, String) {
+fn row(StepView { step, state, next, kept, .. }: &StepView<'_>, now: Timestamp) -> (char, String) {
     let until = |at: Timestamp| show_instant(at, now);
+    if let Some(since) = kept {
+        return ('x', format!("done by an earlier run {}", until(*since)));
+    }
     match (*state, *next) {
         (StepState::Change(ChangeState::Begun) | StepState::Task(TaskState::Begun), _) => {
             ('>', "begun".into())
@@ -393,6 +396,9 @@ pub fn entry(artifact: &Artifact, entry: &Entry) -> String {
         }
         Event::Did { step, output } if output.is_empty() => format!("{step}: done"),
         Event::Did { step, output } => format!("{step}: done: {output}"),
+        Event::Kept { step, since } => {
+            format!("{step}: unchanged, and done by an earlier run at {}", show_exact(*since))
+        }
         Event::Allowed { step, reason } if is_gate(artifact, step) => {
             format!("{step}: allowed to pass by a person: {reason}")
         }

@@ -46,6 +46,9 @@ struct StepV1 {
     at: Option<String>,
     next: NextV1,
     lagging: Option<String>,
+    /// When an earlier run did this task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<String>,
 }
 
 /// What comes next.
@@ -161,7 +164,7 @@ pub fn json(view: &RunView<'_>) -> String {
     text + "\n"
 }
 
-fn step_v1(StepView { step, state, next, lagging }: &StepView<'_>) -> StepV1 {
+fn step_v1(StepView { step, state, next, lagging, kept }: &StepView<'_>) -> StepV1 {
     let (word, at) = match *state {
         StepState::Change(ChangeState::Pending)
         | StepState::Wait(WaitState::Pending)
@@ -191,6 +194,7 @@ fn step_v1(StepView { step, state, next, lagging }: &StepView<'_>) -> StepV1 {
         at: at.map(show_exact),
         next: next_v1(*next),
         lagging: lagging.map(str::to_owned),
+        kept: kept.map(show_exact),
     }
 }
 

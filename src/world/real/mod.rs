@@ -5,6 +5,7 @@ pub mod clashes;
 pub mod connect;
 pub mod delegation;
 mod dns;
+mod earlier;
 mod gate;
 pub mod history;
 pub mod notify;
@@ -25,8 +26,9 @@ use futures_util::stream::{self, StreamExt as _};
 use super::{AppendError, ProviderRead, World};
 use crate::ask::{Answered, AskServer, NoEnd, NotStarted, Outside, Query, Said, Served};
 use crate::calendar::{Steady, Timestamp};
+use crate::digest::Digest;
 use crate::engine::notification::{Message, NotSent};
-use crate::graph::StepId;
+use crate::graph::{Step, StepId};
 use crate::journal::Line;
 use dns::Resolver;
 use notify::Recipient;
@@ -179,6 +181,15 @@ impl World for Real<'_> {
         let cut = |why: String| Err(NoEnd::Cut(why));
         let Some(command) = command else { return Some(cut("it was not started".to_owned())) };
         Some(command.await.unwrap_or_else(|error| cut(error.to_string())))
+    }
+
+    async fn done_earlier(
+        &mut self,
+        step: &Step,
+        parent: Digest,
+    ) -> Result<Option<Timestamp>, String> {
+        let found = earlier::done(&self.store, &self.run, step, parent).await;
+        found.map_err(|error| error.to_string())
     }
 
     async fn confirmation(&mut self, step: &StepId) -> Option<String> {

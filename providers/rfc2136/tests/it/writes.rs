@@ -242,6 +242,44 @@ async fn many_changes_are_read_back_by_incremental_transfer() {
     }
 }
 
+/// Many new names are created without reading the zone first. If the zone has anything at one of
+/// them, it is read, and compared as ever.
+#[tokio::test]
+async fn the_server_compares_when_many_names_are_new() {
+    let lines: Vec<String> =
+        (0..300).map(|n| format!("new{n:03} 60 A 192.0.2.{}", n % 250)).collect();
+    let new: Vec<&str> = lines.iter().map(String::as_str).collect();
+    for server in both(SMALL) {
+        let transfers = || server.log().matches(": AXFR started").count();
+        let before = transfers();
+        apply(&server, &changes(&[], &new)).await;
+        if server.program() == "named" {
+            assert_eq!(transfers(), before, "{}", server.log());
+        }
+        let mut expected = without_soa(SMALL);
+        expected.extend(rrsets(&new));
+        assert_eq!(contents(&server).await, expected, "{}", server.program());
+    }
+    for server in both(SMALL) {
+        // Something else at a name is no obstacle.
+        let text = ["new007 60 TXT \"beside\""];
+        apply(&server, &changes(&[], &text)).await;
+        apply(&server, &changes(&[], &new)).await;
+        let mut expected = without_soa(SMALL);
+        expected.extend(rrsets(&new));
+        expected.extend(rrsets(&text));
+        assert_eq!(contents(&server).await, expected, "{}", server.program());
+    }
+    for (there, is_conflict) in [("new007 60 A 192.0.2.99", true), ("new007 60 CNAME x", false)] {
+        for server in both(SMALL) {
+            apply(&server, &changes(&[], &[there])).await;
+            let error = apply_in_vain(&server, &changes(&[], &new)).await;
+            let conflict = matches!(error, ProviderError::Conflict { .. });
+            assert_eq!(conflict, is_conflict, "{}: {error}", server.program());
+        }
+    }
+}
+
 #[tokio::test]
 async fn bind_says_no_to_an_exchange_without_an_address() {
     let server = bind(SMALL);

@@ -1,13 +1,14 @@
 //! What `cutover/artifact/1` encodes only in a step's id: the verb of a change, the kind of a
-//! checkpoint, and the zone under which it is written if zones are alike.
+//! checkpoint, what a task is for, and the zone under which it is written if zones are alike.
 //!
 //! No other module looks into an id. A later format will have separate keys for all of this.
 
+use cutover_steps::graph::task::Purpose;
 use cutover_steps::graph::{Checkpoint, MovePoint, StepId, Verb};
 
 /// The prefix of ids on a way back.
 const BACK: &str = "back/";
-/// The prefix of checkpoints at which facts become true.
+/// The prefix of steps at which facts become true.
 const FACT: &str = "assume/";
 
 /// The id without the prefix of a way back.
@@ -24,6 +25,11 @@ pub(super) fn verb(id: &StepId) -> Option<Verb> {
     verbs.into_iter().find(|verb| {
         first.strip_prefix(verb.word()).is_some_and(|rest| rest.is_empty() || is_number(rest))
     })
+}
+
+/// What a task is for.
+pub(super) fn purpose(id: &StepId) -> Purpose {
+    if there(id).starts_with(FACT) { Purpose::Fact } else { Purpose::Work }
 }
 
 /// Which checkpoint this is.

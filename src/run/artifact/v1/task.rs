@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ReadError, WAIT_SECS_MAX, value};
+use super::{ReadError, WAIT_SECS_MAX, ids, value};
 use cutover_steps::graph::StepId;
 use cutover_steps::graph::task::{Task, Work};
 
@@ -18,7 +18,7 @@ pub(super) struct TaskV1 {
 }
 
 pub(super) fn wire(task: &Task) -> TaskV1 {
-    let Task { work, check, within } = task;
+    let Task { work, check, within, purpose: _ } = task;
     let (run, manual) = match work {
         Work::Command(argv) => (Some(argv.clone()), None),
         Work::Manual(words) => (None, Some(words.clone())),
@@ -41,5 +41,6 @@ pub(super) fn read(id: &StepId, wire: TaskV1) -> Result<Task, ReadError> {
             return Err(value(id, "it needs either a command or manual work"));
         }
     };
-    Ok(Task { work, check, within: Duration::from_secs(within_secs) })
+    let purpose = ids::purpose(id);
+    Ok(Task { work, check, within: Duration::from_secs(within_secs), purpose })
 }

@@ -141,7 +141,7 @@ async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
         check_digest(|| artifact.digest(), how.digest)?;
         planning::check_consistent(artifact)?;
     }
-    let runs = args.state.runs(&args.input, input.name());
+    let runs = args.state.runs(&args.input, input.name())?;
     let found = runs.newest().await?;
     let seen = found.as_ref().map(|found| found.id.clone());
     let asked = asked(&input, how);
@@ -469,11 +469,11 @@ fn in_folder(message: Message, folder: &Path, artifact: &Artifact, args: &RunArg
 /// The commands that finish an open run without its plan.
 fn way_to_finish(folder: &Path, artifact: &Artifact, args: &RunArgs) -> String {
     let sealed = folder.join("artifact.json");
-    let Some(state) = &args.state.state else {
+    if args.state.chosen().is_none() {
         return format!("  cutover apply {}", shell_quote(&sealed));
-    };
+    }
     // An artifact in a `--state` directory does not show where relative paths start: copy it there.
     let beside = shell_quote(&home(&args.input).join(format!("{}.run.json", artifact.name)));
-    let (sealed, state) = (shell_quote(&sealed), shell_quote(state));
-    format!("  cp {sealed} {beside}\n  cutover apply {beside} --state {state}")
+    let (sealed, state) = (shell_quote(&sealed), args.state.option());
+    format!("  cp {sealed} {beside}\n  cutover apply {beside}{state}")
 }

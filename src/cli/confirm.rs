@@ -47,7 +47,7 @@ fn reason(text: &str) -> Result<String, &'static str> {
 pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     let Args { input: path, step, reason, not_done, state } = args;
     let input = planning::read(&path)?;
-    let runs = state.runs(&path, input.name());
+    let runs = state.runs(&path, input.name())?;
     let found = runs.newest().await?;
     let none = || {
         let text = format!("there is no run of {}", input.name());

@@ -131,7 +131,7 @@ pub(super) async fn plan(
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     let now = Moment { at: now(), steady: steady() };
     let digest = source.digest();
-    add_history(&state.store(path), (intent, digest), &mut snapshot, now).await?;
+    add_history(&state.store(path)?, (intent, digest), &mut snapshot, now).await?;
     let compiled = compile(intent, &snapshot)
         .map_err(|found: Vec<Diagnostic>| Failure::plan(&found, source))?;
     let changes = changes_by_zone(&compiled);

@@ -44,7 +44,7 @@ pub(super) async fn run(
     args.going.errors = errors;
     let going = Going { args: &args, command: COMMAND };
     let input = planning::read(&args.input)?;
-    let runs = args.state.runs(&args.input, input.name());
+    let runs = args.state.runs(&args.input, input.name())?;
     let found = runs.newest().await?;
     let Some(found) = found else {
         let text = format!("there is no run of {} to roll back", input.name());

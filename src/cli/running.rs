@@ -338,9 +338,7 @@ pub(super) async fn rest_until(
         signal = signals.next() => {
             let all: Vec<String> = inputs.iter().map(|input| shell_quote(input)).collect();
             let mut line = format!("cutover apply {}", all.join(" "));
-            if let Some(state) = &going.state.state {
-                line += &format!(" --state {}", shell_quote(state));
-            }
+            line += &going.state.option();
             let (name, _) = signal.named();
             let help = format!("nothing is lost. Continue with `{line} --wait`");
             Err(stopped_by(name).help(help).ends(Exit::Stopped(signal)))

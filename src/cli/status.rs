@@ -84,5 +84,5 @@ fn exit(view: &RunView<'_>) -> Exit {
 /// The runs of the plan or artifact in a file.
 pub(super) fn runs(path: &std::path::Path, state: &StateArgs) -> Result<Runs, Failure> {
     let input = planning::read(path)?;
-    Ok(state.runs(path, input.name()))
+    state.runs(path, input.name())
 }

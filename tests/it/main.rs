@@ -49,6 +49,7 @@ mod rfc7208;
 mod rollback;
 mod run;
 mod schema;
+mod shared;
 mod static_checks;
 mod status;
 mod store;

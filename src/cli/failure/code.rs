@@ -110,6 +110,8 @@ codes! {
     SharedByPlans = "shared-by-plans",
     /// The list of people who may approve, or the signatures, cannot be used.
     SignersUnusable = "signers-unusable",
+    /// The address of a store cannot be used.
+    StateAddress = "state-address",
     /// A signal stopped the process.
     Stopped = "stopped",
     /// The store of runs cannot be used.

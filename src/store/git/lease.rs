@@ -233,6 +233,7 @@ impl Held {
         let author = (&*claim.owner, &*claim.host);
         let holder = store.change(tip, author, &Take { plan, holder }).await?;
         let known = store.tip(Duration::MAX).await?.expect("it was just written");
+        store.git().collect().await;
         let (store, plan) = (store.clone(), plan.to_owned());
         Ok(Self { store, plan, holder, prolonged, known, open: None })
     }

@@ -1,6 +1,7 @@
 //! What the text in a store means: sealed artifacts and journals, read as the runs of one plan, with
 //! every line checked. The stores themselves are crates of their own (`cutover-store`).
 
+pub mod address;
 mod runs;
 
 use std::path::Path;

@@ -11,7 +11,8 @@ use super::person::{halt_help, manual_tasks, show_halt};
 use super::planning::{Input, Story};
 use super::rollback::run_way_back;
 use super::running::{
-    Ended, Going, GoingArgs, RunArgs, Turn, ask, drive_run, lease, newest_still, reach, rest_until,
+    Ended, Going, GoingArgs, Question, RunArgs, Turn, ask, drive_run, lease, newest_still, reach,
+    rest_until,
 };
 use super::{Invocation, home, planning, print_err, print_out, several, shell_quote, styling};
 use crate::artifact::Artifact;
@@ -184,7 +185,7 @@ async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
     let newest = found.as_ref().and_then(|found| found.run.state.opened);
     let approvals = how.demand.of_new(&args.input, &artifact, newest)?;
     // Who has approved it has seen it.
-    ask(args.auto_approve || approvals.is_some(), "Apply", || {
+    ask(args.auto_approve || approvals.is_some(), &Question::APPLY, || {
         print_out(&plan::plan(&artifact, Detail::Brief).text(styling(&std::io::stdout())))
     })?;
     let mut lease = lease(&runs).await?;

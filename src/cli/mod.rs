@@ -26,6 +26,7 @@ mod running;
 mod schema;
 mod several;
 mod show;
+mod state;
 mod status;
 mod storing;
 mod zone;
@@ -90,6 +91,7 @@ enum Command {
     Confirm(confirm::Args),
     Status(status::Args),
     Log(log::Args),
+    State(state::Args),
     Zone(zone::Args),
     Providers(providers::Args),
     Schema(schema::Args),
@@ -171,6 +173,7 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Confirm(args) => confirm::run(args, errors).await,
             Command::Status(args) => status::run(&args).await,
             Command::Log(args) => log::run(&args, errors).await,
+            Command::State(args) => state::run(args, errors).await,
             Command::Zone(args) => zone::run(args, errors).await,
             Command::Providers(args) => providers::run(&args),
             Command::Schema(args) => schema::run(&args),

@@ -58,6 +58,7 @@ mod sweep;
 mod tasks;
 mod theorem;
 mod through;
+mod transfer;
 mod traps;
 mod trials;
 mod trials_cli;

@@ -40,6 +40,10 @@ codes! {
     DelegatedSkipped = "delegated-skipped",
     /// The artifact is not the one that was reviewed.
     DigestMismatch = "digest-mismatch",
+    /// The store has other runs than what is imported.
+    ImportConflict = "import-conflict",
+    /// What is imported is not a whole export.
+    ImportUnusable = "import-unusable",
     /// An input file cannot be read.
     InputUnreadable = "input-unreadable",
     /// A bug in this program: an event that cannot follow.

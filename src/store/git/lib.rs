@@ -235,6 +235,8 @@ impl GitStore {
                 found.push(RunId { plan: plan.to_owned(), name: name.to_owned() });
             }
         }
+        // Paths are in another order, where a run's name is the beginning of another's.
+        found.sort();
         Ok(found)
     }
 

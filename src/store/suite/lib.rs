@@ -143,15 +143,15 @@ pub async fn story(store: &dyn Store) {
 async fn named(store: &dyn Store) {
     let run = |name: &str| RunId { plan: "moved".to_owned(), name: name.to_owned() };
     let mut ada = lease(store, "moved", "Ada").await;
-    for name in ["0002", "0001.given-up", "0007"] {
+    for name in ["0002", "0002.given-up", "0007"] {
         ada.create_named(&run(name), name).await.expect("created");
         let again = ada.create_named(&run(name), "other").await;
         assert!(matches!(again, Err(StoreError::Conflict { .. })), "{again:?}");
         assert_eq!(store.artifact(&run(name)).await.expect("its artifact"), name);
     }
     let one = line(0, none());
-    ada.append(&run("0001.given-up"), none(), std::slice::from_ref(&one)).await.expect("written");
-    assert_eq!(lines(store, &run("0001.given-up")).await, [one.text()]);
+    ada.append(&run("0002.given-up"), none(), std::slice::from_ref(&one)).await.expect("written");
+    assert_eq!(lines(store, &run("0002.given-up")).await, [one.text()]);
     assert_eq!(ada.create("next").await.expect("created").number(), Some(8));
     for name in ["", ".x", "a/b", "..", "a\nb"] {
         let refused = ada.create_named(&run(name), "x").await;
@@ -159,7 +159,7 @@ async fn named(store: &dyn Store) {
     }
     let other = ada.create_named(&RunId::new(PLAN, 99), "x").await;
     assert!(matches!(other, Err(StoreError::Foreign { .. })), "another plan's: {other:?}");
-    let names = ["0001.given-up", "0002", "0007", "0008"].map(run);
+    let names = ["0002", "0002.given-up", "0007", "0008"].map(run);
     assert_eq!(store.runs("moved").await.expect("runs"), names);
 }
 

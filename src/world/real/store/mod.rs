@@ -3,6 +3,7 @@
 
 pub mod address;
 mod runs;
+pub mod transfer;
 
 use std::path::Path;
 

@@ -12,6 +12,7 @@ mod check;
 mod completions;
 mod confirm;
 mod diff;
+mod due;
 pub mod exit;
 mod explain;
 mod failure;
@@ -22,6 +23,7 @@ mod planning;
 mod progress;
 mod providers;
 mod rollback;
+mod run;
 mod running;
 mod schema;
 mod several;
@@ -31,6 +33,7 @@ mod status;
 mod storing;
 mod zone;
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -87,6 +90,7 @@ enum Command {
     Approve(approve::Args),
     Approvals(approvals::Args),
     Apply(apply::Args),
+    Run(run::Args),
     Rollback(rollback::Args),
     Confirm(confirm::Args),
     Status(status::Args),
@@ -169,9 +173,10 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Approve(args) => approve::run(&args),
             Command::Approvals(args) => approvals::run(&args),
             Command::Apply(args) => apply::run(args, errors).await,
+            Command::Run(args) => run::run(args, errors).await,
             Command::Rollback(args) => rollback::run(args, errors).await,
             Command::Confirm(args) => confirm::run(args, errors).await,
-            Command::Status(args) => status::run(&args).await,
+            Command::Status(args) => status::run(&args, errors).await,
             Command::Log(args) => log::run(&args, errors).await,
             Command::State(args) => state::run(args, errors).await,
             Command::Zone(args) => zone::run(args, errors).await,
@@ -218,16 +223,38 @@ fn colour(text: &str) -> Option<&str> {
     numbers[end..].starts_with('m').then(|| &text[..text.len() - numbers.len() + end + 1])
 }
 
+tokio::task_local! {
+    /// Of which plan everything is that is written, while several runs are driven at once.
+    static PLAN: String;
+}
+
+/// Lets every line for people that is written meanwhile begin with the name of a plan.
+async fn speaking_of<F: Future>(plan: &str, work: F) -> F::Output {
+    PLAN.scope(plan.to_owned(), work).await
+}
+
+/// Whether several runs are driven at once, and write lines of text.
+fn is_one_of_several() -> bool {
+    PLAN.try_with(|_| ()).is_ok()
+}
+
+/// Text for people, in which each line says of which plan it is, if there are several.
+fn attributed(text: &str) -> Cow<'_, str> {
+    let of =
+        |plan: &String| text.split_inclusive('\n').map(|line| format!("{plan}: {line}")).collect();
+    PLAN.try_with(of).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
 /// Writes text for people to standard error.
 fn print_err(text: &str) {
-    let text = printable(text.trim_end(), styling(&std::io::stderr()));
+    let text = printable(&attributed(text.trim_end()), styling(&std::io::stderr()));
     // If this fails, there is nowhere left to report it.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Writes text for people to standard output.
 fn print_out(text: &str) -> Result<(), Failure> {
-    write_out(&printable(text, styling(&std::io::stdout())))
+    write_out(&printable(&attributed(text), styling(&std::io::stdout())))
 }
 
 /// Writes machine-readable output to standard output: byte for byte, unless that is a terminal.

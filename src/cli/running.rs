@@ -248,18 +248,48 @@ pub(super) enum Turn<'t> {
     Away(Digest),
 }
 
+/// The command that drives a run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Driver {
+    Apply,
+    Rollback,
+    /// `run`, which takes the name of a plan.
+    Run,
+}
+
+impl Driver {
+    /// What follows `cutover`, and what follows the input.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Apply => ("apply", ""),
+            Self::Rollback => ("rollback", ""),
+            Self::Run => ("run", "--once"),
+        }
+    }
+
+    /// What to do when a wait is over.
+    pub(super) fn again(self) -> &'static str {
+        match self {
+            Self::Apply => "apply again",
+            Self::Rollback => "roll back again",
+            Self::Run => "run again",
+        }
+    }
+}
+
 /// The command that drives a run, with its arguments.
 #[derive(Clone, Copy)]
 pub(super) struct Going<'a> {
     pub(super) args: &'a RunArgs,
-    pub(super) command: &'static str,
+    pub(super) driver: Driver,
 }
 
 impl Going<'_> {
     /// The command that continues the run.
     fn again(self) -> String {
         let GoingArgs { wait, auto_approve: _, state: _, commands, errors: _ } = &self.args.going;
-        let mut line = self.args.invocation().line(self.command, "");
+        let (command, rest) = self.driver.words();
+        let mut line = self.args.invocation().line(command, rest);
         line += if *wait { " --wait" } else { "" };
         line + if commands.no_commands { " --no-commands" } else { "" }
     }
@@ -369,10 +399,10 @@ pub(super) async fn rest_until(
 }
 
 /// The signals that ask a process to end.
-struct Signals([(Signal, unix::Signal); 3]);
+pub(super) struct Signals([(Signal, unix::Signal); 3]);
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         let of = |signal, kind| unix::signal(kind).map(|stream| (signal, stream));
         Ok(Self([
             of(Signal::Interrupt, unix::SignalKind::interrupt())?,
@@ -381,7 +411,7 @@ impl Signals {
         ]))
     }
 
-    async fn next(&mut self) -> Signal {
+    pub(super) async fn next(&mut self) -> Signal {
         let Self([(one, first), (two, second), (three, third)]) = self;
         tokio::select! {
             _ = first.recv() => *one,
@@ -412,7 +442,7 @@ async fn stopped(signal: Signal, run: &mut Run, world: &mut Real<'_>, going: Goi
     message.help(help).ends(Exit::Stopped(signal))
 }
 
-fn stopped_by(signal: &str) -> Message {
+pub(super) fn stopped_by(signal: &str) -> Message {
     let text = format!("stopped by {signal}");
     Message::new(Code::Stopped, text).severity(Severity::Note)
 }

@@ -32,6 +32,7 @@ mod history;
 mod judges;
 mod language;
 mod lost;
+mod many;
 mod markdown;
 mod moves;
 mod mutants;

@@ -5,10 +5,10 @@
 //! Nothing ever asks at a terminal.
 
 use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cutover_base::digest::Digest;
@@ -54,20 +54,32 @@ pub(crate) struct Git {
     has_ssh_command: OnceLock<bool>,
 }
 
+/// A new ref in a cache. It is random: processes in containers have the same number, and a cache may
+/// outlive them.
+fn new_ref() -> String {
+    format!("refs/cutover/{:016x}", RandomState::new().build_hasher().finish())
+}
+
 impl Git {
     /// The program for a store, with its cache below this directory. Nothing is created yet.
     #[must_use]
     pub(crate) fn new(address: Address, caches: &Path, user_has_ssh_command: bool) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = Digest::of(address.identity().as_bytes()).to_string();
         let cache = caches.join(name.trim_start_matches("sha256:"));
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let own = format!("refs/cutover/{}-{count}", std::process::id());
+        let own = new_ref();
         let has_ssh_command = OnceLock::new();
         if user_has_ssh_command {
             let _ = has_ssh_command.set(true);
         }
         Self { address, cache, own, has_ssh_command }
+    }
+
+    /// The same program, with a ref of its own in the cache.
+    #[must_use]
+    pub(crate) fn apart(&self) -> Self {
+        let Self { address, cache, own: _, has_ssh_command } = self;
+        let (address, cache, own) = (address.clone(), cache.clone(), new_ref());
+        Self { address, cache, own, has_ssh_command: has_ssh_command.clone() }
     }
 
     /// Where the store is, for messages.
@@ -274,8 +286,8 @@ impl Git {
         self.prepare().await?;
         let plain = |text: &str| text.replace(['<', '>', '\n', '\0'], " ");
         let (author, host) = (plain(author), plain(host).replace(' ', "-"));
-        // Without `reset`, a commit without a parent would follow what the ref names now.
-        let mut stream = format!("reset {0}\n\ncommit {0}\nmark :1\n", self.own).into_bytes();
+        let made = new_ref();
+        let mut stream = format!("commit {made}\nmark :1\n").into_bytes();
         let committer = format!("committer {author} <cutover@{host}> {at_secs} +0000\n");
         stream.extend(committer.into_bytes());
         stream.extend(format!("data {}\n{message}\n", message.len()).into_bytes());
@@ -290,7 +302,19 @@ impl Git {
         }
         stream.extend_from_slice(b"\nget-mark :1\ndone\n");
         let flags = ["fast-import", "--quiet", "--force", "--done", "--date-format=raw"];
-        self.commit_named(&self.output(&flags, &stream).await?)
+        let name = self.output(&flags, &stream).await;
+        // Git keeps new objects for two weeks, whether anything names them or not.
+        let _ = fs::remove_file(self.cache.join(made));
+        self.commit_named(&name?)
+    }
+
+    /// Lets this store's ref name a commit that is in the branch, so that it is not fetched again. The
+    /// caller has to make sure that nothing is fetched meanwhile.
+    pub(crate) fn keep(&self, Commit(name): &Commit) {
+        // If it fails, the commit is fetched, which costs time and nothing else.
+        let made = self.cache.join(new_ref().replace('/', "-"));
+        let written = fs::write(&made, format!("{name}\n"));
+        let _ = written.and_then(|()| fs::rename(&made, self.cache.join(&self.own)));
     }
 
     /// Makes a commit the branch's newest one, if the newest is still the expected one. Otherwise

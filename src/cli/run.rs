@@ -297,7 +297,14 @@ impl<'a> Turns<'a> {
                 known.look_at = match exit {
                     Exit::Halted | Exit::Stuck => again(HALTED_EVERY),
                     // What comes next is found by looking.
-                    _ => again(Duration::ZERO),
+                    Exit::Done
+                    | Exit::Waiting
+                    | Exit::ApprovalNeeded
+                    | Exit::Error
+                    | Exit::Usage
+                    | Exit::Changes
+                    | Exit::Refuted
+                    | Exit::Stopped(_) => again(Duration::ZERO),
                 };
             }
             Err(failure) if failure.is(Code::RunLocked) => {

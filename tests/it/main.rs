@@ -6,10 +6,13 @@ mod cloudflare;
 mod lab;
 #[path = "../lab/route53/mod.rs"]
 mod route53;
+#[path = "../../src/store/suite/sshd.rs"]
+mod sshd;
 
 mod agreement;
 mod alike;
 mod approvals;
+mod away;
 mod bind_fixture;
 mod cases;
 mod cli;
@@ -38,6 +41,7 @@ mod moves;
 mod mutants;
 mod names;
 mod oracle;
+mod over_ssh;
 mod plans;
 mod proof;
 mod provider_matrix;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::bind_fixture::{end_state, said};
+use crate::lab::{now, sleep};
 use crate::shared::{Machine, repository};
 use crate::tasks::with_tasks;
 use crate::zonefile_fixture::{ZONE, ZonefileFixture};
@@ -72,7 +73,7 @@ impl Machine {
     /// Calls `run` until it says something else than that everything waits.
     #[track_caller]
     fn until_no_longer_waiting(&self, args: &[&str]) -> (i32, String) {
-        let begun = Instant::now();
+        let begun = now();
         loop {
             let (code, said) = self.run(args);
             if code != 4 {
@@ -129,7 +130,7 @@ fn a_run_that_halts_or_cannot_be_read_holds_up_no_other() {
     one.files.write("zones/z1.test.zone", edited);
     let journal = Path::new(&one.store).join("p2/0001/journal.jsonl");
     fs::write(&journal, "{}\n").expect("written");
-    let begun = Instant::now();
+    let begun = now();
     let said = loop {
         let (code, said) = one.run(&["run", "--all", "--once"]);
         // The worst: an error, whatever else there is.
@@ -169,7 +170,7 @@ fn several_runs_are_driven_at_once_but_not_too_many_at_a_provider() {
     let count = "touch busy/$$; ls busy | wc -l >>counts; sleep 0.4; rm busy/$$\n";
     one.files.write("reload.sh", count);
     // Longer than the first wait of all of them, so that they are due together.
-    std::thread::sleep(Duration::from_secs(4));
+    sleep(Duration::from_secs(4));
     let (code, said) = one.until_no_longer_waiting(&["run", "--all", "--once"]);
     assert_eq!(code, 0, "{said}");
     let counts = one.files.read("counts");
@@ -194,7 +195,7 @@ fn a_run_that_waits_for_a_person_says_what_to_do() {
     let fixture = with_tasks(&["{ name: tell, manual: \"Tell everybody\" }"], &[], "");
     let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
     assert_eq!(code, 4, "{said}");
-    let begun = Instant::now();
+    let begun = now();
     let run = || loop {
         let (code, said) = fixture.cutover(&["run", "--all", "--once"]);
         if code != 4 {
@@ -256,10 +257,10 @@ fn machines_that_share_a_store_share_the_work_and_do_everything_once() {
     one.begin(PLANS);
     let (first, mut second) = (Loop::of(&one), Loop::of(&other));
     let is_done = |n: &usize| one.is_done(*n);
-    let begun = Instant::now();
+    let begun = now();
     while !(0..PLANS).any(|n| is_done(&n)) {
         assert!(begun.elapsed() < PATIENCE, "nothing gets done");
-        std::thread::sleep(Duration::from_millis(50));
+        sleep(Duration::from_millis(50));
     }
     // One is killed, with whatever it was doing. The other takes over when the leases are over.
     first.signal(Signal::SIGKILL);
@@ -270,7 +271,7 @@ fn machines_that_share_a_store_share_the_work_and_do_everything_once() {
     };
     while !all_done() {
         assert!(begun.elapsed() < PATIENCE, "{}", other.run(&["status", "--all"]).1);
-        std::thread::sleep(Duration::from_millis(500));
+        sleep(Duration::from_millis(500));
     }
     for n in 0..PLANS {
         assert!(one.is_done(n));
@@ -291,7 +292,7 @@ fn what_another_machine_drives_is_left_to_it() {
     let mut driver =
         Loop(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs"));
     let owner = format!("with process {} ", driver.0.id());
-    let begun = Instant::now();
+    let begun = now();
     while !other.ends(0, &["state", "list"]).contains(&owner) {
         assert!(begun.elapsed() < PATIENCE, "it never begins");
     }

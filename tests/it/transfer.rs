@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::lab::now;
 use crate::shared::{Machine, repository};
 use crate::zonefile_fixture::{ZONE_DONE, ZonefileFixture};
 
@@ -217,10 +219,10 @@ fn a_lease_is_shown_and_taken_away_from_whoever_has_it() {
             let list = json(&one.ends(0, &["state", "list", "--format", "json"]));
             list["plans"][0]["lease"]["owner"].as_str().map(str::to_owned)
         };
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let deadline = now() + Duration::from_secs(60);
         let is_waiting = || one.ends(0, &["log", "plan.yaml"]).contains("wait/lower");
         while held().is_none() || !is_waiting() {
-            assert!(std::time::Instant::now() < deadline, "{kind}: it never begins");
+            assert!(now() < deadline, "{kind}: it never begins");
         }
         let owner = held().expect("the driver");
         assert!(owner.ends_with(&format!("with process {}", driver.0.id())), "{owner}");

@@ -26,7 +26,7 @@ const OUTPUT_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
 /// 4,000 in all, or a thousand entries, as in git's own `gc.auto`.
 const SAMPLED_OBJECTS_MAX: usize = 16;
 /// When a ref in the cache counts as left by a process that was killed. Our choice: a process that
-/// still uses it makes it again with its next fetch, and git keeps new objects for two weeks.
+/// still uses it makes it again with its next fetch, and new objects are kept for a day.
 const REF_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A commit's name, in hexadecimal digits.
@@ -108,6 +108,8 @@ impl Git {
             "core.logAllRefUpdates=false",
             "gc.auto=0",
             "gc.packRefs=false",
+            // Commits that lost a race, which nothing names.
+            "gc.pruneExpire=1.day.ago",
             "maintenance.auto=false",
             "push.gpgSign=false",
             "push.pushOption=",
@@ -303,7 +305,7 @@ impl Git {
         stream.extend_from_slice(b"\nget-mark :1\ndone\n");
         let flags = ["fast-import", "--quiet", "--force", "--done", "--date-format=raw"];
         let name = self.output(&flags, &stream).await;
-        // Git keeps new objects for two weeks, whether anything names them or not.
+        // New objects are kept for a day, whether anything names them or not.
         let _ = fs::remove_file(self.cache.join(made));
         self.commit_named(&name?)
     }

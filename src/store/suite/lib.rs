@@ -1,8 +1,10 @@
 //! What every store has to do. `stores.rs` runs it on each of them.
 //!
 //! [`story`] tells what one process sees. [`processes`] has several: two that want to write, one
-//! that is killed, and one that sleeps past its lease.
+//! that is killed, and one that sleeps past its lease. [`cuts`] is for stores at the other end of a
+//! line, which is cut.
 
+pub mod cuts;
 pub mod processes;
 
 use std::ops::ControlFlow;

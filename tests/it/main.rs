@@ -42,6 +42,7 @@ mod mutants;
 mod names;
 mod oracle;
 mod over_ssh;
+mod pipelines;
 mod plans;
 mod proof;
 mod provider_matrix;

@@ -9,6 +9,7 @@ pub mod world;
 pub use cutover_base::{calendar, diag, digest, slug};
 pub use cutover_mail::{dkim, resolution, spf};
 pub use cutover_plan::{compile, intent, language, model, observe, proof, recipe};
+pub use cutover_profile as profile;
 pub use cutover_run::{artifact, engine, journal, sim};
 pub use cutover_steps::{
     approvals, ask, authority, config, fact, graph, invariant, notify, probe, resolver,

@@ -20,12 +20,13 @@ const CRATES: &[(&str, &[&str])] = &[
     ("store", &["base"]),
     ("store/git", &["base", "process", "store"]),
     ("store/suite", &["base", "store", "store-git"]),
+    ("profile", &["zone"]),
     ("mail", &["base", "zone"]),
     ("steps", &["base", "contract", "zone"]),
-    ("plan", &["base", "contract", "mail", "steps", "zone"]),
+    ("plan", &["base", "contract", "mail", "profile", "steps", "zone"]),
     // The simulated world is made of the adapter that keeps its zones in memory.
     ("run", &["base", "contract", "memory", "steps", "zone"]),
-    ("view", &["approval", "base", "contract", "mail", "run", "steps", "zone"]),
+    ("view", &["approval", "base", "contract", "mail", "profile", "run", "steps", "zone"]),
 ];
 
 /// Maximum lines of a source file.

@@ -20,6 +20,7 @@ mod log;
 mod person;
 mod plan;
 mod planning;
+mod profiles;
 mod progress;
 mod providers;
 mod rollback;
@@ -97,6 +98,7 @@ enum Command {
     Log(log::Args),
     State(state::Args),
     Zone(zone::Args),
+    Profiles(profiles::Args),
     Providers(providers::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -180,6 +182,7 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Log(args) => log::run(&args, errors).await,
             Command::State(args) => state::run(args, errors).await,
             Command::Zone(args) => zone::run(args, errors).await,
+            Command::Profiles(args) => profiles::run(&args),
             Command::Providers(args) => providers::run(&args),
             Command::Schema(args) => schema::run(&args),
             Command::Completions(args) => completions::run(&args),
@@ -191,11 +194,9 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
 /// A path, quoted for a shell if necessary.
 fn shell_quote(path: &Path) -> String {
     let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
-    match !text.is_empty() && text.chars().all(plain) && !text.starts_with('-') {
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
+    // Only a NUL cannot be quoted, and no path has one.
+    let quoted = shlex::try_quote(&text).map(std::borrow::Cow::into_owned);
+    quoted.unwrap_or(text)
 }
 
 /// Escapes every unseen character except line ends, tabs and our own colours.

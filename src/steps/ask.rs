@@ -74,9 +74,9 @@ pub enum Answered {
     /// By a resolver.
     Resolved(AskResolver, Outside),
     /// By a command; or why it did not complete.
-    Command(AskCommand, Result<Said, String>),
+    Command(AskCommand, Result<Said, NoEnd>),
     /// By a web server; or why there is no answer.
-    Http(AskWeb, Result<Page, String>),
+    Http(AskWeb, Result<Page, NoPage>),
 }
 
 impl Answered {
@@ -100,7 +100,7 @@ impl Answered {
 
     /// The result of a command; or why it did not complete.
     #[must_use]
-    pub fn command(&self) -> Option<&Result<Said, String>> {
+    pub fn command(&self) -> Option<&Result<Said, NoEnd>> {
         match self {
             Self::Command(_, answer) => Some(answer),
             Self::Served(..) | Self::Resolved(..) | Self::Http(..) => None,
@@ -109,7 +109,7 @@ impl Answered {
 
     /// The answer of a web server; or why there is none.
     #[must_use]
-    pub fn http(&self) -> Option<&Result<Page, String>> {
+    pub fn http(&self) -> Option<&Result<Page, NoPage>> {
         match self {
             Self::Http(_, answer) => Some(answer),
             Self::Served(..) | Self::Resolved(..) | Self::Command(..) => None,
@@ -197,13 +197,25 @@ pub fn is_breakdown(output: &str) -> bool {
 }
 
 /// Why a command did not complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoEnd {
     /// It did not run: nothing was done.
+    #[error("{0}")]
     NotRun(String),
     /// It ran, and nobody knows how far it got.
+    #[error("{0}")]
     Cut(String),
 }
+
+/// Why a command could not be started: nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotStarted(pub String);
+
+/// Why a web server did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoPage(pub String);
 
 /// The answer of a web server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -209,7 +209,7 @@ impl Name {
         Self::checked([labels, origin.wire()].concat())
     }
 
-    /// This name with one more label in front.
+    /// This name with one more label in front, or several with dots in between.
     ///
     /// # Errors
     /// As [`Name::from_labels`].
@@ -398,27 +398,32 @@ impl PartialOrd for Name {
     }
 }
 
+/// Whether an octet of a label stands for itself in presentation form (RFC 4343 §2.1).
+fn is_plain(octet: u8) -> bool {
+    let is_special = matches!(octet, b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$');
+    octet.is_ascii_graphic() && !is_special
+}
+
 impl fmt::Display for Name {
     /// Presentation form, absolute, with the trailing dot (RFC 1035 §5.1, RFC 4343 §2.1).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_root() {
             return f.write_str(".");
         }
-        let mut text = String::with_capacity(self.wire().len() + 1);
+        let mut text = Vec::with_capacity(self.wire().len() + 1);
         for label in self.labels() {
-            for octet in label {
-                match octet {
-                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
-                        text.push('\\');
-                        text.push(char::from(*octet));
-                    }
-                    0x21..=0x7e => text.push(char::from(*octet)),
-                    _ => text.push_str(&format!("\\{octet:03}")),
-                }
+            // Nearly all labels are written as they are.
+            match label.iter().all(|octet| is_plain(*octet)) {
+                true => text.extend_from_slice(label),
+                false => label.iter().for_each(|octet| match octet {
+                    octet if is_plain(*octet) => text.push(*octet),
+                    0x21..=0x7e => text.extend([b'\\', *octet]),
+                    _ => text.extend_from_slice(format!("\\{octet:03}").as_bytes()),
+                }),
             }
-            text.push('.');
+            text.push(b'.');
         }
-        f.write_str(&text)
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

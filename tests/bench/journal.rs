@@ -16,11 +16,11 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use cutover::artifact::Artifact;
-use cutover::ask::{Answered, AskServer, NoEnd, Query, Said, Served};
+use cutover::ask::{Answered, AskServer, NoEnd, NotStarted, Query, Said, Served};
 use cutover::calendar::{Steady, Timestamp, later};
 use cutover::digest::Digest;
 use cutover::engine::RunState;
-use cutover::engine::notification::Message;
+use cutover::engine::notification::{Message, NotSent};
 use cutover::graph::StepId;
 use cutover::journal::{Entry, Event, Line};
 use cutover::probe::Finding;
@@ -167,11 +167,16 @@ impl World for Forgetful {
         Ok(())
     }
 
-    async fn start_command(&mut self, _: &StepId, _: &[String], _: Duration) -> Result<(), String> {
+    async fn start_command(
+        &mut self,
+        _: &StepId,
+        _: &[String],
+        _: Duration,
+    ) -> Result<(), NotStarted> {
         Ok(())
     }
 
-    async fn notify(&mut self, _: &Message) -> Result<(), String> {
+    async fn notify(&mut self, _: &Message) -> Result<(), NotSent> {
         Ok(())
     }
 

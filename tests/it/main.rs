@@ -44,6 +44,7 @@ mod oracle;
 mod over_ssh;
 mod pipelines;
 mod plans;
+mod profiles;
 mod proof;
 mod provider_matrix;
 mod readme;

@@ -88,7 +88,6 @@ fn keys_that_are_not_built_are_not_offered() {
             ".waves",
             ".dual_delivery",
             ".approvals.signers",
-            ".hosts.profile",
             ".hosts.after_switch",
             ".recipients",
             ".envelope",

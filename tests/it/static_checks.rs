@@ -59,7 +59,7 @@ fn published(txt: &str) -> String {
     let intent = intent(&dkim(txt));
     let selector = &intent.moves[0].to.senders[0].selectors[0];
     let text = selector.publish.as_ref().and_then(Rdata::txt_joined).expect("a TXT record");
-    String::from_utf8(text).expect("UTF-8")
+    String::from_utf8(text.into_owned()).expect("UTF-8")
 }
 
 fn records(list: &str) -> String {

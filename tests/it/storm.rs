@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use chrono::{SubsecRound, TimeDelta};
 use cutover::artifact::Artifact;
-use cutover::ask::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
+use cutover::ask::{Answered, AskServer, NoEnd, NotStarted, Outside, Page, Query, Said, Served};
 use cutover::calendar::{Steady, Timestamp, later};
-use cutover::engine::notification::Message;
+use cutover::engine::notification::{Message, NotSent};
 use cutover::graph::{Primitive, StepId};
 use cutover::journal::{Entry, Event, Line};
 use cutover::world::{AppendError, ProviderRead, World};
@@ -523,19 +523,19 @@ impl World for Storm {
         step: &StepId,
         _: &[String],
         _: Duration,
-    ) -> Result<(), String> {
+    ) -> Result<(), NotStarted> {
         self.call().await;
         if self.strikes(self.faults.gate) {
-            return Err("there is no such program".to_owned());
+            return Err(NotStarted("there is no such program".to_owned()));
         }
         self.running.insert(step.clone());
         Ok(())
     }
 
-    async fn notify(&mut self, message: &Message) -> Result<(), String> {
+    async fn notify(&mut self, message: &Message) -> Result<(), NotSent> {
         self.call().await;
         match self.strikes(self.faults.publish) {
-            true => Err(format!("nobody listens to {}", message.text)),
+            true => Err(NotSent(format!("nobody listens to {}", message.text))),
             false => Ok(()),
         }
     }

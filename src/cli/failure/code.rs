@@ -124,6 +124,8 @@ codes! {
     System = "system",
     /// The output cannot be made as short as it has to be.
     TooLong = "too-long",
+    /// There is no profile of this name.
+    UnknownProfile = "unknown-profile",
     /// The plan has no provider of this name.
     UnknownProvider = "unknown-provider",
     /// There is no adapter of this type.

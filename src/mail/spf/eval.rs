@@ -59,7 +59,12 @@ pub fn check_host(client: &Client<'_>, domain: &Name, world: &World<'_>) -> Eval
     evaluate(client, domain, &Sender::of(client), world)
 }
 
-fn evaluate(client: &Client<'_>, domain: &Name, sender: &Sender, world: &World<'_>) -> Evaluation {
+fn evaluate(
+    client: &Client<'_>,
+    domain: &Name,
+    sender: &Sender<'_>,
+    world: &World<'_>,
+) -> Evaluation {
     let mut evaluator = Evaluator::new(client, sender, world);
     let found = evaluator.host(domain);
     evaluator.finish(found)
@@ -83,7 +88,7 @@ struct Reverse {
 
 struct Evaluator<'e> {
     client: &'e Client<'e>,
-    sender: &'e Sender,
+    sender: &'e Sender<'e>,
     world: &'e World<'e>,
     ip: IpAddr,
     terms: usize,
@@ -95,7 +100,7 @@ struct Evaluator<'e> {
 }
 
 impl<'e> Evaluator<'e> {
-    fn new(client: &'e Client<'e>, sender: &'e Sender, world: &'e World<'e>) -> Self {
+    fn new(client: &'e Client<'e>, sender: &'e Sender<'e>, world: &'e World<'e>) -> Self {
         let ip = client.ip.to_canonical();
         let (path, unanswered) = (Vec::new(), Vec::new());
         Self { client, sender, world, ip, terms: 0, voids: 0, path, unanswered, reverse: None }
@@ -308,7 +313,7 @@ impl<'e> Evaluator<'e> {
         let validated = if names_validated { self.validated_name(domain) } else { String::new() };
         expand(&Values {
             sender: &self.sender.whole,
-            local_part: &self.sender.local_part,
+            local_part: self.sender.local_part,
             sender_domain: &self.sender.domain,
             domain: &domain_text(domain),
             ip: self.ip,

@@ -3,6 +3,7 @@
 //!
 //! Linear in the record's length, and total: any octets may be given.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use cutover_zone::{Rdata, RrType};
@@ -77,9 +78,12 @@ pub(super) enum Modifier {
 }
 
 /// The SPF records among the records of a name, each without its version (RFC 7208 §4.5).
-pub(super) fn policies(records: &[Rdata]) -> impl Iterator<Item = Vec<u8>> + '_ {
+pub(super) fn policies(records: &[Rdata]) -> impl Iterator<Item = Cow<'_, [u8]>> {
     let texts = records.iter().filter(|rdata| rdata.rtype() == RrType::TXT);
-    texts.filter_map(|rdata| Some(terms_of(&rdata.txt_joined()?)?.to_vec()))
+    texts.filter_map(|rdata| match rdata.txt_joined()? {
+        Cow::Borrowed(text) => terms_of(text).map(Cow::Borrowed),
+        Cow::Owned(text) => terms_of(&text).map(|terms| Cow::Owned(terms.to_vec())),
+    })
 }
 
 /// Reads the terms of a record, without its version.

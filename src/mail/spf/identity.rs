@@ -1,5 +1,6 @@
 //! Who a message says it is from (RFC 7208 §2.4, §4.3), in the form that macros need.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use cutover_zone::Name;
@@ -25,31 +26,34 @@ pub struct Client<'c> {
 }
 
 /// The parts of a sender's address.
-pub(super) struct Sender {
+pub(super) struct Sender<'c> {
     /// Local part, `@`, domain.
-    pub(super) whole: String,
+    pub(super) whole: Cow<'c, str>,
     /// The part before the last `@`.
-    pub(super) local_part: String,
+    pub(super) local_part: &'c str,
     /// The part after it, in ASCII if IDNA allows (RFC 8616 §4); may not be a domain name.
-    pub(super) domain: String,
+    pub(super) domain: Cow<'c, str>,
 }
 
-impl Sender {
+impl<'c> Sender<'c> {
     /// The address of MAIL FROM, or postmaster at HELO if it is empty (RFC 7208 §2.4).
-    pub(super) fn of(client: &Client<'_>) -> Self {
+    pub(super) fn of(client: &Client<'c>) -> Self {
         let (local_part, domain) = match client.mail_from {
             "" => ("", client.helo),
             address => address.rsplit_once('@').unwrap_or(("", address)),
         };
+        if domain.is_ascii() && !local_part.is_empty() {
+            let (whole, domain) = (client.mail_from.into(), domain.into());
+            return Self { whole, local_part, domain };
+        }
         let local_part = if local_part.is_empty() { LOCAL_PART_DEFAULT } else { local_part };
         let domain = match domain.is_ascii() {
-            true => domain.to_owned(),
+            true => Cow::Borrowed(domain),
             false => {
-                Name::from_user(domain).map_or_else(|_| domain.to_owned(), |n| domain_text(&n))
+                Name::from_user(domain).map_or(Cow::Borrowed(domain), |n| domain_text(&n).into())
             }
         };
-        let whole = format!("{local_part}@{domain}");
-        Self { whole, local_part: local_part.to_owned(), domain }
+        Self { whole: format!("{local_part}@{domain}").into(), local_part, domain }
     }
 }
 
@@ -81,7 +85,7 @@ mod tests {
                 receiver: "unknown",
                 now: chrono::DateTime::UNIX_EPOCH,
             });
-            assert_eq!((&*sender.local_part, &*sender.domain), (local_part, domain));
+            assert_eq!((sender.local_part, &*sender.domain), (local_part, domain));
             assert_eq!(sender.whole, format!("{local_part}@{domain}"));
         }
     }

@@ -155,18 +155,17 @@ impl Term {
     #[must_use]
     pub fn target(&self, domain: &Name) -> Option<Target> {
         let (kind, value) = self.kind();
-        let name = |value: &str| {
-            let bare = value.split('/').next().unwrap_or(value);
-            if bare.contains('%') { None } else { Name::from_user(bare).ok() }
-        };
-        let name = match value {
-            Some(value) => name(value)?,
-            None => domain.clone(),
+        let name = || match value {
+            Some(value) => {
+                let bare = value.split('/').next().unwrap_or(value);
+                if bare.contains('%') { None } else { Name::from_user(bare).ok() }
+            }
+            None => Some(domain.clone()),
         };
         match kind {
-            Some("include" | "redirect") => value.map(|_| Target::Record(name)),
-            Some("mx") => Some(Target::Exchanges(name)),
-            Some("a") => Some(Target::Addresses(name)),
+            Some("include" | "redirect") if value.is_some() => name().map(Target::Record),
+            Some("mx") => name().map(Target::Exchanges),
+            Some("a") => name().map(Target::Addresses),
             _ => None,
         }
     }
@@ -199,6 +198,12 @@ impl SpfRecord {
     pub fn of_rdata(rdata: &Rdata) -> Option<Self> {
         let value = rdata.txt_joined()?;
         Some(Self::of_terms(&String::from_utf8_lossy(terms_of(&value)?)))
+    }
+
+    /// Whether a TXT rdata is an SPF record, as [`SpfRecord::of_rdata`] reads it.
+    #[must_use]
+    pub fn is_in(rdata: &Rdata) -> bool {
+        rdata.txt_joined().is_some_and(|value| terms_of(&value).is_some())
     }
 
     /// A record of these terms, separated by blanks.

@@ -338,7 +338,7 @@ impl Rules for Backward<'_, '_> {
     fn touches(&self, pattern: &Pattern) -> Vec<usize> {
         let atoms = &self.model.atoms;
         let ends = pattern.atoms.iter().flat_map(|held| &atoms[held.atom].ends);
-        let all = pattern.starts(atoms).into_iter().chain(ends.map(|end| end.step));
+        let all = pattern.starts(atoms).chain(ends.map(|end| end.step));
         all.filter(|step| self.way.is_back(*step)).collect()
     }
 }

@@ -15,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use foldhash::HashMap;
+use petgraph::unionfind::UnionFind;
 
 use super::order::{Edge, Order};
 use crate::proof::pattern::{MinGap, Pattern, PatternAtom, Separation};
-use cutover_steps::graph::paths::{Cycle, DisjointSets, Paths};
+use cutover_steps::graph::paths::{Cycle, Paths};
 use cutover_steps::graph::{Cause, Origin};
 
 /// One step comes after another.
@@ -128,17 +129,19 @@ pub(super) fn derive(
 ) -> Derived {
     let touched: Vec<Vec<usize>> =
         patterns.iter().map(|(_, pattern)| rules.touches(pattern)).collect();
-    let mut groups = DisjointSets::of(steps);
+    let mut groups = UnionFind::new(steps);
     let mut join = |nodes: &[usize]| {
         let mut own = nodes.iter().filter(|node| !shared.contains(node));
         if let Some(first) = own.next() {
-            own.for_each(|other| groups.union(*first, *other));
+            for other in own {
+                groups.union(*first, *other);
+            }
         }
     };
     given.iter().for_each(|constraint| join(&[constraint.from, constraint.to]));
     touched.iter().for_each(|nodes| join(nodes));
     let mut group_of = |nodes: &[usize]| {
-        nodes.iter().find(|node| !shared.contains(node)).map(|node| groups.find(*node))
+        nodes.iter().find(|node| !shared.contains(node)).map(|node| groups.find_mut(*node))
     };
     let mut by_group: BTreeMap<Option<usize>, Part<'_>> = BTreeMap::new();
     for constraint in given {

@@ -77,7 +77,7 @@ pub(super) fn gather(
 /// The steps that a pattern is about.
 pub(super) fn touches(model: &Model, pattern: &Pattern) -> Vec<usize> {
     let ends = pattern.atoms.iter().flat_map(|held| &model.atoms[held.atom].ends);
-    pattern.starts(&model.atoms).into_iter().chain(ends.map(|end| end.step)).collect()
+    pattern.starts(&model.atoms).chain(ends.map(|end| end.step)).collect()
 }
 
 /// Whether a track may be made at any place in the order.

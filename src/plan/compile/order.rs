@@ -8,6 +8,8 @@
 
 use std::cell::RefCell;
 
+use cutover_steps::graph::paths::sorted;
+
 /// From, to, and the seconds of waiting in between.
 pub(super) type Edge = (usize, usize, u64);
 
@@ -164,36 +166,12 @@ impl Order {
 
     /// Sorts the steps; `false`: there is a cycle.
     fn sort(&mut self) -> bool {
-        let steps = self.predecessors.len();
-        // The followers of a step, in the order of the edges, end where those of the next begin.
-        let mut unmet = vec![0_usize; steps];
-        let mut ends = vec![0_usize; steps + 1];
-        for (from, to, _) in &self.edges {
-            unmet[*to] += 1;
-            ends[*from + 1] += 1;
-        }
-        (0..steps).for_each(|step| ends[step + 1] += ends[step]);
-        let starts = ends.clone();
-        let mut followers = vec![0_usize; self.edges.len()];
-        for (from, to, _) in &self.edges {
-            followers[ends[*from]] = *to;
-            ends[*from] += 1;
-        }
-        let mut ready: Vec<usize> = (0..steps).filter(|step| unmet[*step] == 0).collect();
-        self.at_rank.clear();
-        self.at_rank.reserve(steps);
-        self.rank.resize(steps, 0);
-        while let Some(step) = ready.pop() {
-            self.rank[step] = self.at_rank.len();
-            self.at_rank.push(step);
-            for follower in &followers[starts[step]..ends[step]] {
-                unmet[*follower] -= 1;
-                if unmet[*follower] == 0 {
-                    ready.push(*follower);
-                }
-            }
-        }
+        let edges = self.edges.iter().map(|(from, to, _)| (*from, *to));
+        let Some(at_rank) = sorted(self.predecessors.len(), edges) else { return false };
+        self.rank.resize(at_rank.len(), 0);
+        at_rank.iter().enumerate().for_each(|(rank, step)| self.rank[*step] = rank);
+        self.at_rank = at_rank;
         self.changed();
-        self.at_rank.len() == steps
+        true
     }
 }

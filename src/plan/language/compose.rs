@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::decode::items;
 use super::shape::WRONG_TYPE;
 use super::yaml::{self, Kind, Node};
-use super::{PlanSpec, Registry, decoded};
+use super::{PlanSpec, Registry, decoded, profile};
 use cutover_base::diag::{Code, Diagnostic, FINDINGS_MAX, Source, Span, Spanned, quoted};
 
 /// A file of a plan that cannot be used.
@@ -156,7 +156,12 @@ impl Reading {
         self.report(Diagnostic::error(UNUSABLE_FILE, *span, title, help));
     }
 
-    fn report(&mut self, diagnostic: Diagnostic) {
+    /// Adds a text that comes with this program, and returns where its places start.
+    pub(super) fn add_text(&mut self, name: String, text: String) -> usize {
+        self.source.add(name, text)
+    }
+
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
         if self.found.len() < FINDINGS_MAX {
             self.found.push(diagnostic);
         }
@@ -191,6 +196,7 @@ impl Reading {
                 }
             }
         }
+        profile::fill_in(self, &mut root);
         with_defaults(&mut root);
         Some(root)
     }
@@ -347,7 +353,7 @@ fn file_of(node: &Node) -> Option<Spanned<String>> {
     }
 }
 
-fn text(node: &Node) -> Option<Spanned<String>> {
+pub(super) fn text(node: &Node) -> Option<Spanned<String>> {
     match &node.kind {
         Kind::Text(text) => Some(Spanned { value: text.clone(), span: node.span }),
         Kind::Map(_)

@@ -8,6 +8,7 @@
 mod compose;
 mod decode;
 pub mod gate;
+mod profile;
 pub mod reference;
 pub mod shape;
 pub mod task;

@@ -34,19 +34,11 @@ pub const MAIL_ALIASES: &[&str] = &["autodiscover", "autoconfig"];
 /// The domain of a discovery record; `None` if mail clients do not look up this name.
 #[must_use]
 pub fn discovery_of(key: &RrKey) -> Option<Name> {
-    let labels: Vec<&[u8]> = key.name.labels().take(2).map(AsRef::as_ref).collect();
-    let is = |text: &str| text.split('.').map(str::as_bytes).eq(labels.iter().copied());
-    match key.rtype {
-        RrType::SRV if MAIL_SERVICES.iter().any(|service| is(service)) => {
-            key.name.parent()?.parent()
-        }
-        RrType::CNAME | RrType::A | RrType::AAAA
-            if MAIL_ALIASES.iter().any(|alias| labels.first() == Some(&alias.as_bytes())) =>
-        {
-            key.name.parent()
-        }
-        _ => None,
-    }
+    let (labels, _) = POSSIBLE.iter().find(|(labels, rtype)| {
+        let mut own = key.name.labels();
+        *rtype == key.rtype && labels.labels().all(|label| own.next() == Some(label))
+    })?;
+    labels.labels().try_fold(key.name.clone(), |name, _| name.parent())
 }
 
 /// The discovery records that a domain can have, by the labels before it.

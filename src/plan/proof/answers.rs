@@ -312,17 +312,20 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
     }
 }
 
-/// The next choices: the last choice that has an alternative moves on, and the choices after it
-/// start again.
-pub(super) fn next_script(mut asked: Vec<(usize, usize)>) -> Option<Vec<usize>> {
-    while let Some((choice, possible)) = asked.pop() {
-        if choice + 1 < possible {
-            let mut script: Vec<usize> = asked.iter().map(|(choice, _)| *choice).collect();
-            script.push(choice + 1);
-            return Some(script);
-        }
-    }
-    None
+/// Makes the next choices out of those that were made: what was chosen, out of how many. The last
+/// choice that has an alternative moves on, and the choices after it start again. `false`: there
+/// are no more.
+pub(super) fn next_script(
+    script: &mut Vec<usize>,
+    made: impl ExactSizeIterator<Item = (usize, usize)> + DoubleEndedIterator + Clone,
+) -> bool {
+    let Some(last) = made.clone().rposition(|(chosen, possible)| chosen + 1 < possible) else {
+        return false;
+    };
+    script.clear();
+    script.extend(made.take(last + 1).map(|(chosen, _)| chosen));
+    script[last] += 1;
+    true
 }
 
 impl Answers {
@@ -356,16 +359,15 @@ impl Answers {
             };
             let lives = hold(records.as_ref(), zone);
             let State { asked: choices, taken } = chosen.state.into_inner();
-            let script_of = |choice: &Choice| (choice.chosen, choice.possible);
-            let asked = choices.iter().map(script_of).collect();
+            let made = choices.iter().map(|choice| (choice.chosen, choice.possible));
+            let goes_on = next_script(&mut script, made);
             versions.push(Version { content: Content::of(&found), records, lives, taken, choices });
-            match next_script(asked) {
-                Some(_) if versions.len() >= VERSIONS_MAX => {
-                    undecided = true;
-                    break;
-                }
-                Some(next) => script = next,
-                None => break,
+            if !goes_on {
+                break;
+            }
+            if versions.len() >= VERSIONS_MAX {
+                undecided = true;
+                break;
             }
         }
         let earlier = earlier(states.draft, key);

@@ -77,10 +77,9 @@ impl WayBack<'_> {
     /// steps before them have begun too.
     #[must_use]
     pub fn begun(&self, pattern: &Pattern) -> Begun<'_> {
-        let starts = pattern.starts(self.atoms);
-        let last = starts.iter().filter_map(|step| match self.is_back(*step) {
-            true => self.served_by(*step),
-            false => Some(*step),
+        let last = pattern.starts(self.atoms).filter_map(|step| match self.is_back(step) {
+            true => self.served_by(step),
+            false => Some(step),
         });
         let mut last: Vec<usize> = last.chain(self.to).collect();
         last.sort_unstable();
@@ -91,7 +90,7 @@ impl WayBack<'_> {
     /// Whether a pattern is about the way back.
     #[must_use]
     pub fn concerns(&self, pattern: &Pattern) -> bool {
-        pattern.starts(self.atoms).iter().any(|step| self.is_back(*step))
+        pattern.starts(self.atoms).any(|step| self.is_back(step))
     }
 
     /// What prevents a pattern among the steps of the way back; `None`: it cannot come true there,

@@ -10,7 +10,7 @@ use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::draft::{Back, Draft};
 use super::facts::{Facts, Read};
-use super::parties::{Parties, Routes, Side};
+use super::parties::{Parties, Routes, Side, routes_today};
 use super::pattern::{AnswerPart, Atom, Ending, Harm, Pattern, PatternAtom, Start, What};
 use super::states::Directions;
 use super::view::{Choice, Library, TooMany, Tree, View};
@@ -168,11 +168,25 @@ impl<'d> PatternBuilder<'d> {
         })
     }
 
+    /// What an evaluation finds in every view; nothing if there are too many views.
+    pub(super) fn views<T: Send + Sync + 'static>(
+        &self,
+        invariant: &'static str,
+        label: (&'static str, &Name, usize),
+        evaluate: &dyn Fn(&View<'_>) -> T,
+    ) -> Arc<Tree<T>> {
+        self.once(invariant, label, &|| Tree::of(self.library, label.1, evaluate))
+    }
+
     /// Where mail for a domain may go, in every view.
     pub(super) fn routes(&self, invariant: &'static str, domain: &Name) -> Arc<Tree<Routes>> {
-        self.once(invariant, ("routes", domain, 0), &|| {
-            Tree::of(self.library, domain, &|view| view.routes(domain))
-        })
+        self.views(invariant, ("routes", domain, 0), &|view| view.routes(domain))
+    }
+
+    /// Where mail for a domain may go before the first step.
+    pub(super) fn routes_today(&self, domain: &Name) -> Arc<Routes> {
+        let label = ("routes-today", domain, 0);
+        self.always(label, &|| routes_today(self.draft().snapshot, domain))
     }
 
     /// The smallest sets of answers that make the routes of a domain's mail as wanted.

@@ -217,8 +217,8 @@ fn given<'o>(domain: &'o DomainMove, name: &'o Name) -> impl Iterator<Item = &'o
     same.flat_map(|exchange| &exchange.addresses)
 }
 
-/// Where a sender of mail for a domain may go before the first step: every exchange, over either family
-/// (RFC 5321 §5.1).
+/// Where a sender of mail for a domain may go before the first step: every exchange, over either
+/// family (RFC 5321 §5.1).
 #[must_use]
 pub fn routes_today(snapshot: &Snapshot, domain: &Name) -> Routes {
     let leaves = |key: &RrKey| snapshot.leaves_at(key).map(|key| key.name);

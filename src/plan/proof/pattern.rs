@@ -246,12 +246,10 @@ impl Pattern {
     }
 
     /// The steps that have begun in the smallest state in which it is true.
-    #[must_use]
-    pub fn starts(&self, atoms: &[Atom]) -> Vec<usize> {
-        let starts = self.atoms.iter().filter_map(|held| match atoms[held.atom].start {
+    pub fn starts(&self, atoms: &[Atom]) -> impl Iterator<Item = usize> {
+        self.atoms.iter().filter_map(|held| match atoms[held.atom].start {
             Start::Always => None,
             Start::Begin(step) => Some(step),
-        });
-        starts.collect()
+        })
     }
 }

@@ -189,7 +189,7 @@ pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
 fn says_nothing_of_senders(view: &View<'_>, domain: &Name) -> bool {
     let key = RrKey::new(domain.clone(), RrType::TXT);
     [view.live(&key), view.look_up(&key)].into_iter().all(|answer| match answer {
-        Outside::Records(txt) => !txt.iter().any(|rdata| SpfRecord::of_rdata(rdata).is_some()),
+        Outside::Records(txt) => !txt.iter().any(SpfRecord::is_in),
         Outside::Absent => true,
         Outside::Unknown(_) => false,
     })
@@ -212,6 +212,10 @@ fn evaluated_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) 
     // `exists` matches any address record. If nobody could ask, the adversary says that there is
     // none.
     let mut absent: BTreeSet<RrKey> = BTreeSet::new();
+    let mut mail_from = format!("postmaster@{domain}");
+    if mail_from.ends_with('.') {
+        mail_from.pop();
+    }
     loop {
         let world = |key: &RrKey| match look_up(key) {
             Outside::Records(records) => Answer::Records(records.to_vec()),
@@ -219,7 +223,6 @@ fn evaluated_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) 
             Outside::Unknown(_) if absent.contains(key) => Answer::Absent,
             Outside::Unknown(_) => says_nothing(key).map_or(Answer::Unknown, Answer::Records),
         };
-        let mail_from = format!("postmaster@{}", domain.to_string().trim_end_matches('.'));
         let client = Client {
             ip,
             mail_from: &mail_from,

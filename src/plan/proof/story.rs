@@ -34,7 +34,7 @@ pub struct StoryContext<'t> {
 pub fn story(context: &StoryContext<'_>, pattern: &Pattern) -> Vec<String> {
     let StoryContext { draft: _, model, graph, placed } = context;
     let mut story = Vec::new();
-    let nodes = pattern.starts(&model.atoms);
+    let nodes: Vec<usize> = pattern.starts(&model.atoms).collect();
     let begun: Vec<usize> = nodes.iter().map(|node| placed.places[*node]).collect();
     let state = placed.paths.with_predecessors(begun.iter().copied());
     let mut ends: BTreeMap<usize, Duration> = BTreeMap::new();

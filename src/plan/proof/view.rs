@@ -459,20 +459,19 @@ impl<T> Tree<T> {
     ) -> Result<Self, TooMany> {
         let mut questions: Vec<Rc<Answers>> = Vec::new();
         let mut leaves = Vec::new();
-        let mut script = Vec::new();
+        let view = View { library, state: RefCell::default() };
         loop {
             if leaves.len() >= VIEWS_MAX {
                 library.end_evaluation(of, true);
                 return Err(TooMany);
             }
-            let view = View { library, state: RefCell::new(State { script, ..State::default() }) };
             let found = evaluate(&view);
-            let state = view.state.into_inner();
-            if state.undecided {
+            let State { script, asked, chosen, undecided } = &mut *view.state.borrow_mut();
+            if *undecided {
                 library.end_evaluation(of, true);
                 return Err(TooMany);
             }
-            let met = state.chosen.into_iter().map(|(answers, class)| {
+            let met = chosen.drain(..).map(|(answers, class)| {
                 let known = questions.iter().position(|other| Rc::ptr_eq(other, &answers));
                 let place = known.unwrap_or_else(|| {
                     questions.push(answers);
@@ -481,10 +480,10 @@ impl<T> Tree<T> {
                 (place, class)
             });
             leaves.push(Leaf { met: met.collect(), found });
-            match next_script(state.asked) {
-                Some(next) => script = next,
-                None => break,
+            if !next_script(script, asked.iter().copied()) {
+                break;
             }
+            asked.clear();
         }
         library.end_evaluation(of, !questions.is_empty());
         let keys = questions.iter().map(|answers| answers.key.clone()).collect();

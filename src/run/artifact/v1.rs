@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::{Change, ChangeSet};
-use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
+use cutover_zone::{Name, Rdata, RdataError, RrKey, RrSet, RrSetError, RrType, Ttl};
 use serde::{Deserialize, Serialize};
 
 use super::{Artifact, Forecast, ReadError, Relied, RollbackPoint, SealedZone, Undo};
@@ -176,6 +176,15 @@ struct ForecastV1 {
     at: Vec<usize>,
 }
 
+/// Why an RRset cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RrSetReadError {
+    #[error(transparent)]
+    Rdata(#[from] RdataError),
+    #[error(transparent)]
+    RrSet(#[from] RrSetError),
+}
+
 impl From<&RrSet> for RrSetV1 {
     fn from(rrset: &RrSet) -> Self {
         Self { ttl: rrset.ttl(), rdata: rrset.rdata().iter().map(ToString::to_string).collect() }
@@ -184,10 +193,9 @@ impl From<&RrSet> for RrSetV1 {
 
 impl RrSetV1 {
     /// The RRset of this type.
-    pub(crate) fn read(&self, rtype: RrType) -> Result<RrSet, String> {
+    pub(crate) fn read(&self, rtype: RrType) -> Result<RrSet, RrSetReadError> {
         let rdata = self.rdata.iter().map(|text| Rdata::parse(rtype, text, None));
-        let rdata: Vec<Rdata> = rdata.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
-        RrSet::new(self.ttl, rdata).map_err(|error| error.to_string())
+        Ok(RrSet::new(self.ttl, rdata.collect::<Result<Vec<_>, _>>()?)?)
     }
 }
 

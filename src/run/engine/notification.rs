@@ -23,6 +23,11 @@ pub struct Notification {
     pub why: String,
 }
 
+/// Why a notification could not be sent. The text contains no secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotSent(pub String);
+
 /// The text that is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {

@@ -10,7 +10,7 @@ use cutover_zone::{Name, RrSet};
 
 use super::memory::{Doubt, Memory, StepMemory};
 use super::next::{Look, See};
-use super::notification::Notification;
+use super::notification::{NotSent, Notification};
 use super::pace::{PAUSE_MAX, SEE_EVERY, SEE_MAX, SEE_QUICKLY_COUNT, SEE_SLOWLY_EVERY, TRIES_MAX};
 use super::poll::{all_equal, wait_begun};
 use super::state::Standing;
@@ -357,9 +357,9 @@ pub fn answered(
 
 /// After an attempt to send a notification. A failure is recorded and does not delay the run.
 #[must_use]
-pub fn notified(notification: &Notification, answer: Result<(), String>) -> Vec<Event> {
+pub fn notified(notification: &Notification, answer: Result<(), NotSent>) -> Vec<Event> {
     let Notification { seq, notice, occasion, at: _, step, why: _ } = notification.clone();
-    vec![Event::Told { seq, notice, occasion, step, problem: answer.err() }]
+    vec![Event::Told { seq, notice, occasion, step, problem: answer.err().map(|NotSent(why)| why) }]
 }
 
 /// After a check at the end of a wait found a server that does not serve the new version.

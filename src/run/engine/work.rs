@@ -12,7 +12,7 @@ use super::pace::LOOK_EVERY;
 use super::{RunState, TaskState};
 use crate::journal::{Event, Halt, HaltReason};
 use cutover_base::calendar::{Moment, Timestamp, later};
-use cutover_steps::ask::{AskCommand, NoEnd, Query, Said};
+use cutover_steps::ask::{AskCommand, NoEnd, NotStarted, Query, Said};
 use cutover_steps::graph::Step;
 use cutover_steps::graph::task::{Task, Work};
 
@@ -95,7 +95,7 @@ fn undecided(step: &Step, detail: &str) -> Event {
 pub fn started(
     memory: &mut StepMemory,
     step: &Step,
-    answer: Result<(), String>,
+    answer: Result<(), NotStarted>,
     now: Timestamp,
 ) -> Vec<Event> {
     match answer {
@@ -103,7 +103,7 @@ pub fn started(
             memory.task.looked = Some(now);
             Vec::new()
         }
-        Err(why) => not_run(step, why),
+        Err(NotStarted(why)) => not_run(step, why),
     }
 }
 
@@ -165,7 +165,7 @@ pub(super) fn checked(
     place: usize,
     memory: &mut StepMemory,
     (step, task, is): (&Step, &Task, TaskState),
-    said: &Result<Said, String>,
+    said: &Result<Said, NoEnd>,
     moment: Moment,
 ) -> Vec<Event> {
     let id = || step.id.clone();

@@ -345,7 +345,8 @@ fn read_event(event: EventV1) -> Result<Event, EntryError> {
 fn read_difference(wire: DifferenceV1) -> Result<Difference, EntryError> {
     let DifferenceV1 { name, rtype, planned, expected, live } = wire;
     let read = |rrset: Option<RrSetV1>| {
-        rrset.map(|rrset| rrset.read(rtype)).transpose().map_err(EntryError::Value)
+        let read = rrset.map(|rrset| rrset.read(rtype)).transpose();
+        read.map_err(|error| EntryError::Value(error.to_string()))
     };
     Ok(Difference {
         planned: read(planned)?,

@@ -13,12 +13,14 @@ use cutover_zone::{Name, RrKey, RrSet, Zone};
 use futures_util::FutureExt;
 
 use crate::artifact::{Artifact, Forecast};
-use crate::engine::notification::Message;
+use crate::engine::notification::{Message, NotSent};
 use crate::journal::{Entry, Event, Line};
 use crate::world::{AppendError, DriveOutcome, Patience, ProviderRead, Run, World, drive};
 use cutover_base::calendar::{Steady, Timestamp};
 use cutover_base::digest::Digest;
-use cutover_steps::ask::{Answered, AskServer, NoEnd, Outside, Page, Query, Said, Served};
+use cutover_steps::ask::{
+    Answered, AskServer, NoEnd, NotStarted, Outside, Page, Query, Said, Served,
+};
 use cutover_steps::graph::{Primitive, StepId};
 
 /// A world in which everything goes as planned.
@@ -160,11 +162,16 @@ impl World for Ideal {
         self.provider.publish(zone).await
     }
 
-    async fn start_command(&mut self, _: &StepId, _: &[String], _: Duration) -> Result<(), String> {
+    async fn start_command(
+        &mut self,
+        _: &StepId,
+        _: &[String],
+        _: Duration,
+    ) -> Result<(), NotStarted> {
         Ok(())
     }
 
-    async fn notify(&mut self, _: &Message) -> Result<(), String> {
+    async fn notify(&mut self, _: &Message) -> Result<(), NotSent> {
         Ok(())
     }
 

@@ -13,14 +13,14 @@ use cutover_zone::{Name, RrKey, RrSet};
 
 use crate::artifact::Artifact;
 use crate::engine::next::Next;
-use crate::engine::notification::{Message, message};
+use crate::engine::notification::{Message, NotSent, message};
 use crate::engine::outcome::{self, PropagationCheck};
 use crate::engine::poll::poll;
 use crate::engine::{IllegalEvent, Memory, RunState, work};
 use crate::journal::{Approvals, Entry, EntryError, Event, Halt, Line};
 use cutover_base::calendar::{Moment, Steady, Timestamp, later};
 use cutover_base::digest::Digest;
-use cutover_steps::ask::{Answered, AskServer, NoEnd, Query, Said, Served};
+use cutover_steps::ask::{Answered, AskServer, NoEnd, NotStarted, Query, Said, Served};
 use cutover_steps::graph::{Step, StepId};
 
 /// What a provider holds of some RRsets, in the order of the keys.
@@ -71,14 +71,14 @@ pub trait World {
         step: &StepId,
         argv: &[String],
         within: Duration,
-    ) -> impl Future<Output = Result<(), String>>;
+    ) -> impl Future<Output = Result<(), NotStarted>>;
     /// Ends every command that still runs, with all its child processes, and returns their steps.
     /// Returns nothing in a world where nothing runs beside the loop.
     fn end_commands(&mut self) -> impl Future<Output = Vec<StepId>> {
         std::future::ready(Vec::new())
     }
     /// Sends a notification, or says why it could not be sent.
-    fn notify(&mut self, message: &Message) -> impl Future<Output = Result<(), String>>;
+    fn notify(&mut self, message: &Message) -> impl Future<Output = Result<(), NotSent>>;
     /// Writes an entry to the journal so that it survives a crash.
     ///
     /// # Errors

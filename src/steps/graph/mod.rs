@@ -311,7 +311,9 @@ impl StepGraph {
         let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
         let mut ready: BTreeSet<usize> = (0..steps.len()).filter(|p| waiting[*p] == 0).collect();
         let mut sorted = Vec::with_capacity(steps.len());
+        let mut moved_to = vec![0; steps.len()];
         while let Some(place) = ready.pop_first() {
+            moved_to[place] = sorted.len();
             sorted.extend(steps[place].take());
             for follower in &followers[place] {
                 waiting[*follower] -= 1;
@@ -320,7 +322,14 @@ impl StepGraph {
                 }
             }
         }
-        Ok(Self::of_sorted(sorted))
+        places.values_mut().for_each(|place| *place = moved_to[*place]);
+        let mut moved = vec![Vec::new(); sorted.len()];
+        for (place, mut own) in followers.into_iter().enumerate() {
+            own.iter_mut().for_each(|follower| *follower = moved_to[*follower]);
+            own.sort_unstable();
+            moved[moved_to[place]] = own;
+        }
+        Ok(Self { steps: sorted, places, followers: moved })
     }
 
     /// A graph of steps that are already sorted and have no redundant edges, as the steps of another

@@ -13,6 +13,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use petgraph::unionfind::UnionFind;
+
 /// The minimum number of neighbours that makes a step of a large graph a hub. Our choice: more than
 /// one domain has.
 const HUB_NEIGHBOURS_MIN: usize = 40;
@@ -68,7 +70,7 @@ impl Paths {
             before.iter().for_each(|(other, _)| neighbours[*other] += 1);
         }
         let is_hub = |step: usize| neighbours[step] >= HUB_NEIGHBOURS_MIN;
-        let mut parts = DisjointSets::of(steps);
+        let mut parts = UnionFind::new(steps);
         for (step, before) in predecessors.iter().enumerate().filter(|(step, _)| !is_hub(*step)) {
             for (other, _) in before.iter().filter(|(other, _)| !is_hub(*other)) {
                 parts.union(step, *other);
@@ -78,7 +80,7 @@ impl Paths {
         let mut part = vec![None; steps];
         for step in (0..steps).filter(|step| !is_hub(*step)) {
             let number = numbers.len();
-            part[step] = Some(*numbers.entry(parts.find(step)).or_insert(number));
+            part[step] = Some(*numbers.entry(parts.find_mut(step)).or_insert(number));
         }
         let mut by_rank: Vec<usize> = (0..steps).collect();
         by_rank.sort_by_key(|step| rank[*step]);
@@ -294,53 +296,51 @@ impl Paths {
 
 /// The place of each step in a topological order; `None` for a graph with a cycle.
 fn ranks(predecessors: &[Vec<(usize, u64)>]) -> Option<Vec<usize>> {
-    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); predecessors.len()];
-    let mut unmet: Vec<usize> = predecessors.iter().map(Vec::len).collect();
-    for (step, before) in predecessors.iter().enumerate() {
-        before.iter().for_each(|(other, _)| followers[*other].push(step));
+    let edges = predecessors.iter().enumerate();
+    let edges = edges.flat_map(|(step, all)| all.iter().map(move |(before, _)| (*before, step)));
+    let sorted = sorted(predecessors.len(), edges)?;
+    let mut rank = vec![0; sorted.len()];
+    sorted.into_iter().enumerate().for_each(|(place, step)| rank[step] = place);
+    Some(rank)
+}
+
+/// The steps of a graph in an order in which the end of each edge comes after its beginning;
+/// `None`: there is a cycle. The same edges in the same order give the same order of steps.
+#[must_use]
+pub fn sorted(
+    steps: usize,
+    edges: impl Iterator<Item = (usize, usize)> + Clone,
+) -> Option<Vec<usize>> {
+    // The followers of a step, in the order of the edges, end where those of the next begin.
+    let mut unmet = vec![0_usize; steps];
+    let mut ends = vec![0_usize; steps + 1];
+    let mut count = 0;
+    for (from, to) in edges.clone() {
+        unmet[to] += 1;
+        ends[from + 1] += 1;
+        count += 1;
     }
-    let mut ready: Vec<usize> = (0..predecessors.len()).filter(|step| unmet[*step] == 0).collect();
-    let mut rank = vec![0; predecessors.len()];
-    let mut ranked = 0;
+    (0..steps).for_each(|step| ends[step + 1] += ends[step]);
+    let mut followers = vec![0_usize; count];
+    for (from, to) in edges {
+        followers[ends[from]] = to;
+        ends[from] += 1;
+    }
+    let mut ready = Vec::with_capacity(steps);
+    ready.extend((0..steps).filter(|step| unmet[*step] == 0));
+    let mut sorted = Vec::with_capacity(steps);
     while let Some(step) = ready.pop() {
-        rank[step] = ranked;
-        ranked += 1;
-        for follower in &followers[step] {
+        sorted.push(step);
+        // Each place now ends the followers of its own step, and those of the step before it too.
+        let first = if step == 0 { 0 } else { ends[step - 1] };
+        for follower in &followers[first..ends[step]] {
             unmet[*follower] -= 1;
             if unmet[*follower] == 0 {
                 ready.push(*follower);
             }
         }
     }
-    (ranked == predecessors.len()).then_some(rank)
-}
-
-/// Disjoint sets of things (union-find).
-#[derive(Debug)]
-pub struct DisjointSets(Vec<usize>);
-
-impl DisjointSets {
-    /// This many things, each in a set of its own.
-    #[must_use]
-    pub fn of(things: usize) -> Self {
-        Self((0..things).collect())
-    }
-
-    /// The thing that represents the set of this thing.
-    pub fn find(&mut self, thing: usize) -> usize {
-        let mut at = thing;
-        while self.0[at] != at {
-            self.0[at] = self.0[self.0[at]];
-            at = self.0[at];
-        }
-        at
-    }
-
-    /// Unites the sets of two things.
-    pub fn union(&mut self, left: usize, right: usize) {
-        let (left, right) = (self.find(left), self.find(right));
-        self.0[left.max(right)] = left.min(right);
-    }
+    (sorted.len() == steps).then_some(sorted)
 }
 
 #[cfg(test)]

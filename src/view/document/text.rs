@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::{
     Block, Diff, Document, Item, Kind, Mark, Row, Section, Sign, Span, Table, Text, Timeline,
 };
+use anstyle::{AnsiColor, Style};
 use cutover_base::calendar::since_start;
 use cutover_base::diag::escape_control;
 
@@ -36,16 +37,16 @@ pub(crate) enum Paint {
 impl Styling {
     /// The text in this colour.
     pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
-        let code = match paint {
-            Paint::Heading => "1",
-            Paint::Added => "32",
-            Paint::Removed => "31",
-            Paint::Changed => "4",
-            Paint::Faint => "2",
+        let style = match paint {
+            Paint::Heading => Style::new().bold(),
+            Paint::Added => AnsiColor::Green.on_default(),
+            Paint::Removed => AnsiColor::Red.on_default(),
+            Paint::Changed => Style::new().underline(),
+            Paint::Faint => Style::new().dimmed(),
         };
         match self {
             Self::Plain => text.to_owned(),
-            Self::Coloured => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+            Self::Coloured => format!("{style}{text}{style:#}"),
         }
     }
 }

@@ -180,7 +180,7 @@ fn natural(owner: &str) -> Vec<(usize, &str)> {
 fn octodns_value(rdata: &Rdata) -> Option<Value> {
     let rtype = rdata.rtype();
     if let (RrType::TXT | RrType::SPF, Some(joined)) = (rtype, rdata.txt_joined()) {
-        let text = String::from_utf8(joined).ok()?;
+        let text = std::str::from_utf8(&joined).ok()?;
         return Some(Value::from(text.replace(';', "\\;")));
     }
     let words = words(&rdata.to_string())?;

@@ -50,8 +50,34 @@ pub enum ConnectError {
         /// Where it was looked up.
         place: String,
         /// Why it cannot be read.
-        problem: String,
+        problem: SecretError,
     },
+}
+
+/// Why a secret cannot be read. The error never contains its text.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The environment has no such text.
+    #[error(transparent)]
+    Environment(#[from] std::env::VarError),
+    /// The file or the command cannot be used.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It has more octets than a secret may have.
+    #[error("it has more than {} KiB", SECRET_OCTETS_MAX / 1024)]
+    TooLong,
+    /// It consists of blanks.
+    #[error("it is empty")]
+    Empty,
+    /// It is not text.
+    #[error("it is not UTF-8 text")]
+    NotText,
+    /// The time limit has passed.
+    #[error("it was not available within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The command has failed.
+    #[error("it ended with {0}")]
+    Failed(std::process::ExitStatus),
 }
 
 /// Adapters, and the secrets with which they were made.
@@ -163,22 +189,22 @@ pub fn secret(
 }
 
 /// Looks up a secret within a time limit.
-fn look_up(reference: &SecretRef, base: &Path, limit: Duration) -> Result<Secret, String> {
+fn look_up(reference: &SecretRef, base: &Path, limit: Duration) -> Result<Secret, SecretError> {
     #[expect(clippy::disallowed_methods, reason = "secrets may come from the environment")]
     let text = match reference {
-        SecretRef::Env(name) => std::env::var(name).map_err(|error| error.to_string()),
+        SecretRef::Env(name) => std::env::var(name)?,
         SecretRef::File(path) => {
             let path = base.join(path);
             // Opening a pipe waits for a writer, so the time limit covers opening too.
-            read_bounded(limit, move || File::open(path))
+            read_bounded(limit, move || File::open(path))?
         }
-        SecretRef::Command(argv) => run(argv, base, limit),
-    }?;
+        SecretRef::Command(argv) => run(argv, base, limit)?,
+    };
     if text.len() > SECRET_OCTETS_MAX {
-        return Err(format!("it has more than {} KiB", SECRET_OCTETS_MAX / 1024));
+        return Err(SecretError::TooLong);
     }
     match text.trim() {
-        "" => Err("it is empty".to_owned()),
+        "" => Err(SecretError::Empty),
         _ => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
     }
 }
@@ -187,7 +213,7 @@ fn look_up(reference: &SecretRef, base: &Path, limit: Duration) -> Result<Secret
 fn read_bounded<R: Read>(
     limit: Duration,
     open: impl FnOnce() -> io::Result<R> + Send + 'static,
-) -> Result<String, String> {
+) -> Result<String, SecretError> {
     let (sender, receiver) = mpsc::channel();
     // A read that hangs blocks only its own thread, for which nothing waits.
     thread::spawn(move || {
@@ -197,19 +223,14 @@ fn read_bounded<R: Read>(
         // The receiver is gone if the time limit has passed.
         let _ = sender.send(read.map(|_| octets));
     });
-    let octets = receiver.recv_timeout(limit).map_err(|_| too_slow(limit))?;
-    String::from_utf8(octets.map_err(|error| error.to_string())?)
-        .map_err(|_| "it is not UTF-8 text".into())
-}
-
-fn too_slow(limit: Duration) -> String {
-    format!("it was not available within {} s", limit.as_secs())
+    let octets = receiver.recv_timeout(limit).map_err(|_| SecretError::TimedOut(limit))?;
+    String::from_utf8(octets?).map_err(|_| SecretError::NotText)
 }
 
 /// Runs a command without a shell. Its standard error is the user's, so that it can ask for a
 /// passphrase there. For that it stays in our own process group, so at its time limit it is killed
 /// without its child processes.
-fn run(argv: &[String], base: &Path, limit: Duration) -> Result<String, String> {
+fn run(argv: &[String], base: &Path, limit: Duration) -> Result<String, SecretError> {
     #[expect(clippy::disallowed_methods, reason = "a command of the plan has a time limit")]
     let begun = Instant::now();
     let mut child = Command::new(&argv[0])
@@ -218,8 +239,7 @@ fn run(argv: &[String], base: &Path, limit: Duration) -> Result<String, String> 
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
-        .spawn()
-        .map_err(|error| error.to_string())?;
+        .spawn()?;
     let stdout = child.stdout.take().expect("it is piped");
     let text = read_bounded(limit, move || Ok(stdout));
     let is_complete = text.as_ref().is_ok_and(|text| text.len() <= SECRET_OCTETS_MAX);
@@ -232,11 +252,11 @@ fn run(argv: &[String], base: &Path, limit: Duration) -> Result<String, String> 
         let _ = child.kill();
         let _ = child.wait();
     }
-    match (text?, status.map_err(|error| error.to_string())?) {
-        (_, Some(status)) if !status.success() => Err(format!("it ended with {status}")),
+    match (text?, status?) {
+        (_, Some(status)) if !status.success() => Err(SecretError::Failed(status)),
         (text, Some(_)) => Ok(text),
         (text, None) if !is_complete => Ok(text),
-        (_, None) => Err(too_slow(limit)),
+        (_, None) => Err(SecretError::TimedOut(limit)),
     }
 }
 
@@ -263,7 +283,7 @@ mod tests {
     }
 
     fn problem(reference: &SecretRef, limit: Duration) -> String {
-        look_up(reference, Path::new("/"), limit).err().expect("a problem")
+        look_up(reference, Path::new("/"), limit).err().expect("a problem").to_string()
     }
 
     /// Line 11: after a time limit, which the error names, a secret that does not come is given up.

@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 use futures_util::future::join_all;
 
-use super::dns::{self, DNS_PORT, Referral, Resolver};
+use super::dns::{self, AskError, DNS_PORT, Referral, Resolver};
 use crate::ask::{Outside, Served};
 use crate::authority::Authority;
 use crate::diag::{Code, Diagnostic};
@@ -40,11 +40,25 @@ pub(crate) struct Delegation {
 
 /// Why the servers of a zone are not known.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DelegationError {
+pub enum DelegationError {
+    /// Nobody says who serves the zone, or those who do disagree.
     #[error("the delegation of {zone} is not known: {problem}")]
-    Unknown { zone: Name, problem: String },
+    Unknown {
+        /// The zone.
+        zone: Name,
+        /// Why it is not known.
+        problem: String,
+    },
+    /// The parent has no such zone.
     #[error("{zone} is not delegated: {server}, a server of {parent}, knows no such zone")]
-    Absent { zone: Name, parent: Name, server: IpAddr },
+    Absent {
+        /// The zone.
+        zone: Name,
+        /// The zone above it.
+        parent: Name,
+        /// The server that says so.
+        server: IpAddr,
+    },
 }
 
 impl DelegationError {
@@ -77,7 +91,7 @@ pub(crate) async fn delegation(
         return Ok(None);
     }
     let unknown = |problem: String| DelegationError::Unknown { zone: zone.clone(), problem };
-    let parent = parent_of(zone, resolver).await.map_err(unknown)?;
+    let parent = parent_of(zone, resolver).await?;
     let key = RrKey::new(parent.clone(), RrType::NS);
     let servers = match resolver.outside(&key).await {
         Outside::Records(records) => records,
@@ -135,11 +149,20 @@ impl ParentAnswer {
     }
 }
 
-async fn ask(server: SocketAddr, zone: &Name) -> Result<ParentAnswer, String> {
+/// Why a server of the parent does not say who serves a zone.
+#[derive(Debug, thiserror::Error)]
+enum NoReferral {
+    #[error(transparent)]
+    Servers(#[from] AskError),
+    #[error("DS: {0}")]
+    Keys(String),
+}
+
+async fn ask(server: SocketAddr, zone: &Name) -> Result<ParentAnswer, NoReferral> {
     let referral = dns::referral(server, zone).await?;
     let ds = match (&referral, dns::served(server, &RrKey::new(zone.clone(), RrType::DS)).await) {
         (None, _) => BTreeSet::new(),
-        (Some(_), Served::Unanswered(why)) => return Err(format!("DS: {why}")),
+        (Some(_), Served::Unanswered(why)) => return Err(NoReferral::Keys(why)),
         (Some(_), served @ (Served::Answer(_) | Served::Wildcard(_))) => {
             served.records().iter().flat_map(|rrset| rrset.rdata()).cloned().collect()
         }
@@ -148,16 +171,17 @@ async fn ask(server: SocketAddr, zone: &Name) -> Result<ParentAnswer, String> {
 }
 
 /// The nearest zone above: the first name above with an SOA record.
-async fn parent_of(zone: &Name, resolver: &Resolver) -> Result<Name, String> {
+async fn parent_of(zone: &Name, resolver: &Resolver) -> Result<Name, DelegationError> {
+    let unknown = |problem: String| DelegationError::Unknown { zone: zone.clone(), problem };
     for above in std::iter::successors(zone.parent(), Name::parent) {
         let key = RrKey::new(above.clone(), RrType::SOA);
         match resolver.outside(&key).await {
             Outside::Records(_) => return Ok(above),
             Outside::Absent => {}
-            Outside::Unknown(why) => return Err(format!("{key}: {why}")),
+            Outside::Unknown(why) => return Err(unknown(format!("{key}: {why}"))),
         }
     }
-    Err("it has no parent zone".to_owned())
+    Err(unknown("it has no parent zone".to_owned()))
 }
 
 impl Delegation {

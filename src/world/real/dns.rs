@@ -14,6 +14,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query as Question, R
 use hickory_proto::rr::{DNSClass, Name as WireName, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,7 +36,7 @@ const EDNS_OCTETS: u16 = 1_232;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-enum AskError {
+pub(crate) enum AskError {
     #[error("no answer within {} s", ANSWER_MAX.as_secs())]
     Silence,
     #[error("{0}")]
@@ -93,11 +94,13 @@ pub(crate) struct Referral {
 /// accepted.
 ///
 /// # Errors
-/// Why there is no answer, as text for people.
-pub(crate) async fn referral(server: SocketAddr, zone: &Name) -> Result<Option<Referral>, String> {
+/// [`AskError`].
+pub(crate) async fn referral(
+    server: SocketAddr,
+    zone: &Name,
+) -> Result<Option<Referral>, AskError> {
     let key = RrKey::new(zone.clone(), RrType::NS);
-    let answer = exchange(server, &key).await.map_err(|error| error.to_string())?;
-    referral_of(&answer, zone).map_err(|error| error.to_string())
+    referral_of(&exchange(server, &key).await?, zone)
 }
 
 fn referral_of(answer: &Message, zone: &Name) -> Result<Option<Referral>, AskError> {
@@ -310,6 +313,17 @@ fn builder(servers: Vec<NameServerConfig>) -> ResolverBuilder<TokioRuntimeProvid
         .with_options(options)
 }
 
+/// Why a resolver cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolverError {
+    /// The system's configuration cannot be read, or the resolver cannot be made.
+    #[error(transparent)]
+    Resolver(#[from] NetError),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] tokio_rustls::rustls::Error),
+}
+
 /// Answers questions about names outside the plan's zones.
 pub(crate) struct Resolver(Option<TokioResolver>);
 
@@ -317,18 +331,15 @@ impl Resolver {
     /// The resolver that the plan names.
     ///
     /// # Errors
-    /// Why the system's configuration cannot be read.
-    pub(crate) fn new(spec: &ResolverSpec) -> Result<Self, String> {
+    /// [`ResolverError`].
+    pub(crate) fn new(spec: &ResolverSpec) -> Result<Self, ResolverError> {
         let resolver = match spec {
             ResolverSpec::None => None,
-            ResolverSpec::System => {
-                let builder = TokioResolver::builder_tokio().map_err(|error| error.to_string())?;
-                Some(builder.build().map_err(|error| error.to_string())?)
-            }
+            ResolverSpec::System => Some(TokioResolver::builder_tokio()?.build()?),
             ResolverSpec::Servers(servers) => {
                 let connections = || vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
                 let servers = servers.iter().map(|server| name_server(*server, connections()));
-                Some(builder(servers.collect()).build().map_err(|error| error.to_string())?)
+                Some(builder(servers.collect()).build()?)
             }
         };
         Ok(Self(resolver))
@@ -337,8 +348,8 @@ impl Resolver {
     /// A single resolver with its transport.
     ///
     /// # Errors
-    /// Why TLS cannot be set up.
-    pub(crate) fn single(resolver: &ResolverAddress) -> Result<Self, String> {
+    /// [`ResolverError`].
+    pub(crate) fn single(resolver: &ResolverAddress) -> Result<Self, ResolverError> {
         let connections = match &resolver.transport {
             Transport::Udp => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
             Transport::Tcp => vec![ConnectionConfig::tcp()],
@@ -347,11 +358,10 @@ impl Resolver {
                 vec![ConnectionConfig::https(name.as_str().into(), Some(path.as_str().into()))]
             }
         };
-        let tls = cutover_web::tls(resolver.transport.is_encrypted());
-        let tls = tls.map_err(|error| format!("TLS cannot be set up: {error}"))?;
+        let tls = cutover_web::tls(resolver.transport.is_encrypted())?;
         let builder =
             builder(vec![name_server(resolver.address, connections)]).with_tls_config(tls);
-        Ok(Self(Some(builder.build().map_err(|error| error.to_string())?)))
+        Ok(Self(Some(builder.build()?)))
     }
 
     /// Whether the plan says `resolver: none`.

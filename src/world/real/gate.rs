@@ -7,7 +7,7 @@ use cutover_contract::Secret;
 use cutover_process::{Ended, RunError, run};
 use cutover_web::{Bounds, Kind, beginning, client, one_line};
 
-use crate::ask::{NoEnd, Page, Said, is_breakdown};
+use crate::ask::{NoEnd, NoPage, Page, Said, is_breakdown};
 
 /// Characters of a command's output that are kept. Our choice: as much of a line as a person reads.
 const OUTPUT_CHARS_MAX: usize = 1_000;
@@ -69,15 +69,16 @@ pub(super) async fn http(
     url: &str,
     contains: Option<&str>,
     within: Duration,
-) -> Result<Page, String> {
+) -> Result<Page, NoPage> {
     let bounds = Bounds {
         connect_max: within,
         progress_max: within,
         whole_max: within,
         octets_max: PAGE_OCTETS_MAX,
     };
-    let client = client(client_kind(url), bounds).map_err(|error| error.to_string())?;
-    let answer = beginning(client.get(url), bounds).await.map_err(|error| error.to_string())?;
+    let client = client(client_kind(url), bounds).map_err(|error| NoPage(error.to_string()))?;
+    let answer = beginning(client.get(url), bounds).await;
+    let answer = answer.map_err(|error| NoPage(error.to_string()))?;
     let contains = contains.is_none_or(|text| String::from_utf8_lossy(&answer.body).contains(text));
     Ok(Page { status: answer.status, contains })
 }

@@ -23,9 +23,9 @@ use cutover_zone::{Name, RrKey};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::{AppendError, ProviderRead, World};
-use crate::ask::{Answered, AskServer, NoEnd, Outside, Query, Said, Served};
+use crate::ask::{Answered, AskServer, NoEnd, NotStarted, Outside, Query, Said, Served};
 use crate::calendar::{Steady, Timestamp};
-use crate::engine::notification::Message;
+use crate::engine::notification::{Message, NotSent};
 use crate::graph::StepId;
 use crate::journal::Line;
 use dns::Resolver;
@@ -118,13 +118,12 @@ async fn answer(query: Query, home: &Path, secrets: &[Secret]) -> Answered {
         Query::Resolved(question) => {
             let outside = match Resolver::single(&question.resolver) {
                 Ok(resolver) => resolver.outside(&question.key).await,
-                Err(why) => Outside::Unknown(why),
+                Err(error) => Outside::Unknown(error.to_string()),
             };
             Answered::Resolved(question, outside)
         }
         Query::Command(question) => {
             let said = gate::command(&question.argv, home, question.within, secrets).await;
-            let said = said.map_err(|(NoEnd::NotRun(why) | NoEnd::Cut(why))| why);
             Answered::Command(question, said)
         }
         Query::Http(question) => {
@@ -231,8 +230,8 @@ impl World for Real<'_> {
         step: &StepId,
         argv: &[String],
         within: Duration,
-    ) -> Result<(), String> {
-        self.lease.renew().await.map_err(|error| error.to_string())?;
+    ) -> Result<(), NotStarted> {
+        self.lease.renew().await.map_err(|error| NotStarted(error.to_string()))?;
         let (argv, home, secrets) = (argv.to_vec(), self.home.clone(), self.secrets.clone());
         let wake = Arc::clone(&self.wake);
         let work = async move {
@@ -261,9 +260,9 @@ impl World for Real<'_> {
         ended
     }
 
-    async fn notify(&mut self, message: &Message) -> Result<(), String> {
+    async fn notify(&mut self, message: &Message) -> Result<(), NotSent> {
         let Some(recipient) = self.notices.get(message.notification.notice) else {
-            return Err("there is no such notice".to_owned());
+            return Err(NotSent("there is no such notice".to_owned()));
         };
         notify::notify(recipient, message).await
     }

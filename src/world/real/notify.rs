@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::Secret;
-use cutover_web::{Answer, Bounds, client, exchange};
+use cutover_web::{Answer, Bounds, ClientError, ExchangeError, client, exchange};
 use mail_send::SmtpClientBuilder;
 use mail_send::mail_builder::MessageBuilder;
 use mail_send::mail_builder::headers::HeaderType;
@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use super::gate::client_kind;
 use crate::calendar::show_exact;
-use crate::engine::notification::{Message, Notification};
+use crate::engine::notification::{Message, NotSent, Notification};
 use crate::graph::StepId;
 use crate::notify::{MailSpec, MailTls};
 
@@ -38,22 +38,42 @@ pub enum Recipient {
 ///
 /// # Errors
 /// Why it could not be sent. The text contains no secret.
-pub(super) async fn notify(recipient: &Recipient, message: &Message) -> Result<(), String> {
-    match recipient {
-        Recipient::Webhook(url) => post(url, message).await,
+pub(super) async fn notify(recipient: &Recipient, message: &Message) -> Result<(), NotSent> {
+    let (sent, secret) = match recipient {
+        Recipient::Webhook(url) => (post(url, message).await, url.expose()),
         Recipient::Mail(mail, password) => {
-            let mut problem = String::new();
+            let mut sent = Err(SendError::TimedOut);
             for _ in 0..TRIES {
-                let sent = timeout(WITHIN, send_mail(mail, password.as_ref(), message)).await;
-                match sent.unwrap_or_else(|_| Err("it took too long".to_owned())) {
-                    Ok(()) => return Ok(()),
-                    Err(error) => problem = error,
+                let send = timeout(WITHIN, send_mail(mail, password.as_ref(), message));
+                sent = send.await.unwrap_or(Err(SendError::TimedOut));
+                if sent.is_ok() {
+                    break;
                 }
             }
-            let secret = password.as_ref().map_or("", Secret::expose);
-            Err(if secret.is_empty() { problem } else { problem.replace(secret, "[secret]") })
+            (sent, password.as_ref().map_or("", Secret::expose))
         }
-    }
+    };
+    sent.map_err(|error| {
+        let problem = error.to_string();
+        NotSent(if secret.is_empty() { problem } else { problem.replace(secret, "[secret]") })
+    })
+}
+
+/// Why a try failed. The text may contain secrets.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error("it took too long")]
+    TimedOut,
+    #[error("the answer has status {0}")]
+    Status(u16),
+    #[error(transparent)]
+    Tls(#[from] tokio_rustls::rustls::Error),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    #[error(transparent)]
+    Smtp(#[from] mail_send::Error),
 }
 
 /// Sends a mail (RFC 5322) by SMTP (RFC 5321).
@@ -61,7 +81,7 @@ async fn send_mail(
     mail: &MailSpec,
     password: Option<&Secret>,
     message: &Message,
-) -> Result<(), String> {
+) -> Result<(), SendError> {
     let Message { text, plan, notification } = message;
     let at = notification.step.as_ref().map_or(String::new(), |step| format!(" at {step}"));
     let subject = format!("cutover {plan}: {}{at}", notification.occasion.word());
@@ -73,7 +93,7 @@ async fn send_mail(
         // Keeps automatic responders from answering (RFC 3834 §5).
         .header("Auto-Submitted", HeaderType::from(Text::new("auto-generated")))
         .text_body(text.as_str());
-    let tls = cutover_web::tls(mail.tls != MailTls::None).map_err(|error| error.to_string())?;
+    let tls = cutover_web::tls(mail.tls != MailTls::None)?;
     let connector = TlsConnector::from(Arc::new(tls));
     let (host, port) = (mail.server.as_str(), mail.port);
     let mut client = SmtpClientBuilder::new_with_tls_connector(host, port, connector)
@@ -82,20 +102,14 @@ async fn send_mail(
     if let (Some(login), Some(password)) = (&mail.login, password) {
         client = client.credentials((login.user.as_str(), password.expose()));
     }
-    let said = |error: mail_send::Error| error.to_string();
     match mail.tls {
-        MailTls::None => {
-            let mut client = client.connect_plain().await.map_err(said)?;
-            client.send(written).await.map(drop).map_err(said)
-        }
-        MailTls::Implicit | MailTls::Starttls => {
-            let mut client = client.connect().await.map_err(said)?;
-            client.send(written).await.map(drop).map_err(said)
-        }
-    }
+        MailTls::None => client.connect_plain().await?.send(written).await?,
+        MailTls::Implicit | MailTls::Starttls => client.connect().await?.send(written).await?,
+    };
+    Ok(())
 }
 
-async fn post(url: &Secret, message: &Message) -> Result<(), String> {
+async fn post(url: &Secret, message: &Message) -> Result<(), SendError> {
     let Message { text, plan, notification: Notification { seq, occasion, at, step, why, .. } } =
         message;
     let step = step.as_ref().map(StepId::as_str);
@@ -116,15 +130,15 @@ async fn post(url: &Secret, message: &Message) -> Result<(), String> {
         whole_max: WITHIN,
         octets_max: OCTETS_MAX,
     };
-    let client = client(client_kind(url), bounds).map_err(|error| error.to_string())?;
-    let mut problem = String::new();
+    let client = client(client_kind(url), bounds)?;
+    let mut problem = SendError::TimedOut;
     for _ in 0..TRIES {
         let request = client.post(url).header("content-type", "application/json");
         match exchange(request.body(body.clone()), bounds).await {
             Ok(answer) if answer.is_success() => return Ok(()),
-            Ok(Answer { status, .. }) => problem = format!("the answer has status {status}"),
-            Err(error) => problem = error.to_string(),
+            Ok(Answer { status, .. }) => problem = SendError::Status(status),
+            Err(error) => problem = error.into(),
         }
     }
-    Err(problem.replace(url, "[secret]"))
+    Err(problem)
 }

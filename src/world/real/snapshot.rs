@@ -9,8 +9,8 @@ use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Zone};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
-use super::delegation::{Delegation, delegation};
-use super::dns::{self, DNS_PORT, Resolver};
+use super::delegation::{Delegation, DelegationError, delegation};
+use super::dns::{self, DNS_PORT, Resolver, ResolverError};
 use super::pause;
 use crate::ask::{Outside, Served};
 use crate::authority::Authority;
@@ -380,13 +380,27 @@ fn servers_of(zone: &Zone) -> BTreeSet<Name> {
     ns.iter().flat_map(|rrset| rrset.rdata()).filter_map(Rdata::target).collect()
 }
 
+/// Why the servers of a zone cannot be found.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthoritiesError {
+    /// The resolver cannot be used.
+    #[error(transparent)]
+    Resolver(#[from] ResolverError),
+    /// The parent does not say who serves the zone.
+    #[error(transparent)]
+    Delegation(#[from] DelegationError),
+}
+
 /// The authoritative servers that the NS records of a zone and its parent name.
 ///
 /// # Errors
-/// Why the resolver cannot be used, or the delegation is not known.
-pub async fn authorities(zone: &Zone, resolver: &ResolverSpec) -> Result<Vec<Authority>, String> {
+/// [`AuthoritiesError`].
+pub async fn authorities(
+    zone: &Zone,
+    resolver: &ResolverSpec,
+) -> Result<Vec<Authority>, AuthoritiesError> {
     let resolver = Resolver::new(resolver)?;
-    let parent = delegation(&zone.origin, &resolver).await.map_err(|error| error.to_string())?;
+    let parent = delegation(&zone.origin, &resolver).await?;
     Ok(delegated(zone, parent.as_ref(), &resolver).await)
 }
 

@@ -382,7 +382,7 @@ fn txt_values_are_split_at_255_octets() {
         let value = vec![b'x'; length];
         let rdata = Rdata::txt(&value);
         assert_eq!(show::strings(rdata.wire()).map(<[u8]>::len).collect::<Vec<_>>(), strings);
-        assert_eq!(rdata.txt_joined(), Some(value));
+        assert_eq!(rdata.txt_joined().as_deref(), Some(&*value));
         assert!(Rdata::from_wire(RrType::TXT, rdata.wire()).is_ok());
     }
     let longest = Rdata::txt(&[0; 65_279]);

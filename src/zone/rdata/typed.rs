@@ -2,6 +2,7 @@
 //!
 //! A reader returns `None` only for rdata of another type, since rdata is well-formed.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::show;
@@ -105,13 +106,19 @@ impl Rdata {
     /// The value of a TXT or SPF record: its strings joined with nothing in between
     /// (RFC 7208 §3.3, RFC 6376 §3.6.2.2).
     #[must_use]
-    pub fn txt_joined(&self) -> Option<Vec<u8>> {
-        match self.rtype {
-            RrType::TXT | RrType::SPF => {
-                Some(show::strings(&self.wire).flatten().copied().collect())
-            }
-            _ => None,
+    pub fn txt_joined(&self) -> Option<Cow<'_, [u8]>> {
+        if !matches!(self.rtype, RrType::TXT | RrType::SPF) {
+            return None;
         }
+        let mut strings = show::strings(&self.wire);
+        let first = strings.next().unwrap_or_default();
+        Some(match first.len() + 1 == self.wire.len() {
+            true => Cow::Borrowed(first),
+            false => Cow::Owned(strings.fold(first.to_vec(), |mut joined, string| {
+                joined.extend_from_slice(string);
+                joined
+            })),
+        })
     }
 
     /// The preference and exchange of an MX.

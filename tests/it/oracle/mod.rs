@@ -148,7 +148,7 @@ fn said_of(case: &Case) -> Said {
     let refuted = findings.refuted.iter().map(|refuted| {
         let pattern = &model.patterns[refuted.pattern];
         let place = |node: usize| case.graph.place(&draft.nodes[node].id);
-        let starts = pattern.starts(&model.atoms).into_iter().filter_map(place).collect();
+        let starts = pattern.starts(&model.atoms).filter_map(place).collect();
         let parts = pattern.atoms.iter().filter_map(|held| Some((held.part?.answer, held.atom)));
         let parts: Vec<(usize, usize)> = parts.collect();
         let mut pairs = Vec::new();

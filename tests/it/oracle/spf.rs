@@ -122,7 +122,7 @@ impl<R: Resolver> Evaluation<'_, R> {
         if records.next().is_some() {
             return Err(Verdict::PermError);
         }
-        let text = String::from_utf8(text).map_err(|_| Verdict::PermError)?;
+        let text = String::from_utf8(text.into_owned()).map_err(|_| Verdict::PermError)?;
         let record = parse(&text).ok_or(Verdict::PermError)?;
         for (verdict, mechanism) in &record.terms {
             if self.matches(mechanism, domain)? {

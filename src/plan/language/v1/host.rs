@@ -1,7 +1,7 @@
 //! `hosts:` and `migrate:`.
 
 use super::{PORT_NUMBER_MAX, SLUG, SPAN, TEXT, names, names_of_file, one_or_more};
-use crate::language::shape::{Form, Shape, list, not_built, optional, required};
+use crate::language::shape::{Form, Shape, list, map, not_built, optional, required};
 
 pub(super) fn host() -> Shape {
     let exchange = Shape::Object(vec![
@@ -82,7 +82,16 @@ pub(super) fn host() -> Shape {
             "TLSA records that the certificates of the host's exchanges match, such as `3 1 1 HASH`.",
             list(1, TEXT),
         ),
-        not_built("profile", "a well-known mail host whose records come with `cutover`"),
+        optional(
+            "profile",
+            "A well-known mail host whose exchanges, senders and discovery records come with `cutover`; what is written here counts instead. `cutover profiles` lists them.",
+            SLUG,
+        ),
+        optional(
+            "parameters",
+            "What the profile needs to know, by name: `cutover profiles NAME` says what, and where to find it.",
+            map(Form::Slug, 1, Shape::Text(Form::Lines)),
+        ),
         not_built("after_switch", "what the host does with mail after the switch"),
     ])
 }

@@ -21,7 +21,7 @@ use super::{Extent, both, can_reach, forbid_at_host, forbid_to_extents, host};
 use crate::intent::DomainMove;
 use crate::proof::answers::Content;
 use crate::proof::builder::{Domain, PatternBuilder, shown};
-use crate::proof::parties::{Family, Route, Routes, Side, routes_today};
+use crate::proof::parties::{Family, Route, Routes, Side};
 use crate::proof::pattern::{Harm, Start};
 use crate::proof::view::Choice;
 use cutover_steps::fact::{Fact, Subject, Value};
@@ -126,10 +126,10 @@ fn is_untouched(mail_domain: &Domain<'_>, choice: &Choice) -> bool {
 /// A null MX, or no address at all.
 fn of_dns(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
     let domain = &mail_domain.name;
-    let today = routes_today(builder.draft().snapshot, domain);
-    let accepts_mail = today != Routes::Nowhere;
+    let today = builder.routes_today(domain);
+    let accepts_mail = *today != Routes::Nowhere;
     // A domain without mail today loses none.
-    let had_mail = mail_domain.moves.is_some() || today != Routes::To(Vec::new());
+    let had_mail = mail_domain.moves.is_some() || *today != Routes::To(Vec::new());
     let harm = |routes: &Routes| match routes {
         Routes::Nowhere => accepts_mail.then(|| {
             Harm::new(
@@ -166,7 +166,7 @@ fn of_family(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>, family:
         Family::V6 => (Fact::Ipv6Only, "IPv6", 6),
     };
     // A peer with only IPv6 does not reach the domain today either if it has no such address.
-    let today = routes_today(builder.draft().snapshot, domain);
+    let today = builder.routes_today(domain);
     let now = of_family(&today);
     if family == Family::V6 && now.is_empty() {
         return;
@@ -278,7 +278,7 @@ fn unseen(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
             exchanges.chain(domain)
         })
         .collect();
-    let today = routes_today(builder.draft().snapshot, domain);
+    let today = builder.routes_today(domain);
     // If it is not known whether any exchange exists today, mail arrives by one of them.
     let all_unknown = today.all().iter().all(|route| route.ip.is_none());
     for (number, (name, is_exchange)) in names.into_iter().enumerate() {

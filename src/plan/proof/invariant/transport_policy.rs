@@ -18,7 +18,7 @@ use super::super::draft::Kind;
 use super::{Extent, both, extent_at, extent_of, forbid_at_host, host};
 use crate::intent::DomainMove;
 use crate::proof::builder::{Domain, PatternBuilder, shown};
-use crate::proof::parties::{Route, Routes, Side, routes_today};
+use crate::proof::parties::{Route, Routes, Side};
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::view::View;
 use cutover_steps::ask::Outside;
@@ -203,7 +203,7 @@ fn forbid_in_views(
 /// Where mail goes today, for any domain.
 fn all_routes_today(builder: &PatternBuilder<'_>) -> BTreeSet<(Name, Option<IpAddr>)> {
     let domains = builder.domains();
-    let routes = domains.iter().map(|domain| routes_today(builder.draft().snapshot, &domain.name));
+    let routes = domains.iter().map(|domain| builder.routes_today(&domain.name));
     let all = routes.flat_map(|routes| routes.all().to_vec());
     all.map(|route| (route.exchange, route.ip)).collect()
 }
@@ -211,10 +211,10 @@ fn all_routes_today(builder: &PatternBuilder<'_>) -> BTreeSet<(Name, Option<IpAd
 /// A domain that does not move, but whose policy, exchanges or TLSA records the plan changes.
 fn of_others(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
     let domain = &mail_domain.name;
-    let today = routes_today(builder.draft().snapshot, domain);
+    let today = builder.routes_today(domain);
     let allowed = Subject::Name(domain.clone());
     let other = |view: &View<'_>| {
-        let other_routes = || match (view.routes(domain), &today) {
+        let other_routes = || match (view.routes(domain), &*today) {
             (Routes::To(now), Routes::To(today)) => {
                 now.iter().any(|route| !today.iter().any(|t| t.exchange == route.exchange))
             }
@@ -297,7 +297,7 @@ fn other_tlsa(builder: &mut PatternBuilder<'_>, domain: &Name, domain_move: &Dom
 }
 
 fn below(label: &str, domain: &Name) -> Option<Name> {
-    Name::from_user(label).and_then(|name| name.join(domain)).ok()
+    domain.child(label).ok()
 }
 
 /// Whether senders may have a policy of the domain (RFC 8461 §3.1, §8.2).

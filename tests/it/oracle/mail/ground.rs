@@ -61,7 +61,10 @@ pub(super) fn exchanges_of(zones: &Zones, domain: &Name) -> Vec<Name> {
 
 pub(super) fn spf_text(records: &[Rdata]) -> Vec<String> {
     let texts = records.iter().filter_map(Rdata::txt_joined);
-    texts.filter(|text| spf::is_spf(text)).filter_map(|text| String::from_utf8(text).ok()).collect()
+    texts
+        .filter(|text| spf::is_spf(text))
+        .filter_map(|text| String::from_utf8(text.into_owned()).ok())
+        .collect()
 }
 
 /// A wildcard's owner stands for every name below it that does not exist.

@@ -13,7 +13,7 @@ use super::*;
 /// How strict a DMARC policy is: none, quarantine, reject.
 fn strictness(view: &Resolved) -> usize {
     let texts = view.records().iter().filter_map(Rdata::txt_joined);
-    let texts = texts.filter_map(|text| String::from_utf8(text).ok());
+    let texts = texts.filter_map(|text| String::from_utf8(text.into_owned()).ok());
     let ranks = texts.filter(|text| text.starts_with("v=DMARC1")).map(|text| {
         let all = ["p=none", "p=quarantine", "p=reject"];
         all.iter().rposition(|p| text.contains(p)).unwrap_or(0)

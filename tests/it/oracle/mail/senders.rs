@@ -171,7 +171,7 @@ impl<'a> World<'a> {
 
     pub(super) fn has_key(view: &Resolved) -> bool {
         let texts = view.records().iter().filter_map(Rdata::txt_joined);
-        texts.filter_map(|text| String::from_utf8(text).ok()).any(|text| {
+        texts.filter_map(|text| String::from_utf8(text.into_owned()).ok()).any(|text| {
             let mut tags = text.split(';').filter_map(|tag| tag.trim().split_once('='));
             tags.any(|(tag, value)| tag.trim() == "p" && !value.trim().is_empty())
         })

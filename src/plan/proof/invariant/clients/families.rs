@@ -25,16 +25,22 @@ pub(super) fn loses_a_family(
         return;
     }
     let subjects = [Subject::Host(domain_move.to.name.clone()), Subject::Name(domain.clone())];
-    let families = [(Fact::Ipv4Only, "IPv4", 4), (Fact::Ipv6Only, "IPv6", 6)];
-    for (fact, words, number) in families {
-        let has = |servers: &Servers| servers.ips.iter().any(|ip| ip.is_ipv4() == (number == 4));
-        let lost = |view: &View<'_>| {
-            let live = Servers::of(&|key| view.live(key), key);
-            let now = Servers::of(&|key| view.look_up(key), key);
-            let is_known = now.unseen.is_empty();
-            (has(&live) && !now.is_none() && is_known && !has(&now)).then_some(())
-        };
-        let label = ("family-lost", &key.name, (usize::from(key.rtype.number()) << 8) + number);
+    let families = [(Fact::Ipv4Only, "IPv4"), (Fact::Ipv6Only, "IPv6")];
+    let lost = |view: &View<'_>| {
+        let live = Servers::of(&|key| view.live(key), key);
+        let now = Servers::of(&|key| view.look_up(key), key);
+        let is_known = now.unseen.is_empty();
+        let has = |servers: &Servers, is_ipv4| servers.ips.iter().any(|ip| ip.is_ipv4() == is_ipv4);
+        [true, false]
+            .map(|is_ipv4| has(&live, is_ipv4) && !now.is_none() && is_known && !has(&now, is_ipv4))
+    };
+    let rtype = usize::from(key.rtype.number());
+    let views = builder.views(ID, ("families-lost", &key.name, rtype), &lost);
+    for (place, (fact, words)) in families.into_iter().enumerate() {
+        let found = views.smallest(&|lost| lost[place].then_some(()));
+        if found.is_empty() {
+            continue;
+        }
         let harm = Harm::new(
             format!("{ID}/{}/family/{words}/{} {}", shown(domain), shown(&key.name), key.rtype),
             format!(
@@ -45,7 +51,6 @@ pub(super) fn loses_a_family(
                 builder.statement(fact, &subjects[0], Value::False, "")
             ),
         );
-        let found = builder.cases(ID, label, &lost);
         let bad = |builder: &PatternBuilder<'_>| builder.facts.of_any(fact, &subjects, Value::True);
         builder.forbid_each(ID, (&found, NOW), &bad, &harm);
     }

@@ -9,7 +9,7 @@ use cutover_zone::Name;
 
 use super::{ID, is_untouched, lateness};
 use crate::proof::builder::{Domain, PatternBuilder, shown};
-use crate::proof::parties::{Route, Routes, Side, routes_today};
+use crate::proof::parties::{Route, Routes, Side};
 use crate::proof::pattern::Harm;
 use cutover_steps::fact::{Fact, Subject, Value};
 
@@ -17,13 +17,9 @@ use cutover_steps::fact::{Fact, Subject, Value};
 pub(super) fn strangers(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
     let domain = &mail_domain.name;
     let parties = builder.parties();
-    let known: Vec<Route> =
-        match (mail_domain.moves, routes_today(builder.draft().snapshot, domain)) {
-            // Where mail goes today is known to work: nobody has to state that for a domain that
-            // stays.
-            (None, Routes::To(routes)) => routes,
-            (_, _) => Vec::new(),
-        };
+    let today = builder.routes_today(domain);
+    // Where mail goes today is known to work: nobody has to state that for a domain that stays.
+    let known = if mail_domain.moves.is_none() { today.all() } else { &[] };
     let is_strange = |route: &Route| match mail_domain.moves {
         Some(_) => parties.whose(route).is_none(),
         None => !known.iter().any(|other| match route.ip {
@@ -83,14 +79,11 @@ pub(super) fn strangers(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'
 /// mail on to, and returns it (RFC 5321 §5.1).
 pub(super) fn backups(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
     let domain = &mail_domain.name;
-    let (None, Routes::To(today)) =
-        (mail_domain.moves, routes_today(builder.draft().snapshot, domain))
-    else {
-        return;
-    };
+    let routes = builder.routes_today(domain);
+    let (None, Routes::To(today)) = (mail_domain.moves, &*routes) else { return };
     let to = |route: &Route| (route.exchange.clone(), route.ip, route.outside.clone());
     let least = |routes: &[Route]| routes.iter().map(|route| route.preference).min();
-    let is_first = |route: &&Route| Some(route.preference) == least(&today);
+    let is_first = |route: &&Route| Some(route.preference) == least(today);
     let firsts: BTreeSet<_> = today.iter().filter(is_first).map(to).collect();
     let backups: BTreeSet<_> =
         today.iter().map(to).filter(|backup| !firsts.contains(backup)).collect();

@@ -9,9 +9,10 @@ use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message, Severity, told};
 use super::person::{halt_help, manual_tasks, show_halt};
 use super::planning::{Input, Story};
-use super::rollback::run_way_back;
+use super::rollback::{roll_back, run_way_back};
 use super::running::{
-    Ended, Going, GoingArgs, RunArgs, Turn, ask, drive_run, lease, newest_still, reach, rest_until,
+    Driver, Ended, Going, GoingArgs, Question, RunArgs, Turn, ask, drive_run, lease, newest_still,
+    reach, rest_until,
 };
 use super::{Invocation, home, planning, print_err, print_out, several, shell_quote, styling};
 use crate::artifact::Artifact;
@@ -53,17 +54,14 @@ pub(super) struct Args {
     approved_only: bool,
 }
 
-/// The name of this command.
-const COMMAND: &str = "apply";
-
 fn sha256(text: &str) -> Result<Digest, &'static str> {
     Digest::parse(text).ok_or("expected what `show` prints: `sha256:` and 64 hexadecimal digits")
 }
 
-/// How `apply` ended for one input, and when its run continues.
-struct Applied {
-    exit: Exit,
-    until: Option<Timestamp>,
+/// How a command ended for one run, and when that run continues.
+pub(super) struct Applied {
+    pub(super) exit: Exit,
+    pub(super) until: Option<Timestamp>,
 }
 
 impl From<Exit> for Applied {
@@ -124,6 +122,29 @@ pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure
     Ok(ended.into_iter().flatten().fold(Exit::Done, |worst, one| worst.or_worse(one.exit)))
 }
 
+/// Continues the newest run of a plan with its own artifact. Begins none, unless that is the way back
+/// or the successor of that run.
+pub(super) async fn go_on(runs: &Runs, found: &Found, args: &RunArgs) -> Result<Applied, Failure> {
+    let (artifact, state) = (&found.run.artifact, &found.run.state);
+    let sealed = Sealed { digest: state.artifact(), parent: artifact.parent };
+    let asked = Asked { plan: artifact.plan, sealed: Some(sealed), replan: false, again: false };
+    let going = Going { args, driver: Driver::Run };
+    let (nobody, again, replan, digest) = (DemandArgs::default(), false, false, None);
+    let how = How { again, replan, digest, demand: &nobody };
+    match decide(&asked, newest(runs, Some(found)).await?.as_ref()) {
+        Ok(Action::Continue) => carry_on(runs, (Some(&found.id), &asked), going, how).await,
+        Err(Refusal::RollingBack) => Ok(roll_back(runs, found, going, None).await?.into()),
+        Ok(Action::Nothing | Action::Begin { .. })
+        | Err(
+            Refusal::RolledBackByGate
+            | Refusal::RolledBackByPerson
+            | Refusal::PlanChanged
+            | Refusal::OtherArtifact
+            | Refusal::ParentGone(_),
+        ) => Ok(Exit::Done.into()),
+    }
+}
+
 /// How a plan is applied.
 #[derive(Clone, Copy)]
 struct How<'h> {
@@ -135,13 +156,13 @@ struct How<'h> {
 }
 
 async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
-    let going = Going { args, command: COMMAND };
+    let going = Going { args, driver: Driver::Apply };
     let input = planning::read(&args.input)?;
     if let Input::Artifact(artifact) = &input {
         check_digest(|| artifact.digest(), how.digest)?;
         planning::check_consistent(artifact)?;
     }
-    let runs = args.state.runs(&args.input, input.name());
+    let runs = args.state.runs(&args.input, input.name())?;
     let found = runs.newest().await?;
     let seen = found.as_ref().map(|found| found.id.clone());
     let asked = asked(&input, how);
@@ -153,7 +174,7 @@ async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
     };
     let supersedes = match action {
         Action::Continue => {
-            return carry_on(&runs, (seen.as_ref(), &asked), args, how).await;
+            return carry_on(&runs, (seen.as_ref(), &asked), going, how).await;
         }
         Action::Nothing => {
             print_err("nothing to change: the run of this artifact is finished");
@@ -173,7 +194,7 @@ async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
         if supersedes.is_some() {
             print_out(&format!(
                 "The open run is unchanged, and still has steps to do. Continue it with `{}`.\n",
-                args.invocation().line(COMMAND, "")
+                args.invocation().line("apply", "")
             ))?;
         }
         return Ok(Exit::Done.into());
@@ -184,7 +205,7 @@ async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
     let newest = found.as_ref().and_then(|found| found.run.state.opened);
     let approvals = how.demand.of_new(&args.input, &artifact, newest)?;
     // Who has approved it has seen it.
-    ask(args.auto_approve || approvals.is_some(), "Apply", || {
+    ask(args.auto_approve || approvals.is_some(), &Question::APPLY, || {
         print_out(&plan::plan(&artifact, Detail::Brief).text(styling(&std::io::stdout())))
     })?;
     let mut lease = lease(&runs).await?;
@@ -203,13 +224,13 @@ async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
         let reached = reach(args, &open.run.artifact)?;
         let ended = drive_run(open, reached, going, (&runs, &mut *lease), away).await?;
         if ended.outcome != DriveOutcome::Finished {
-            return applied(&runs, args, ended, &mut *lease).await;
+            return applied(&runs, going, ended, &mut *lease).await;
         }
     }
     let mut found = runs.create(&mut *lease, artifact).await?;
     found.run.approvals = approvals;
     let ended = drive_run(found, reached, going, (&runs, &mut *lease), None).await?;
-    applied(&runs, args, ended, &mut *lease).await
+    applied(&runs, going, ended, &mut *lease).await
 }
 
 /// Refuses any artifact but the reviewed one.
@@ -227,11 +248,12 @@ fn check_digest(of: impl FnOnce() -> Digest, reviewed: Option<Digest>) -> Result
 
 async fn applied(
     runs: &Runs,
-    args: &RunArgs,
+    going: Going<'_>,
     ended: Ended,
     lease: &mut dyn Lease,
 ) -> Result<Applied, Failure> {
-    let ended = run_way_back((runs, lease), Going { args, command: COMMAND }, ended).await?;
+    let args = going.args;
+    let ended = run_way_back((runs, lease), going, ended).await?;
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         DriveOutcome::Finished if artifact.is_way_back() => {
@@ -255,7 +277,11 @@ async fn applied(
         DriveOutcome::Waiting { until } => {
             print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
             let aside = set_aside(&artifact, &state)?;
-            print_out(&format!("waiting: apply again at {}\n", show_instant(until, now())))?;
+            print_out(&format!(
+                "waiting: {} at {}\n",
+                going.driver.again(),
+                show_instant(until, now())
+            ))?;
             if let Some(exit) = aside {
                 return Ok(Applied { exit, until: Some(until) });
             }
@@ -377,10 +403,10 @@ async fn newest(runs: &Runs, found: Option<&Found>) -> Result<Option<Newest>, Fa
 async fn carry_on(
     runs: &Runs,
     seen: (Option<&RunId>, &Asked),
-    args: &RunArgs,
+    going: Going<'_>,
     how: How<'_>,
 ) -> Result<Applied, Failure> {
-    let going = Going { args, command: COMMAND };
+    let args = going.args;
     let mut lease = lease(runs).await?;
     // Another process may have continued the run before we got the lease.
     let found = still_so(runs, seen, Action::Continue).await?;
@@ -396,14 +422,14 @@ async fn carry_on(
     let settled = ended.outcome == DriveOutcome::Finished && ended.state.replaced.is_some();
     // Its successor was confirmed, but the process stopped before starting it.
     let Some(next) = next.filter(|_| settled) else {
-        return applied(runs, args, ended, &mut *lease).await;
+        return applied(runs, going, ended, &mut *lease).await;
     };
     let reached = reach(args, &next)?;
     let approvals = how.demand.of_new(&args.input, &next, opened)?;
     let mut found = runs.create(&mut *lease, next).await?;
     found.run.approvals = approvals;
     let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
-    applied(runs, args, ended, &mut *lease).await
+    applied(runs, going, ended, &mut *lease).await
 }
 
 /// Why nothing is done, and what to do instead.
@@ -469,11 +495,11 @@ fn in_folder(message: Message, folder: &Path, artifact: &Artifact, args: &RunArg
 /// The commands that finish an open run without its plan.
 fn way_to_finish(folder: &Path, artifact: &Artifact, args: &RunArgs) -> String {
     let sealed = folder.join("artifact.json");
-    let Some(state) = &args.state.state else {
+    if args.state.chosen().is_none() {
         return format!("  cutover apply {}", shell_quote(&sealed));
-    };
+    }
     // An artifact in a `--state` directory does not show where relative paths start: copy it there.
     let beside = shell_quote(&home(&args.input).join(format!("{}.run.json", artifact.name)));
-    let (sealed, state) = (shell_quote(&sealed), shell_quote(state));
-    format!("  cp {sealed} {beside}\n  cutover apply {beside} --state {state}")
+    let (sealed, state) = (shell_quote(&sealed), args.state.option());
+    format!("  cp {sealed} {beside}\n  cutover apply {beside}{state}")
 }

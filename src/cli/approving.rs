@@ -18,7 +18,7 @@ use crate::world::real::approvals::{ApprovalFileError, allowed_signers, director
 use crate::world::real::now;
 
 /// Who may approve, and how many have to.
-#[derive(Clone, clap::Args)]
+#[derive(Clone, Default, clap::Args)]
 pub(super) struct DemandArgs {
     /// The people who may approve, in OpenSSH's `allowed_signers` format. The file must not be part of
     /// what is reviewed: take it from the base branch, or from the machine that applies

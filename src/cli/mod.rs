@@ -12,6 +12,7 @@ mod check;
 mod completions;
 mod confirm;
 mod diff;
+mod due;
 pub mod exit;
 mod explain;
 mod failure;
@@ -23,16 +24,19 @@ mod profiles;
 mod progress;
 mod providers;
 mod rollback;
+mod run;
 mod running;
 mod schema;
 mod several;
 mod show;
+mod state;
 mod status;
+mod storing;
 mod zone;
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use cutover_contract::Adapter;
@@ -42,9 +46,9 @@ use crate::language::Registry;
 use crate::probe;
 use crate::render::Styling;
 use crate::world::real::connect::Commands;
-use crate::world::real::store::{Directory, Runs, Store};
 use exit::Exit;
 use failure::{Code, ErrorFormat, Failure, Message, Problem};
+use storing::{Invocation, StateArgs, home};
 
 /// Every adapter, one line each.
 #[must_use]
@@ -87,37 +91,18 @@ enum Command {
     Approve(approve::Args),
     Approvals(approvals::Args),
     Apply(apply::Args),
+    Run(run::Args),
     Rollback(rollback::Args),
     Confirm(confirm::Args),
     Status(status::Args),
     Log(log::Args),
+    State(state::Args),
     Zone(zone::Args),
     Profiles(profiles::Args),
     Providers(providers::Args),
     Schema(schema::Args),
     Completions(completions::Args),
     Man(completions::ManArgs),
-}
-
-/// Where the state of runs is kept.
-#[derive(Clone, clap::Args)]
-struct StateArgs {
-    /// The directory that holds the state of runs [default: `.cutover` beside the plan or artifact]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-}
-
-impl StateArgs {
-    /// Where the runs of a plan or an artifact are kept.
-    fn store(&self, input: &Path) -> Arc<dyn Store> {
-        let dir = self.state.clone().unwrap_or_else(|| home(input).join(STATE));
-        Arc::new(Directory::new(&dir))
-    }
-
-    /// The runs of the plan of this name.
-    fn runs(&self, input: &Path, plan: &str) -> Runs {
-        Runs::new(self.store(input), plan)
-    }
 }
 
 /// Whether programs may run.
@@ -134,27 +119,11 @@ impl CommandArgs {
     }
 }
 
-/// The name of the state directory beside a plan.
-const STATE: &str = ".cutover";
-
 /// The directory that a file lies in.
 fn base(file: &Path) -> PathBuf {
     match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         Some(_) | None => PathBuf::from("."),
-    }
-}
-
-/// The directory that relative paths in a plan or artifact start from, and that holds the state of
-/// its runs: the file's own directory or, for the artifact of a run in a state directory, the
-/// plan's directory.
-fn home(input: &Path) -> PathBuf {
-    let base = base(input);
-    let absolute = std::path::absolute(&base).unwrap_or_else(|_| base.clone());
-    // STATE/NAME/NUMBER
-    match absolute.ancestors().nth(2) {
-        Some(state) if state.ends_with(STATE) => state.parent().map_or(base, Path::to_owned),
-        Some(_) | None => base,
     }
 }
 
@@ -206,10 +175,12 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Approve(args) => approve::run(&args),
             Command::Approvals(args) => approvals::run(&args),
             Command::Apply(args) => apply::run(args, errors).await,
+            Command::Run(args) => run::run(args, errors).await,
             Command::Rollback(args) => rollback::run(args, errors).await,
             Command::Confirm(args) => confirm::run(args, errors).await,
-            Command::Status(args) => status::run(&args).await,
+            Command::Status(args) => status::run(&args, errors).await,
             Command::Log(args) => log::run(&args, errors).await,
+            Command::State(args) => state::run(args, errors).await,
             Command::Zone(args) => zone::run(args, errors).await,
             Command::Profiles(args) => profiles::run(&args),
             Command::Providers(args) => providers::run(&args),
@@ -218,29 +189,6 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Man(args) => completions::man(&args),
         }
     })
-}
-
-/// Writes the `cutover` commands that messages suggest, with the user's own input and `--state`.
-#[derive(Clone, Copy)]
-struct Invocation<'a> {
-    /// The plan or artifact, as given on the command line.
-    input: &'a Path,
-    /// The value of `--state`.
-    state: Option<&'a Path>,
-}
-
-impl<'a> Invocation<'a> {
-    fn of(input: &'a Path, state: &'a StateArgs) -> Self {
-        Self { input, state: state.state.as_deref() }
-    }
-
-    /// `cutover COMMAND INPUT REST --state DIR`.
-    fn line(self, command: &str, rest: &str) -> String {
-        let gap = if rest.is_empty() { "" } else { " " };
-        let state =
-            self.state.map_or(String::new(), |dir| format!(" --state {}", shell_quote(dir)));
-        format!("cutover {command} {}{gap}{rest}{state}", shell_quote(self.input))
-    }
 }
 
 /// A path, quoted for a shell if necessary.
@@ -276,16 +224,38 @@ fn colour(text: &str) -> Option<&str> {
     numbers[end..].starts_with('m').then(|| &text[..text.len() - numbers.len() + end + 1])
 }
 
+tokio::task_local! {
+    /// Of which plan everything is that is written, while several runs are driven at once.
+    static PLAN: String;
+}
+
+/// Lets every line for people that is written meanwhile begin with the name of a plan.
+async fn speaking_of<F: Future>(plan: &str, work: F) -> F::Output {
+    PLAN.scope(plan.to_owned(), work).await
+}
+
+/// Whether several runs are driven at once, and write lines of text.
+fn is_one_of_several() -> bool {
+    PLAN.try_with(|_| ()).is_ok()
+}
+
+/// Text for people, in which each line says of which plan it is, if there are several.
+fn attributed(text: &str) -> Cow<'_, str> {
+    let of =
+        |plan: &String| text.split_inclusive('\n').map(|line| format!("{plan}: {line}")).collect();
+    PLAN.try_with(of).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
 /// Writes text for people to standard error.
 fn print_err(text: &str) {
-    let text = printable(text.trim_end(), styling(&std::io::stderr()));
+    let text = printable(&attributed(text.trim_end()), styling(&std::io::stderr()));
     // If this fails, there is nowhere left to report it.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Writes text for people to standard output.
 fn print_out(text: &str) -> Result<(), Failure> {
-    write_out(&printable(text, styling(&std::io::stdout())))
+    write_out(&printable(&attributed(text), styling(&std::io::stdout())))
 }
 
 /// Writes machine-readable output to standard output: byte for byte, unless that is a terminal.

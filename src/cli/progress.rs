@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::person::manual_task;
-use super::{Invocation, print_err};
+use super::{Invocation, is_one_of_several, print_err};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, show_span};
 use crate::engine::RunState;
@@ -28,7 +28,9 @@ pub(super) struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     pub(super) fn new(artifact: &Artifact, invocation: Invocation<'a>) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        // Several bars would overwrite each other.
+        let is_drawn = std::io::stderr().is_terminal() && !is_one_of_several();
+        let bar = is_drawn.then(|| {
             let steps = artifact.graph.steps().len();
             let bar = ProgressBar::new(u64::try_from(steps).unwrap_or(u64::MAX));
             let style = ProgressStyle::with_template("{bar:20} {pos}/{len} steps  {msg}");

@@ -6,7 +6,8 @@ use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message};
 use super::person::{halt_help, manual_tasks, show_halt};
 use super::running::{
-    Ended, Going, RunArgs, Turn, ask, claim, drive_run, lease, newest_still, reach,
+    Driver, Ended, Going, Question, RunArgs, Turn, ask, claim, drive_run, lease, newest_still,
+    reach,
 };
 use super::{planning, print_err, print_out, styling};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
@@ -42,14 +43,24 @@ pub(super) async fn run(
     errors: ErrorFormat,
 ) -> Result<Exit, Failure> {
     args.going.errors = errors;
-    let going = Going { args: &args, command: COMMAND };
-    let input = planning::read(&args.input)?;
-    let runs = args.state.runs(&args.input, input.name());
+    let going = Going { args: &args, driver: Driver::Rollback };
+    let runs = planning::runs(&args.input, &args.state).await?;
     let found = runs.newest().await?;
     let Some(found) = found else {
-        let text = format!("there is no run of {} to roll back", input.name());
+        let text = format!("there is no run of {} to roll back", runs.plan());
         return Err(Message::new(Code::NoRun, text).usage());
     };
+    roll_back(&runs, &found, going, asked.as_deref()).await
+}
+
+/// Rolls a run back, or goes on with its way back.
+pub(super) async fn roll_back(
+    runs: &Runs,
+    found: &Found,
+    going: Going<'_>,
+    asked: Option<&str>,
+) -> Result<Exit, Failure> {
+    let args = going.args;
     let still = async |runs: &Runs| {
         let newest = newest_still(runs, Some(&found.id)).await;
         newest.map(|found| found.expect("it is the one that was seen"))
@@ -60,26 +71,27 @@ pub(super) async fn run(
         let mut states = turned.iter().chain([&found.run.state]);
         // The process may have ended before all notifications were sent.
         if found.run.state.finished.is_some() && states.all(|state| state.unsent.is_empty()) {
-            return roll_back_further(&runs, &found, &args, asked.as_deref()).await;
+            return roll_back_further(runs, found, args, asked).await;
         }
-        let mut lease = lease(&runs).await?;
-        let reached = reach(&args, &found.run.artifact)?;
-        let found = still(&runs).await?;
-        let ended = drive_run(found, reached, going, (&runs, &mut *lease), None).await?;
-        return rolled_back(&args, ended);
+        let mut lease = lease(runs).await?;
+        let reached = reach(args, &found.run.artifact)?;
+        let found = still(runs).await?;
+        let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
+        return rolled_back(going, ended);
     }
-    let to = destination(&found, asked.as_deref())?;
+    let to = destination(found, asked)?;
     if found.run.state.turned_back.is_none() {
-        let Found { run, .. } = &found;
+        let Found { run, .. } = found;
         let point = reachable(&run.artifact, &run.state, &to)?;
         let preview = || way_back(&run.artifact, &run.state, point);
-        confirm_way_back(&args, preview, run)?;
+        confirm_way_back(args, preview, run)?;
     }
     let mut lease = match runs.lease(&claim()).await {
-        Err(StoreError::Locked { holder }) => {
+        // `run` leaves it to whoever drives it.
+        Err(StoreError::Locked { holder }) if going.driver != Driver::Run => {
             let owner = holder.to_string();
             let turned = found.run.state.turned_back.is_some();
-            match request_rollback(&runs, &found, &args, (&to, &owner, turned)).await? {
+            match request_rollback(runs, found, args, (&to, &owner, turned)).await? {
                 Some(lease) => lease,
                 None => return Ok(Exit::Waiting),
             }
@@ -89,16 +101,16 @@ pub(super) async fn run(
     let newest = runs.newest().await?;
     if let Some(back) = newest.filter(|newest| newest.run.artifact.is_way_back()) {
         // The process that had the lease has run the way back, or a part of it.
-        let reached = reach(&args, &back.run.artifact)?;
-        let ended = drive_run(back, reached, going, (&runs, &mut *lease), None).await?;
-        return rolled_back(&args, ended);
+        let reached = reach(args, &back.run.artifact)?;
+        let ended = drive_run(back, reached, going, (runs, &mut *lease), None).await?;
+        return rolled_back(going, ended);
     }
-    let found = still(&runs).await?;
+    let found = still(runs).await?;
     let turn = found.run.state.turned_back.is_none().then_some(Turn::Back(&to));
     // Connect before the run turns back: a missing provider or secret must not halt it halfway.
-    let reached = reach(&args, &found.run.artifact)?;
-    let ended = drive_run(found, reached, going, (&runs, &mut *lease), turn).await?;
-    rolled_back(&args, run_way_back((&runs, &mut *lease), going, ended).await?)
+    let reached = reach(args, &found.run.artifact)?;
+    let ended = drive_run(found, reached, going, (runs, &mut *lease), turn).await?;
+    rolled_back(going, run_way_back((runs, &mut *lease), going, ended).await?)
 }
 
 /// Tells the process that drives the run to turn it back. With `--wait`, returns the lease once
@@ -170,7 +182,7 @@ fn confirm_way_back(
         print_out(&plan::plan(&preview(), Detail::Full).text(styling(&std::io::stdout())))?;
         print_out(&stays(&run.artifact, &run.state))
     };
-    ask(args.auto_approve, "Roll back like", show)
+    ask(args.auto_approve, &Question::ROLL_BACK, show)
 }
 
 /// Rolls a run that is back at one point further back, to an earlier point.
@@ -210,8 +222,8 @@ async fn roll_back_further(
     newest_still(runs, Some(&came.id)).await?;
     let reached = reach(args, &back)?;
     let found = runs.create(&mut *lease, back).await?;
-    let going = Going { args, command: COMMAND };
-    rolled_back(args, drive_run(found, reached, going, (runs, &mut *lease), None).await?)
+    let going = Going { args, driver: Driver::Rollback };
+    rolled_back(going, drive_run(found, reached, going, (runs, &mut *lease), None).await?)
 }
 
 /// The tasks of a run that its way back has undone.
@@ -306,7 +318,8 @@ fn stays(artifact: &Artifact, state: &RunState) -> String {
     }
 }
 
-fn rolled_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
+fn rolled_back(going: Going<'_>, ended: Ended) -> Result<Exit, Failure> {
+    let args = going.args;
     let Ended { outcome, artifact, state } = ended;
     match outcome {
         DriveOutcome::Finished => {
@@ -319,7 +332,11 @@ fn rolled_back(args: &RunArgs, ended: Ended) -> Result<Exit, Failure> {
         }
         DriveOutcome::Waiting { until } => {
             print_out(&manual_tasks(&artifact, &state, args.invocation()))?;
-            print_out(&format!("waiting: roll back again at {}\n", show_instant(until, now())))?;
+            print_out(&format!(
+                "waiting: {} at {}\n",
+                going.driver.again(),
+                show_instant(until, now())
+            ))?;
             Ok(Exit::Waiting)
         }
         DriveOutcome::Halted(stopped) => {

@@ -1,24 +1,28 @@
 //! `cutover status`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::exit::Exit;
-use super::failure::Failure;
+use super::failure::{ErrorFormat, Failure};
 use super::{Invocation, StateArgs, planning, print_out, print_raw, styling};
 use crate::engine::view::{RunView, Stage};
-use crate::render::status::status;
-use crate::render::status_json::json;
+use crate::render::status::{overview, status};
+use crate::render::status_json::{json, json_of_all};
 use crate::world::real::now;
-use crate::world::real::store::Runs;
+use crate::world::real::store::{Found, ReadResult, Runs};
 
-/// Show the state of the newest run of a plan
+/// Show the state of the newest run of a plan, or of all plans in the store
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The plan, or an artifact of it
-    #[arg(value_name = "PLAN|ARTIFACT")]
-    plan: PathBuf,
+    /// The plan, an artifact of it, or its name
+    #[arg(value_name = "PLAN|ARTIFACT|NAME", required_unless_present = "all")]
+    plan: Option<PathBuf>,
+    /// Show all plans in the store, a line for each
+    #[arg(long, conflicts_with = "plan")]
+    all: bool,
     /// Exit as `apply` would: 0 if the run is done or there is none, 4 if it waits, 5 if it halted
-    /// or was rolled back, 6 if it needs a person, 7 if it is stuck
+    /// or was rolled back, 6 if it needs a person, 7 if it is stuck. With `--all`, the worst of them
     #[arg(long)]
     exit_code: bool,
     /// How to show it
@@ -32,12 +36,13 @@ pub(super) struct Args {
 enum Format {
     /// For people
     Text,
-    /// For programs: `null` if there is no run yet
+    /// For programs: `null` if there is no run yet, and an object with all `runs` for `--all`
     Json,
 }
 
-pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
-    let runs = runs(&args.plan, &args.state)?;
+pub(super) async fn run(args: &Args, errors: ErrorFormat) -> Result<Exit, Failure> {
+    let Some(plan) = &args.plan else { return all(args, errors).await };
+    let runs = planning::runs(plan, &args.state).await?;
     let Some(found) = runs.newest().await? else {
         match args.format {
             Format::Text => print_out("no run yet\n")?,
@@ -45,15 +50,48 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Done);
     };
-    let view = RunView::of(&found.run.artifact, &found.run.state, now());
+    let view = seen(&found);
     match args.format {
-        Format::Text => show(&view, Invocation::of(&args.plan, &args.state))?,
+        Format::Text => show(&view, Invocation::of(plan, &args.state))?,
         Format::Json => print_raw(&json(&view))?,
     }
     match args.exit_code {
         true => Ok(exit(&view)),
         false => Ok(Exit::Done),
     }
+}
+
+/// Shows the newest runs of all plans in the store. One that cannot be read hides no other.
+async fn all(args: &Args, errors: ErrorFormat) -> Result<Exit, Failure> {
+    let store = args.state.store(Path::new(""))?;
+    let mut all: Vec<(String, ReadResult<Found>)> = Vec::new();
+    for plan in store.plans().await? {
+        let newest = Runs::new(Arc::clone(&store), &plan).newest().await;
+        all.extend(newest.transpose().map(|newest| (plan, newest)));
+    }
+    let views: Vec<_> = all
+        .iter()
+        .map(|(plan, found)| (plan, found.as_ref().map(seen).map_err(ToString::to_string)))
+        .collect();
+    let rows =
+        views.iter().map(|(plan, view)| (plan.as_str(), view.as_ref().map_err(Clone::clone)));
+    match args.format {
+        Format::Text if views.is_empty() => print_out("no run yet\n")?,
+        Format::Text => print_out(&overview(rows).text(styling(&std::io::stdout())))?,
+        Format::Json => print_raw(&json_of_all(rows))?,
+    }
+    let exits = views.iter().filter_map(|(_, view)| view.as_ref().ok()).map(exit);
+    let worst = match args.exit_code {
+        true => exits.fold(Exit::Done, Exit::or_worse),
+        false => Exit::Done,
+    };
+    drop(views);
+    let unreadable = all.into_iter().filter_map(|(_, found)| found.err());
+    Ok(unreadable.fold(worst, |worst, error| worst.or_worse(errors.fail(&error.into()))))
+}
+
+fn seen(found: &Found) -> RunView<'_> {
+    RunView::of(&found.run.artifact, &found.run.state, now())
 }
 
 fn show(view: &RunView<'_>, invocation: Invocation<'_>) -> Result<(), Failure> {
@@ -79,10 +117,4 @@ fn exit(view: &RunView<'_>) -> Exit {
             None => Exit::Waiting,
         },
     }
-}
-
-/// The runs of the plan or artifact in a file.
-pub(super) fn runs(path: &std::path::Path, state: &StateArgs) -> Result<Runs, Failure> {
-    let input = planning::read(path)?;
-    Ok(state.runs(path, input.name()))
 }

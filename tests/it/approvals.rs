@@ -1,7 +1,7 @@
 //! Approvals that bind: who has signed, what is applied, and what is refused.
 
 mod forged;
-mod signers;
+pub(crate) mod signers;
 
 use std::fs;
 use std::path::Path;

@@ -113,6 +113,7 @@ impl BindFixture {
         command
             .args(args)
             .current_dir(self.dir.path())
+            .env_remove("CUTOVER_STATE")
             .env("FIXTURE_TSIG", &self.primary.key().secret);
         command.stdin(Stdio::null());
         command

@@ -11,7 +11,7 @@ use crate::run::kind;
 const APPLY: &[&str] = &["apply", "plan.yaml", "--wait", "--auto-approve"];
 
 /// A fixture whose plan has tasks, as flow mappings.
-fn with_tasks(before_switch: &[&str], after_switch: &[&str], more: &str) -> BindFixture {
+pub(crate) fn with_tasks(before_switch: &[&str], after_switch: &[&str], more: &str) -> BindFixture {
     let fixture = BindFixture::bind();
     let list = |key: &str, tasks: &[&str]| {
         let lines: String = tasks.iter().map(|task| format!("    - {task}\n")).collect();

@@ -171,6 +171,24 @@ impl Failure {
         Self { exit, ..self }
     }
 
+    /// Whether it is of this kind.
+    pub(super) fn is(&self, code: Code) -> bool {
+        self.problems.iter().any(|problem| match problem {
+            Problem::Message(message) => message.code == code,
+            Problem::Plan(_) | Problem::CommandLine(_) => false,
+        })
+    }
+
+    /// The same, with the name of the plan, where there are several.
+    pub(super) fn of_plan(mut self, name: &str) -> Self {
+        for problem in &mut self.problems {
+            if let Problem::Message(message) = problem {
+                message.text = format!("{name}: {}", message.text);
+            }
+        }
+        self
+    }
+
     /// What is wrong, in a line for each problem.
     pub(super) fn messages(&self) -> Vec<String> {
         entries(&self.problems).into_iter().map(|entry| entry.message).collect()

@@ -118,19 +118,16 @@ impl Write for Unlock<'_> {
 struct GiveBack {
     plan: String,
     holder: Holder,
-    known: Commit,
 }
 
 impl Write for GiveBack {
     type Made = ();
 
     async fn on(&self, store: &GitStore, tip: Option<&Commit>) -> StoreResult<(Change, ())> {
-        let Self { plan, holder, known } = self;
-        if tip != Some(known) {
-            let last = store.last_holder(tip, plan).await?;
-            if last.map(|last| last.fence) != Some(holder.fence) {
-                return Ok((Change::Nothing, ()));
-            }
+        let Self { plan, holder } = self;
+        let last = store.last_holder(tip, plan).await?;
+        if last.map(|last| last.fence) != Some(holder.fence) {
+            return Ok((Change::Nothing, ()));
         }
         let over = Holder { until: Some(now()), ..holder.clone() };
         let message = format!("{plan}: the lease is given back");
@@ -154,8 +151,10 @@ struct Holding<'w> {
 enum What<'w> {
     /// Nothing but the lease itself.
     Nothing,
-    /// A run with this artifact.
+    /// The next run, with this artifact.
     Run(&'w str),
+    /// A run that has a name already.
+    Named(&'w RunId, &'w str),
     /// Lines of a run's journal, after the line with this digest.
     Lines(&'w RunId, Digest, &'w [Line]),
     /// The artifact with this digest, as a run's successor.
@@ -193,6 +192,27 @@ impl Write for Holding<'_> {
                 let written = Written { path, octets: artifact.as_bytes().to_vec() };
                 (format!("{run}: the run is created"), vec![written], Made::Run(run))
             }
+            What::Named(run, artifact) => {
+                let place = || store.place_of(&run.to_string());
+                if run.plan != *plan || !run.is_portable() {
+                    let detail = "it cannot be the name of a run".to_owned();
+                    return Err(StoreError::Foreign { place: place(), detail });
+                }
+                if store.runs_at(tip, plan).await?.contains(run) {
+                    // The answer to a push may have been lost, and somebody may have written since.
+                    let path = format!("{run}/artifact.json");
+                    let is_ours = !is_known
+                        && store.file(tip, path).await?.as_deref() == Some(*artifact)
+                        && store.segments(tip, run).await?.is_empty();
+                    return match is_ours {
+                        true => Ok((Change::Nothing, Made::Nothing)),
+                        false => Err(StoreError::Conflict { place: place() }),
+                    };
+                }
+                let path = format!("{run}/artifact.json");
+                let written = Written { path, octets: artifact.as_bytes().to_vec() };
+                (format!("{run}: the run is imported"), vec![written], Made::Nothing)
+            }
             What::Lines(run, after, lines) => {
                 let journal = match open.clone().filter(|open| is_known && open.run == **run) {
                     Some(journal) => journal,
@@ -225,14 +245,15 @@ impl Write for Holding<'_> {
 impl Held {
     /// Takes the lease if it is free or over.
     pub(super) async fn take(store: &GitStore, plan: &str, claim: &Claim) -> StoreResult<Self> {
-        let tip = store.tip_now().await?;
+        store.tip_now().await?;
         let prolonged = steady();
         let lasts = store.git().address().lease;
         let holder = Holder::new(claim, now(), Some(lasts), 0);
         let holder = Holder { until: holder.until.map(rounded), ..holder };
         let author = (&*claim.owner, &*claim.host);
-        let holder = store.change(tip, author, &Take { plan, holder }).await?;
-        let known = store.tip(Duration::MAX).await?.expect("it was just written");
+        let (holder, known) = store.change(author, &Take { plan, holder }).await?;
+        let known = known.expect("it was just written");
+        store.git().collect().await;
         let (store, plan) = (store.clone(), plan.to_owned());
         Ok(Self { store, plan, holder, prolonged, known, open: None })
     }
@@ -260,8 +281,8 @@ impl Held {
             .then(|| Holder { until: Some(rounded(now() + lasts)), ..self.holder.clone() });
         let author = (&*self.holder.owner, &*self.holder.host);
         let holding = Holding { held: self, prolonged: prolonged.clone(), what };
-        let made = self.store.change(Some(self.known.clone()), author, &holding).await?;
-        self.known = self.store.tip(Duration::MAX).await?.expect("it was just written");
+        let (made, known) = self.store.change(author, &holding).await?;
+        self.known = known.expect("it was just written");
         // It belongs to the commit that was known before.
         self.open = None;
         if let Some(holder) = prolonged {
@@ -297,6 +318,10 @@ impl Lease for Held {
         }
     }
 
+    async fn create_named(&mut self, run: &RunId, artifact: &str) -> StoreResult<()> {
+        self.write(What::Named(run, artifact)).await.map(drop)
+    }
+
     async fn append(&mut self, run: &RunId, after: Digest, lines: &[Line]) -> StoreResult<()> {
         if let Made::Journal(longer) = self.write(What::Lines(run, after, lines)).await? {
             self.open = Some(longer);
@@ -329,11 +354,13 @@ impl Drop for Held {
     /// here; if it fails, the lease ends by itself.
     fn drop(&mut self) {
         let Self { store, plan, holder, known, .. } = self;
-        let back = GiveBack { plan: plan.clone(), holder: holder.clone(), known: known.clone() };
-        let store = store.clone();
+        let back = GiveBack { plan: plan.clone(), holder: holder.clone() };
+        // Another run of this process may be writing, and cannot go on before this has ended.
+        let store = store.apart();
+        store.remember(steady(), Some(known.clone()));
         let release = async move {
             let author = (&*back.holder.owner, &*back.holder.host);
-            store.change(Some(back.known.clone()), author, &back).await
+            store.change(author, &back).await
         };
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

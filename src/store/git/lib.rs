@@ -47,14 +47,23 @@ const NOTE_AGE_MAX: Duration = Duration::from_secs(10);
 /// How often a write is made again because others wrote at the same time. Our choice.
 const TRIES: u32 = 20;
 
+/// Who writes what no holder of a lease writes.
+const AUTHOR: (&str, &str) = ("cutover", "localhost");
+
 /// Runs in a branch.
 #[derive(Clone)]
 pub struct GitStore(Arc<Shared>);
 
 struct Shared {
     git: Git,
-    /// The branch's newest commit, and when it was seen.
+    /// The branch's newest commit, and when it was asked for.
     tip: Mutex<Option<(Instant, Option<Commit>)>>,
+    /// Held while the branch is fetched. Whoever waits for that takes what the next fetch finds.
+    fetching: tokio::sync::Mutex<()>,
+    /// Held while something is written: the runs of one process would only be in each other's way.
+    writing: tokio::sync::Mutex<()>,
+    /// The paths of a commit: one command asks for them several times.
+    listing: Mutex<Option<(Commit, Arc<Vec<String>>)>>,
 }
 
 impl fmt::Debug for GitStore {
@@ -117,7 +126,22 @@ impl GitStore {
     #[must_use]
     pub fn new(address: Address, caches: &Path, user_has_ssh_command: bool) -> Self {
         let git = Git::new(address, caches, user_has_ssh_command);
-        Self(Arc::new(Shared { git, tip: Mutex::new(None) }))
+        Self::of(git)
+    }
+
+    fn of(git: Git) -> Self {
+        Self(Arc::new(Shared {
+            git,
+            tip: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            listing: Mutex::default(),
+        }))
+    }
+
+    /// The same store for another thread, which waits for nothing that this one does.
+    fn apart(&self) -> Self {
+        Self::of(self.git().apart())
     }
 
     fn git(&self) -> &Git {
@@ -132,13 +156,23 @@ impl GitStore {
         StoreError::Foreign { place: self.place_of(path), detail: detail.to_owned() }
     }
 
-    fn remember(&self, tip: Option<Commit>) {
+    fn remember(&self, asked: Instant, tip: Option<Commit>) {
         let mut known = self.0.tip.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some((steady(), tip));
+        *known = Some((asked, tip));
+    }
+
+    fn known(&self) -> Option<(Instant, Option<Commit>)> {
+        self.0.tip.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The branch's newest commit, asked now.
     async fn tip_now(&self) -> StoreResult<Option<Commit>> {
+        let now = steady();
+        let _fetching = self.0.fetching.lock().await;
+        if let Some((_, tip)) = self.known().filter(|(asked, _)| *asked >= now) {
+            return Ok(tip);
+        }
+        let asked = steady();
         let tip = self.git().fetch().await?;
         if let Some(commit) = &tip {
             let files = self.git().files(commit, &["format".to_owned()]).await?;
@@ -147,24 +181,28 @@ impl GitStore {
                 return Err(self.foreign("format", detail));
             }
         }
-        self.remember(tip.clone());
+        self.remember(asked, tip.clone());
         Ok(tip)
     }
 
     /// The branch's newest commit, not older than this.
     async fn tip(&self, age_max: Duration) -> StoreResult<Option<Commit>> {
-        let known = self.0.tip.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match known {
-            Some((seen, tip)) if seen.elapsed() <= age_max => Ok(tip),
+        match self.known() {
+            Some((asked, tip)) if asked.elapsed() <= age_max => Ok(tip),
             Some(_) | None => self.tip_now().await,
         }
     }
 
-    async fn paths(&self, tip: Option<&Commit>) -> StoreResult<Vec<String>> {
-        match tip {
-            Some(commit) => self.git().paths(commit).await,
-            None => Ok(Vec::new()),
+    async fn paths(&self, tip: Option<&Commit>) -> StoreResult<Arc<Vec<String>>> {
+        let Some(commit) = tip else { return Ok(Arc::default()) };
+        let known = self.0.listing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, paths)) = known.filter(|(of, _)| of == commit) {
+            return Ok(paths);
         }
+        let paths = Arc::new(self.git().paths(commit).await?);
+        let mut listing = self.0.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        *listing = Some((commit.clone(), Arc::clone(&paths)));
+        Ok(paths)
     }
 
     async fn file(&self, tip: Option<&Commit>, path: String) -> StoreResult<Option<String>> {
@@ -183,35 +221,42 @@ impl GitStore {
         holder.map(Some).ok_or_else(|| self.foreign(&path, "it does not name a holder"))
     }
 
-    /// Writes on top of a commit that should be the newest, and again if somebody else was faster.
+    /// Writes on top of the newest commit that is known, and again if somebody else was faster.
+    /// Returns the commit in which it is.
     async fn change<W: Write>(
         &self,
-        from: Option<Commit>,
         author: (&str, &str),
         write: &W,
-    ) -> StoreResult<W::Made> {
-        let mut tip = from;
+    ) -> StoreResult<(W::Made, Option<Commit>)> {
+        let _writing = self.0.writing.lock().await;
+        let mut tip = match self.known() {
+            Some((_, tip)) => tip,
+            None => self.tip_now().await?,
+        };
         let mut refused = None;
         for again in 0..TRIES {
             let (change, made) = write.on(self, tip.as_ref()).await?;
-            let Change::Write(message, mut files) = change else { return Ok(made) };
+            let Change::Write(message, mut files) = change else { return Ok((made, tip)) };
             if tip.is_none() {
                 files.push(Written { path: "format".to_owned(), octets: FORMAT.into() });
             }
             let secs = now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
             let author = (author.0, author.1, secs);
             let commit = self.git().commit(tip.as_ref(), author, &message, &files).await?;
+            let asked = steady();
             match self.git().push(tip.as_ref(), &commit).await? {
                 Ok(()) => {
-                    self.remember(Some(commit));
-                    return Ok(made);
+                    let _fetching = self.0.fetching.lock().await;
+                    self.git().keep(&commit);
+                    self.remember(asked, Some(commit.clone()));
+                    return Ok((made, Some(commit)));
                 }
                 Err(error) => refused = Some(error),
             }
             tip = self.tip_now().await?;
             if tip.as_ref() == Some(&commit) {
                 // Only the answer was lost.
-                return Ok(made);
+                return Ok((made, tip));
             }
             pause(again).await;
         }
@@ -220,7 +265,7 @@ impl GitStore {
 
     async fn runs_at(&self, tip: Option<&Commit>, plan: &str) -> StoreResult<Vec<RunId>> {
         let mut found = Vec::new();
-        for path in self.paths(tip).await? {
+        for path in self.paths(tip).await?.iter() {
             let parts: Vec<&str> = path.split('/').collect();
             if let [of, name, "artifact.json"] = parts[..]
                 && of == plan
@@ -228,15 +273,16 @@ impl GitStore {
                 found.push(RunId { plan: plan.to_owned(), name: name.to_owned() });
             }
         }
+        // Paths are in another order, where a run's name is the beginning of another's.
+        found.sort();
         Ok(found)
     }
 
     /// The files of a journal, in order.
     async fn segments(&self, tip: Option<&Commit>, run: &RunId) -> StoreResult<Vec<String>> {
         let below = format!("{run}/journal/");
-        let mut paths = self.paths(tip).await?;
-        paths.retain(|path| path.starts_with(&below));
-        Ok(paths)
+        let paths = self.paths(tip).await?;
+        Ok(paths.iter().filter(|path| path.starts_with(&below)).cloned().collect())
     }
 }
 
@@ -305,8 +351,9 @@ impl Store for GitStore {
     }
 
     async fn leave(&self, run: &RunId, note: Note<'_>, text: &str) -> StoreResult<()> {
-        let tip = self.tip_now().await?;
-        self.change(tip, ("cutover", "localhost"), &Leave { run, note, text }).await
+        self.tip_now().await?;
+        let (made, _) = self.change(AUTHOR, &Leave { run, note, text }).await?;
+        Ok(made)
     }
 
     async fn note(&self, run: &RunId, note: Note<'_>) -> StoreResult<Option<String>> {
@@ -328,8 +375,9 @@ impl Store for GitStore {
     }
 
     async fn unlock(&self, plan: &str, fence: u64) -> StoreResult<bool> {
-        let tip = self.tip_now().await?;
-        self.change(tip, ("cutover", "localhost"), &Unlock { plan, fence }).await
+        self.tip_now().await?;
+        let (is_taken, _) = self.change(AUTHOR, &Unlock { plan, fence }).await?;
+        Ok(is_taken)
     }
 
     fn place(&self, run: &RunId, part: Part) -> String {

@@ -5,8 +5,10 @@
 //! Nothing ever asks at a terminal.
 
 use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use cutover_base::digest::Digest;
@@ -19,6 +21,13 @@ use super::address::Address;
 const CALL_TIME_MAX: Duration = Duration::from_secs(120);
 /// Maximum octets of what a call says. Our choice: four artifacts of the largest size.
 const OUTPUT_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Loose objects in one of the 256 folders from which on the cache is packed. Our choice: about
+/// 4,000 in all, or a thousand entries, as in git's own `gc.auto`.
+const SAMPLED_OBJECTS_MAX: usize = 16;
+/// When a ref in the cache counts as left by a process that was killed. Our choice: a process that
+/// still uses it makes it again with its next fetch, and new objects are kept for a day.
+const REF_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A commit's name, in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,22 +50,36 @@ pub(crate) struct Git {
     cache: PathBuf,
     /// This store's own ref in it, so that processes do not disturb each other.
     own: String,
-    /// The `ssh` command, if the user has set none.
-    ssh: Option<&'static str>,
+    /// Whether the user says how `ssh` is run; known once the cache is there.
+    has_ssh_command: OnceLock<bool>,
+}
+
+/// A new ref in a cache. It is random: processes in containers have the same number, and a cache may
+/// outlive them.
+fn new_ref() -> String {
+    format!("refs/cutover/{:016x}", RandomState::new().build_hasher().finish())
 }
 
 impl Git {
     /// The program for a store, with its cache below this directory. Nothing is created yet.
     #[must_use]
     pub(crate) fn new(address: Address, caches: &Path, user_has_ssh_command: bool) -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = Digest::of(address.url.as_bytes()).to_string();
+        let name = Digest::of(address.identity().as_bytes()).to_string();
         let cache = caches.join(name.trim_start_matches("sha256:"));
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let own = format!("refs/cutover/{}-{count}", std::process::id());
-        // BatchMode: ssh asks at the terminal even if its input is closed.
-        let ssh = (!user_has_ssh_command).then_some("ssh -o BatchMode=yes -o ConnectTimeout=20");
-        Self { address, cache, own, ssh }
+        let own = new_ref();
+        let has_ssh_command = OnceLock::new();
+        if user_has_ssh_command {
+            let _ = has_ssh_command.set(true);
+        }
+        Self { address, cache, own, has_ssh_command }
+    }
+
+    /// The same program, with a ref of its own in the cache.
+    #[must_use]
+    pub(crate) fn apart(&self) -> Self {
+        let Self { address, cache, own: _, has_ssh_command } = self;
+        let (address, cache, own) = (address.clone(), cache.clone(), new_ref());
+        Self { address, cache, own, has_ssh_command: has_ssh_command.clone() }
     }
 
     /// Where the store is, for messages.
@@ -84,8 +107,12 @@ impl Git {
             "core.fsmonitor=false",
             "core.logAllRefUpdates=false",
             "gc.auto=0",
+            "gc.packRefs=false",
+            // Commits that lost a race, which nothing names.
+            "gc.pruneExpire=1.day.ago",
             "maintenance.auto=false",
             "push.gpgSign=false",
+            "push.pushOption=",
             "push.followTags=false",
             "push.recurseSubmodules=no",
             "fetch.recurseSubmodules=no",
@@ -110,13 +137,17 @@ impl Git {
             ("GIT_QUARANTINE_PATH", None),
             ("GIT_TEMPLATE_DIR", None),
             ("GIT_TRACE", None),
+            // What the cache looks like is ours to say.
+            ("GIT_DEFAULT_HASH", Some("sha1")),
+            ("GIT_DEFAULT_REF_FORMAT", Some("files")),
             ("GIT_TERMINAL_PROMPT", Some("0")),
             ("SSH_ASKPASS", Some("")),
             // Messages are compared with git's own English.
             ("LC_ALL", Some("C")),
-            ("GIT_SSH_COMMAND", self.ssh),
+            // BatchMode: ssh asks at the terminal even if its input is closed.
+            ("GIT_SSH_COMMAND", Some("ssh -o BatchMode=yes -o ConnectTimeout=20")),
         ];
-        let kept = if self.ssh.is_some() { 0 } else { 1 };
+        let kept = usize::from(self.has_ssh_command.get() == Some(&true));
         let piped = Piped {
             program: "git",
             arguments: &all,
@@ -140,12 +171,35 @@ impl Git {
 
     /// Makes the cache if there is none.
     async fn prepare(&self) -> StoreResult<()> {
-        if self.cache.join("HEAD").exists() {
-            return Ok(());
+        if !self.cache.join("HEAD").exists() {
+            let io = |source| StoreError::Io { place: self.cache.display().to_string(), source };
+            let mut private = fs::DirBuilder::new();
+            private.recursive(true).mode(0o700).create(&self.cache).map_err(io)?;
+            self.output(&["init", "--quiet", "--bare", "--template="], b"").await?;
         }
-        let io = |source| StoreError::Io { place: self.cache.display().to_string(), source };
-        fs::create_dir_all(&self.cache).map_err(io)?;
-        self.output(&["init", "--quiet", "--bare", "--template="], b"").await.map(drop)
+        if self.has_ssh_command.get().is_none() {
+            let set = self.call(&["config", "--get", "core.sshCommand"], b"").await?;
+            let _ = self.has_ssh_command.set(set.status.success());
+        }
+        Ok(())
+    }
+
+    /// Packs the cache if it has many loose objects. A store that cannot be packed can be used all
+    /// the same, and another process may be packing it.
+    pub(crate) async fn collect(&self) {
+        let sampled = fs::read_dir(self.cache.join("objects/17")).map_or(0, Iterator::count);
+        if sampled < SAMPLED_OBJECTS_MAX {
+            return;
+        }
+        if let Ok(refs) = fs::read_dir(self.cache.join("refs/cutover")) {
+            for left in refs.flatten() {
+                let age = left.metadata().and_then(|meta| meta.modified()).map(|at| at.elapsed());
+                if age.is_ok_and(|age| age.is_ok_and(|age| age > REF_AGE_MAX)) {
+                    let _ = fs::remove_file(left.path());
+                }
+            }
+        }
+        let _ = self.call(&["gc", "--quiet"], b"").await;
     }
 
     /// The branch's present commit; `None` if there is no such branch.
@@ -234,8 +288,8 @@ impl Git {
         self.prepare().await?;
         let plain = |text: &str| text.replace(['<', '>', '\n', '\0'], " ");
         let (author, host) = (plain(author), plain(host).replace(' ', "-"));
-        // Without `reset`, a commit without a parent would follow what the ref names now.
-        let mut stream = format!("reset {0}\n\ncommit {0}\nmark :1\n", self.own).into_bytes();
+        let made = new_ref();
+        let mut stream = format!("commit {made}\nmark :1\n").into_bytes();
         let committer = format!("committer {author} <cutover@{host}> {at_secs} +0000\n");
         stream.extend(committer.into_bytes());
         stream.extend(format!("data {}\n{message}\n", message.len()).into_bytes());
@@ -250,7 +304,19 @@ impl Git {
         }
         stream.extend_from_slice(b"\nget-mark :1\ndone\n");
         let flags = ["fast-import", "--quiet", "--force", "--done", "--date-format=raw"];
-        self.commit_named(&self.output(&flags, &stream).await?)
+        let name = self.output(&flags, &stream).await;
+        // New objects are kept for a day, whether anything names them or not.
+        let _ = fs::remove_file(self.cache.join(made));
+        self.commit_named(&name?)
+    }
+
+    /// Lets this store's ref name a commit that is in the branch, so that it is not fetched again. The
+    /// caller has to make sure that nothing is fetched meanwhile.
+    pub(crate) fn keep(&self, Commit(name): &Commit) {
+        // If it fails, the commit is fetched, which costs time and nothing else.
+        let made = self.cache.join(new_ref().replace('/', "-"));
+        let written = fs::write(&made, format!("{name}\n"));
+        let _ = written.and_then(|()| fs::rename(&made, self.cache.join(&self.own)));
     }
 
     /// Makes a commit the branch's newest one, if the newest is still the expected one. Otherwise

@@ -60,6 +60,25 @@ pub fn status(view: &RunView<'_>) -> Document {
     Document(blocks)
 }
 
+/// Shows the newest runs of several plans, each with its name, or why it cannot be read.
+#[must_use]
+pub fn overview<'v>(
+    runs: impl IntoIterator<Item = (&'v str, Result<&'v RunView<'v>, String>)>,
+) -> Document {
+    let rows = runs.into_iter().map(|(plan, view)| match view {
+        Err(why) => [Text::value(plan), "cannot be read".into(), why.into()],
+        Ok(view) => {
+            let way = if view.artifact.is_way_back() { "way back: " } else { "" };
+            let next = match (view.stage.continues(), view.due()) {
+                (true, Some(due)) => next(due, view.now),
+                (_, _) => Text::default(),
+            };
+            [Text::value(plan), format!("{way}{}", headline(view)).into(), next]
+        }
+    });
+    Document(vec![Block::Table(Table::new(["plan", "state", ""], rows))])
+}
+
 /// Who has approved a run, until when that counts, and when it is looked at.
 fn by_whom(approvals: &Approvals, now: Timestamp) -> Vec<Text> {
     let until = approvals.until().map_or(String::new(), |at| show_instant(at, now));

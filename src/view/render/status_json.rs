@@ -123,9 +123,46 @@ struct RrSetV1 {
     rdata: Vec<String>,
 }
 
+/// The newest runs of several plans.
+#[derive(Serialize)]
+struct AllV1 {
+    version: u32,
+    runs: Vec<RunV1>,
+    unreadable: Vec<UnreadableV1>,
+}
+
+#[derive(Serialize)]
+struct UnreadableV1 {
+    plan: String,
+    why: String,
+}
+
 /// The state of a run as JSON.
 #[must_use]
 pub fn json(view: &RunView<'_>) -> String {
+    text(&run_v1(view))
+}
+
+/// The newest runs of several plans as JSON, and why others cannot be read.
+#[must_use]
+pub fn json_of_all<'v>(
+    runs: impl IntoIterator<Item = (&'v str, Result<&'v RunView<'v>, String>)>,
+) -> String {
+    let mut all = AllV1 { version: 1, runs: Vec::new(), unreadable: Vec::new() };
+    for (plan, view) in runs {
+        match view {
+            Ok(view) => all.runs.push(run_v1(view)),
+            Err(why) => all.unreadable.push(UnreadableV1 { plan: plan.to_owned(), why }),
+        }
+    }
+    text(&all)
+}
+
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("it has string keys alone") + "\n"
+}
+
+fn run_v1(view: &RunView<'_>) -> RunV1 {
     let (stage, finished_at, halted) = match view.stage {
         Stage::Running => ("running", None, None),
         Stage::Settling => ("settling", None, None),
@@ -141,7 +178,7 @@ pub fn json(view: &RunView<'_>) -> String {
     });
     let person =
         |(step, words): (_, &str)| PersonV1 { step: format!("{step}"), what: words.to_owned() };
-    let run = RunV1 {
+    RunV1 {
         version: 1,
         plan: view.artifact.name.clone(),
         artifact: view.digest.to_string(),
@@ -159,9 +196,7 @@ pub fn json(view: &RunView<'_>) -> String {
         next,
         needs_person: view.by_hand().map(person).collect(),
         steps: view.steps.iter().map(step_v1).collect(),
-    };
-    let text = serde_json::to_string_pretty(&run).expect("it has string keys alone");
-    text + "\n"
+    }
 }
 
 fn step_v1(StepView { step, state, next, lagging, kept }: &StepView<'_>) -> StepV1 {

@@ -20,13 +20,13 @@ pub(super) const NAMESPACE: &str = "cutover-approval@v1";
 pub(super) const KINDS: &[&str] = &["ed25519", "ecdsa-256", "ecdsa-384", "ecdsa-521", "rsa-2048"];
 
 /// A directory with keys, apart from the plans.
-pub(super) struct Signers {
+pub(crate) struct Signers {
     dir: TempDir,
 }
 
 impl Signers {
     /// A key for each of these people. A name may end with the type of the key after a dot.
-    pub(super) fn new(names: &[&str]) -> Self {
+    pub(crate) fn new(names: &[&str]) -> Self {
         let signers = Self { dir: tempfile::tempdir().expect("a temporary directory") };
         for name in names {
             let kind = name.split_once('.').map_or("ed25519", |(_, kind)| kind);
@@ -47,7 +47,7 @@ impl Signers {
         self.dir.path().join(name)
     }
 
-    pub(super) fn key(&self, name: &str) -> PathBuf {
+    pub(crate) fn key(&self, name: &str) -> PathBuf {
         self.path(name)
     }
 
@@ -58,7 +58,7 @@ impl Signers {
     }
 
     /// Writes a file in which each of these people may approve, under `NAME@example.com`.
-    pub(super) fn allow(&self, names: &[&str]) -> PathBuf {
+    pub(crate) fn allow(&self, names: &[&str]) -> PathBuf {
         let line = |name: &&str| format!("{name}@example.com {}\n", self.public(name));
         self.write("allowed", names.iter().map(line).collect::<String>())
     }

@@ -47,6 +47,23 @@ impl Digest {
     }
 }
 
+/// The digest of octets that come piece by piece.
+#[derive(Clone, Default)]
+pub struct Hashing(Sha256);
+
+impl Hashing {
+    /// Adds octets at the end.
+    pub fn add(&mut self, octets: &[u8]) {
+        self.0.update(octets);
+    }
+
+    /// The digest of all octets so far.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest(self.0.clone().finalize().into())
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Written by hand for speed: a journal of a million entries has three million digests.
@@ -86,11 +103,17 @@ mod tests {
     #[test]
     fn the_digest_of_nothing_is_the_published_one() {
         let digest = Digest::of(b"");
+        assert_eq!(Hashing::default().digest(), digest);
         let text = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(digest.to_string(), text);
         assert_eq!(digest.short(), "sha256:e3b0c44298fc");
         assert_eq!(Digest::parse(text), Some(digest));
         assert_eq!(Digest::parse(&text.to_uppercase()), None, "one encoding only");
         assert_eq!(Digest::parse(&text[..70]), None);
+        let mut pieces = Hashing::default();
+        pieces.add(b"a");
+        assert_eq!(pieces.digest(), Digest::of(b"a"));
+        pieces.add(b"bc");
+        assert_eq!(pieces.digest(), Digest::of(b"abc"));
     }
 }

@@ -11,7 +11,8 @@ use super::person::{halt_help, manual_tasks, show_halt};
 use super::planning::{Input, Story};
 use super::rollback::run_way_back;
 use super::running::{
-    Ended, Going, GoingArgs, RunArgs, Turn, ask, drive_run, lease, newest_still, reach, rest_until,
+    Ended, Going, GoingArgs, Question, RunArgs, Turn, ask, drive_run, lease, newest_still, reach,
+    rest_until,
 };
 use super::{Invocation, home, planning, print_err, print_out, several, shell_quote, styling};
 use crate::artifact::Artifact;
@@ -141,7 +142,7 @@ async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
         check_digest(|| artifact.digest(), how.digest)?;
         planning::check_consistent(artifact)?;
     }
-    let runs = args.state.runs(&args.input, input.name());
+    let runs = args.state.runs(&args.input, input.name())?;
     let found = runs.newest().await?;
     let seen = found.as_ref().map(|found| found.id.clone());
     let asked = asked(&input, how);
@@ -184,7 +185,7 @@ async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
     let newest = found.as_ref().and_then(|found| found.run.state.opened);
     let approvals = how.demand.of_new(&args.input, &artifact, newest)?;
     // Who has approved it has seen it.
-    ask(args.auto_approve || approvals.is_some(), "Apply", || {
+    ask(args.auto_approve || approvals.is_some(), &Question::APPLY, || {
         print_out(&plan::plan(&artifact, Detail::Brief).text(styling(&std::io::stdout())))
     })?;
     let mut lease = lease(&runs).await?;
@@ -469,11 +470,11 @@ fn in_folder(message: Message, folder: &Path, artifact: &Artifact, args: &RunArg
 /// The commands that finish an open run without its plan.
 fn way_to_finish(folder: &Path, artifact: &Artifact, args: &RunArgs) -> String {
     let sealed = folder.join("artifact.json");
-    let Some(state) = &args.state.state else {
+    if args.state.chosen().is_none() {
         return format!("  cutover apply {}", shell_quote(&sealed));
-    };
+    }
     // An artifact in a `--state` directory does not show where relative paths start: copy it there.
     let beside = shell_quote(&home(&args.input).join(format!("{}.run.json", artifact.name)));
-    let (sealed, state) = (shell_quote(&sealed), shell_quote(state));
-    format!("  cp {sealed} {beside}\n  cutover apply {beside} --state {state}")
+    let (sealed, state) = (shell_quote(&sealed), args.state.option());
+    format!("  cp {sealed} {beside}\n  cutover apply {beside}{state}")
 }

@@ -15,14 +15,14 @@ use crate::world::real::{now, steady};
 /// Confirm a task or a fact, or let a failed gate pass
 #[derive(clap::Args)]
 #[command(override_usage = "\
-cutover confirm [OPTIONS] <PLAN|ARTIFACT> <STEP> --reason <WHY>
-       cutover confirm [OPTIONS] <PLAN|ARTIFACT> <STEP> --not-done [--reason <WHY>]")]
+cutover confirm [OPTIONS] <PLAN|ARTIFACT|NAME> <STEP> --reason <WHY>
+       cutover confirm [OPTIONS] <PLAN|ARTIFACT|NAME> <STEP> --not-done [--reason <WHY>]")]
 #[command(after_help = "\
 The step then counts as done, and the journal keeps your reason. If a process is running the plan, it \
 continues within a second; otherwise continue with `apply`.")]
 pub(super) struct Args {
-    /// The plan, or an artifact of it
-    #[arg(value_name = "PLAN|ARTIFACT")]
+    /// The plan, an artifact of it, or its name
+    #[arg(value_name = "PLAN|ARTIFACT|NAME")]
     input: PathBuf,
     /// The step, as shown by `status`
     step: String,
@@ -46,11 +46,10 @@ fn reason(text: &str) -> Result<String, &'static str> {
 
 pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     let Args { input: path, step, reason, not_done, state } = args;
-    let input = planning::read(&path)?;
-    let runs = state.runs(&path, input.name());
+    let runs = planning::runs(&path, &state).await?;
     let found = runs.newest().await?;
     let none = || {
-        let text = format!("there is no run of {}", input.name());
+        let text = format!("there is no run of {}", runs.plan());
         Message::new(Code::NoRun, text).usage()
     };
     let found = found.ok_or_else(none)?;

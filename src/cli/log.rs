@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message, Severity};
-use super::{Invocation, StateArgs, print_out, status};
+use super::{Invocation, StateArgs, planning, print_out};
 use crate::journal::Entry;
 use crate::render::status::entry;
 use crate::world::real::store::{Found, Runs};
@@ -12,8 +12,8 @@ use crate::world::real::store::{Found, Runs};
 /// Show what happened in the newest run of a plan, and when
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The plan, or an artifact of it
-    #[arg(value_name = "PLAN|ARTIFACT")]
+    /// The plan, an artifact of it, or its name
+    #[arg(value_name = "PLAN|ARTIFACT|NAME")]
     plan: PathBuf,
     /// Show the run with this number; a way back is a run of its own
     #[arg(long, value_name = "NUMBER", conflicts_with = "all")]
@@ -29,7 +29,7 @@ pub(super) struct Args {
 const AT_ONCE: usize = 1 << 16;
 
 pub(super) async fn run(args: &Args, errors: ErrorFormat) -> Result<Exit, Failure> {
-    let runs = status::runs(&args.plan, &args.state)?;
+    let runs = planning::runs(&args.plan, &args.state).await?;
     let numbers = runs.numbers().await?;
     if args.all {
         for number in &numbers {

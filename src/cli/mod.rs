@@ -26,12 +26,13 @@ mod running;
 mod schema;
 mod several;
 mod show;
+mod state;
 mod status;
+mod storing;
 mod zone;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use cutover_contract::Adapter;
@@ -41,9 +42,9 @@ use crate::language::Registry;
 use crate::probe;
 use crate::render::Styling;
 use crate::world::real::connect::Commands;
-use crate::world::real::store::{Directory, Runs, Store};
 use exit::Exit;
 use failure::{Code, ErrorFormat, Failure, Message, Problem};
+use storing::{Invocation, StateArgs, home};
 
 /// Every adapter, one line each.
 #[must_use]
@@ -90,32 +91,12 @@ enum Command {
     Confirm(confirm::Args),
     Status(status::Args),
     Log(log::Args),
+    State(state::Args),
     Zone(zone::Args),
     Providers(providers::Args),
     Schema(schema::Args),
     Completions(completions::Args),
     Man(completions::ManArgs),
-}
-
-/// Where the state of runs is kept.
-#[derive(Clone, clap::Args)]
-struct StateArgs {
-    /// The directory that holds the state of runs [default: `.cutover` beside the plan or artifact]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-}
-
-impl StateArgs {
-    /// Where the runs of a plan or an artifact are kept.
-    fn store(&self, input: &Path) -> Arc<dyn Store> {
-        let dir = self.state.clone().unwrap_or_else(|| home(input).join(STATE));
-        Arc::new(Directory::new(&dir))
-    }
-
-    /// The runs of the plan of this name.
-    fn runs(&self, input: &Path, plan: &str) -> Runs {
-        Runs::new(self.store(input), plan)
-    }
 }
 
 /// Whether programs may run.
@@ -132,27 +113,11 @@ impl CommandArgs {
     }
 }
 
-/// The name of the state directory beside a plan.
-const STATE: &str = ".cutover";
-
 /// The directory that a file lies in.
 fn base(file: &Path) -> PathBuf {
     match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         Some(_) | None => PathBuf::from("."),
-    }
-}
-
-/// The directory that relative paths in a plan or artifact start from, and that holds the state of
-/// its runs: the file's own directory or, for the artifact of a run in a state directory, the
-/// plan's directory.
-fn home(input: &Path) -> PathBuf {
-    let base = base(input);
-    let absolute = std::path::absolute(&base).unwrap_or_else(|_| base.clone());
-    // STATE/NAME/NUMBER
-    match absolute.ancestors().nth(2) {
-        Some(state) if state.ends_with(STATE) => state.parent().map_or(base, Path::to_owned),
-        Some(_) | None => base,
     }
 }
 
@@ -208,6 +173,7 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Confirm(args) => confirm::run(args, errors).await,
             Command::Status(args) => status::run(&args).await,
             Command::Log(args) => log::run(&args, errors).await,
+            Command::State(args) => state::run(args, errors).await,
             Command::Zone(args) => zone::run(args, errors).await,
             Command::Providers(args) => providers::run(&args),
             Command::Schema(args) => schema::run(&args),
@@ -215,29 +181,6 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Man(args) => completions::man(&args),
         }
     })
-}
-
-/// Writes the `cutover` commands that messages suggest, with the user's own input and `--state`.
-#[derive(Clone, Copy)]
-struct Invocation<'a> {
-    /// The plan or artifact, as given on the command line.
-    input: &'a Path,
-    /// The value of `--state`.
-    state: Option<&'a Path>,
-}
-
-impl<'a> Invocation<'a> {
-    fn of(input: &'a Path, state: &'a StateArgs) -> Self {
-        Self { input, state: state.state.as_deref() }
-    }
-
-    /// `cutover COMMAND INPUT REST --state DIR`.
-    fn line(self, command: &str, rest: &str) -> String {
-        let gap = if rest.is_empty() { "" } else { " " };
-        let state =
-            self.state.map_or(String::new(), |dir| format!(" --state {}", shell_quote(dir)));
-        format!("cutover {command} {}{gap}{rest}{state}", shell_quote(self.input))
-    }
 }
 
 /// A path, quoted for a shell if necessary.

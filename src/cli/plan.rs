@@ -78,19 +78,19 @@ pub(super) struct Commands {
 
 impl Commands {
     /// For an artifact in a file.
-    pub(super) fn of_file(file: &Path, artifact: &Artifact, state: Option<&Path>) -> Self {
+    pub(super) fn of_file(file: &Path, artifact: &Artifact, state: Option<&StateArgs>) -> Self {
         let show = Invocation { input: file, state: None }.line("show", "--full");
         Self { apply: apply(file, artifact, state), show }
     }
 
     /// For an artifact that is made of a plan.
-    fn of_plan(plan: &Path, artifact: &Artifact, state: Option<&Path>) -> Self {
+    fn of_plan(plan: &Path, artifact: &Artifact, state: Option<&StateArgs>) -> Self {
         let show = Invocation { input: plan, state }.line("plan", "--full");
         Self { apply: apply(plan, artifact, state), show }
     }
 }
 
-fn apply(input: &Path, artifact: &Artifact, state: Option<&Path>) -> String {
+fn apply(input: &Path, artifact: &Artifact, state: Option<&StateArgs>) -> String {
     Invocation { input, state }.line("apply", &format!("--digest {}", artifact.digest()))
 }
 
@@ -173,7 +173,7 @@ async fn plan_one(
         artifact.parent = Some(open(path, plan, &args.state).await?);
     }
     let output = output.map(|output| output.file(&artifact));
-    let state = args.state.state.as_deref();
+    let state = Some(&args.state);
     let commands = match &output {
         Some(file) => Commands::of_file(file, &artifact, state),
         None => Commands::of_plan(path, &artifact, state),
@@ -188,7 +188,7 @@ async fn plan_one(
         .map(|output| format!("nothing was written to {}", output.display()))
         .unwrap_or_else(|| "it cannot be applied as it is".to_owned());
     planning::check_not_refuted(&artifact, story, &undone)?;
-    if let Err(clash) = planning::check_no_clash(&artifact, &args.state.store(path)).await {
+    if let Err(clash) = planning::check_no_clash(&artifact, &args.state.store(path)?).await {
         for problem in clash.problems {
             errors.remark(problem.into_warning("you can plan meanwhile, but not apply"));
         }
@@ -239,7 +239,7 @@ impl<'p> Output<'p> {
 
 /// The digest of the open run.
 async fn open(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Digest, Failure> {
-    let runs = state.runs(path, &plan.intent.name);
+    let runs = state.runs(path, &plan.intent.name)?;
     let found = runs.newest().await?;
     let goes =
         |found: &Found| found.run.state.finished.is_none() && !found.run.state.only_settles();

@@ -14,6 +14,7 @@ use crate::intent::{Intent, resolve};
 use crate::language::Reading;
 use crate::seal::{changes_by_zone, seal};
 use crate::sim;
+use crate::slug::is_slug;
 use crate::world::real::clashes::{Clash, clashes};
 use crate::world::real::connect::{Commands, connect};
 use crate::world::real::delegation::NOT_DELEGATED;
@@ -22,7 +23,7 @@ use crate::world::real::plan_files::read_plan_file;
 use crate::world::real::snapshot::{
     NO_AUTHORITIES, NOT_WRITABLE, UNKNOWN_EXCEPTION, authorities_agree, check_writable, snapshot,
 };
-use crate::world::real::store::{Store, read_text};
+use crate::world::real::store::{Runs, Store, read_text};
 use crate::world::real::{now, steady};
 
 /// The maximum size of an input file, in octets: anything larger is neither plan nor artifact.
@@ -73,6 +74,20 @@ pub(super) fn read(path: &Path) -> Result<Input, Failure> {
             Err(Message::new(Code::ArtifactUnusable, text).usage())
         }
     }
+}
+
+/// The runs of the plan that is meant: by a plan or an artifact in a file, or by its name, so that a
+/// machine without the file can look at the runs too.
+pub(super) async fn runs(input: &Path, state: &StateArgs) -> Result<Runs, Failure> {
+    let Some(name) = input.to_str().filter(|name| is_slug(name) && !input.exists()) else {
+        return state.runs(input, read(input)?.name());
+    };
+    let runs = state.runs(input, name)?;
+    if !runs.store().plans().await?.iter().any(|plan| plan == name) {
+        let text = format!("there is no file `{name}`, and no run of a plan of this name");
+        return Err(Message::new(Code::InputUnreadable, text).usage());
+    }
+    Ok(runs)
 }
 
 /// Reads the files that a plan names.
@@ -131,7 +146,7 @@ pub(super) async fn plan(
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     let now = Moment { at: now(), steady: steady() };
     let digest = source.digest();
-    add_history(&state.store(path), (intent, digest), &mut snapshot, now).await?;
+    add_history(&state.store(path)?, (intent, digest), &mut snapshot, now).await?;
     let compiled = compile(intent, &snapshot)
         .map_err(|found: Vec<Diagnostic>| Failure::plan(&found, source))?;
     let changes = changes_by_zone(&compiled);

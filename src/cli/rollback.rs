@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message};
 use super::person::{halt_help, manual_tasks, show_halt};
 use super::running::{
-    Ended, Going, RunArgs, Turn, ask, claim, drive_run, lease, newest_still, reach,
+    Ended, Going, Question, RunArgs, Turn, ask, claim, drive_run, lease, newest_still, reach,
 };
 use super::{planning, print_err, print_out, styling};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
@@ -43,11 +43,10 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     args.going.errors = errors;
     let going = Going { args: &args, command: COMMAND };
-    let input = planning::read(&args.input)?;
-    let runs = args.state.runs(&args.input, input.name());
+    let runs = planning::runs(&args.input, &args.state).await?;
     let found = runs.newest().await?;
     let Some(found) = found else {
-        let text = format!("there is no run of {} to roll back", input.name());
+        let text = format!("there is no run of {} to roll back", runs.plan());
         return Err(Message::new(Code::NoRun, text).usage());
     };
     let still = async |runs: &Runs| {
@@ -170,7 +169,7 @@ fn confirm_way_back(
         print_out(&plan::plan(&preview(), Detail::Full).text(styling(&std::io::stdout())))?;
         print_out(&stays(&run.artifact, &run.state))
     };
-    ask(args.auto_approve, "Roll back like", show)
+    ask(args.auto_approve, &Question::ROLL_BACK, show)
 }
 
 /// Rolls a run that is back at one point further back, to an earlier point.

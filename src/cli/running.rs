@@ -28,8 +28,8 @@ use crate::world::{DriveError, DriveOutcome, Patience, Progress, Run, World as _
 /// The input of a run, and how to drive it.
 #[derive(clap::Args)]
 pub(super) struct RunArgs {
-    /// The plan, or an artifact of it
-    #[arg(value_name = "PLAN|ARTIFACT")]
+    /// The plan, an artifact of it, or its name
+    #[arg(value_name = "PLAN|ARTIFACT|NAME")]
     pub(super) input: PathBuf,
     #[command(flatten)]
     pub(super) going: GoingArgs,
@@ -186,11 +186,33 @@ fn is_web(address: &str) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
 }
 
+/// A question to which only `yes` is an answer.
+pub(super) struct Question {
+    /// What is asked.
+    asked: &'static str,
+    /// What happens without an answer.
+    undone: &'static str,
+    /// What to do before the answer.
+    first: &'static str,
+}
+
+impl Question {
+    pub(super) const APPLY: Self =
+        Self { asked: "Apply this?", undone: "not applied", first: "review the plan" };
+    pub(super) const ROLL_BACK: Self =
+        Self { asked: "Roll back like this?", undone: "not applied", first: "review the plan" };
+    pub(super) const UNLOCK: Self = Self {
+        asked: "Take its lease away?",
+        undone: "not unlocked",
+        first: "make sure that the process is gone",
+    };
+}
+
 /// Asks for confirmation on a terminal; anywhere else, `--auto-approve` is required. Without
 /// confirmation the command ends.
 pub(super) fn ask(
     auto_approve: bool,
-    word: &str,
+    &Question { asked, undone, first }: &Question,
     show: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     if auto_approve {
@@ -198,22 +220,22 @@ pub(super) fn ask(
     }
     show()?;
     if !std::io::stdin().is_terminal() {
-        let help = "review the plan, then run this in a terminal or add `--auto-approve`";
-        return Err(not_applied("not applied: needs confirmation")
+        let help = format!("{first}, then run this in a terminal or add `--auto-approve`");
+        return Err(not_confirmed(&format!("{undone}: needs confirmation"))
             .help(help)
             .ends(Exit::ApprovalNeeded));
     }
-    print_err(&format!("\n{word} this? Only `yes` is accepted:"));
+    print_err(&format!("\n{asked} Only `yes` is accepted:"));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.map_err(|error| Failure::system(&error))?;
     match answer.trim() {
         "yes" => Ok(()),
-        _ => Err(not_applied("not applied").ends(Exit::ApprovalNeeded)),
+        _ => Err(not_confirmed(undone).ends(Exit::ApprovalNeeded)),
     }
 }
 
-fn not_applied(text: &str) -> Message {
+fn not_confirmed(text: &str) -> Message {
     Message::new(Code::NotConfirmed, text).severity(Severity::Note)
 }
 
@@ -338,9 +360,7 @@ pub(super) async fn rest_until(
         signal = signals.next() => {
             let all: Vec<String> = inputs.iter().map(|input| shell_quote(input)).collect();
             let mut line = format!("cutover apply {}", all.join(" "));
-            if let Some(state) = &going.state.state {
-                line += &format!(" --state {}", shell_quote(state));
-            }
+            line += &going.state.option();
             let (name, _) = signal.named();
             let help = format!("nothing is lost. Continue with `{line} --wait`");
             Err(stopped_by(name).help(help).ends(Exit::Stopped(signal)))

@@ -9,13 +9,12 @@ use crate::engine::view::{RunView, Stage};
 use crate::render::status::status;
 use crate::render::status_json::json;
 use crate::world::real::now;
-use crate::world::real::store::Runs;
 
 /// Show the state of the newest run of a plan
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The plan, or an artifact of it
-    #[arg(value_name = "PLAN|ARTIFACT")]
+    /// The plan, an artifact of it, or its name
+    #[arg(value_name = "PLAN|ARTIFACT|NAME")]
     plan: PathBuf,
     /// Exit as `apply` would: 0 if the run is done or there is none, 4 if it waits, 5 if it halted
     /// or was rolled back, 6 if it needs a person, 7 if it is stuck
@@ -37,7 +36,7 @@ enum Format {
 }
 
 pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
-    let runs = runs(&args.plan, &args.state)?;
+    let runs = planning::runs(&args.plan, &args.state).await?;
     let Some(found) = runs.newest().await? else {
         match args.format {
             Format::Text => print_out("no run yet\n")?,
@@ -79,10 +78,4 @@ fn exit(view: &RunView<'_>) -> Exit {
             None => Exit::Waiting,
         },
     }
-}
-
-/// The runs of the plan or artifact in a file.
-pub(super) fn runs(path: &std::path::Path, state: &StateArgs) -> Result<Runs, Failure> {
-    let input = planning::read(path)?;
-    Ok(state.runs(path, input.name()))
 }

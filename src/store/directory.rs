@@ -288,6 +288,17 @@ impl Store for Directory {
 }
 
 impl Lock {
+    /// Writes the folder of a new run.
+    fn create_folder(&self, run: &RunId, artifact: &str) -> StoreResult<()> {
+        let dir = self.runs.of_run(run);
+        fs::create_dir_all(&dir).map_err(io(&dir))?;
+        write_new(&dir.join(ARTIFACT), artifact.as_bytes())?;
+        // The journal comes last: without it the folder is no run.
+        write_new(&dir.join(JOURNAL), b"")?;
+        sync_dir(&dir)?;
+        sync_dir(&self.runs.of_plan(&self.plan))
+    }
+
     /// Keeps all others from writing, and checks that this process may.
     fn writing(&self) -> StoreResult<File> {
         let writing = self.runs.writing(&self.plan)?;
@@ -317,13 +328,21 @@ impl Lease for Lock {
         let newest = runs.iter().filter_map(RunId::number).max().unwrap_or(0);
         let number = newest.checked_add(1).expect("nobody makes four billion runs");
         let run = RunId::new(&self.plan, number);
-        let dir = self.runs.of_run(&run);
-        fs::create_dir_all(&dir).map_err(io(&dir))?;
-        write_new(&dir.join(ARTIFACT), artifact.as_bytes())?;
-        write_new(&dir.join(JOURNAL), b"")?;
-        sync_dir(&dir)?;
-        sync_dir(&self.runs.of_plan(&self.plan))?;
+        self.create_folder(&run, artifact)?;
         Ok(run)
+    }
+
+    async fn create_named(&mut self, run: &RunId, artifact: &str) -> StoreResult<()> {
+        let _writing = self.writing()?;
+        let place = || self.runs.of_run(run).display().to_string();
+        if run.plan != self.plan || !run.is_portable() {
+            let detail = "it cannot be the name of a run".to_owned();
+            return Err(StoreError::Foreign { place: place(), detail });
+        }
+        if self.runs.runs_now(&self.plan)?.contains(run) {
+            return Err(StoreError::Conflict { place: place() });
+        }
+        self.create_folder(run, artifact)
     }
 
     async fn append(&mut self, run: &RunId, after: Digest, lines: &[Line]) -> StoreResult<()> {

@@ -28,6 +28,9 @@ pub use lease::{Claim, Holder};
 /// it.
 pub const ARTIFACT_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 
+/// Maximum octets of a plan's name, and of a run's. Our choice: less than a file system takes.
+const PART_OCTETS_MAX: usize = 128;
+
 /// A line of a journal, without its line end, and its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -81,6 +84,20 @@ impl RunId {
     pub fn number(&self) -> Option<u32> {
         let number = self.name.parse().ok()?;
         (*self == Self::new(&self.plan, number)).then_some(number)
+    }
+}
+
+impl RunId {
+    /// Whether every store can hold it: letters, digits, `-`, `_` and `.`, without a dot in front.
+    #[must_use]
+    pub fn is_portable(&self) -> bool {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let part = |part: &str| {
+            (1..=PART_OCTETS_MAX).contains(&part.len())
+                && !part.starts_with('.')
+                && part.chars().all(plain)
+        };
+        part(&self.plan) && part(&self.name)
     }
 }
 
@@ -206,6 +223,14 @@ pub trait Lease: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`StoreError`].
     async fn create(&mut self, artifact: &str) -> StoreResult<RunId>;
+
+    /// Creates a run that has a name already, with the text of its artifact and an empty journal: a
+    /// run that comes from another store keeps its name.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if there is a run of this name, [`StoreError::Foreign`] if no store
+    /// may hold the name, and other [`StoreError`]s.
+    async fn create_named(&mut self, run: &RunId, artifact: &str) -> StoreResult<()>;
 
     /// Appends lines to the journal of a run. They are durable when this returns. `after` is the
     /// digest of the present last line, or of the empty text for the first line. An incomplete last

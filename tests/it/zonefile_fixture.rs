@@ -124,6 +124,7 @@ impl ZonefileFixture {
         let program = Path::new(env!("CARGO_BIN_EXE_cutover"));
         let folder = program.parent().expect("a program lies in a directory").display();
         command.current_dir(self.dir.path()).stdin(Stdio::null()).env_remove("NO_COLOR");
+        command.env_remove("CUTOVER_STATE");
         command.env("PATH", format!("{folder}:/usr/sbin:/usr/bin:/sbin:/bin"));
         command
     }

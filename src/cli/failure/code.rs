@@ -40,6 +40,10 @@ codes! {
     DelegatedSkipped = "delegated-skipped",
     /// The artifact is not the one that was reviewed.
     DigestMismatch = "digest-mismatch",
+    /// The store has other runs than what is imported.
+    ImportConflict = "import-conflict",
+    /// What is imported is not a whole export.
+    ImportUnusable = "import-unusable",
     /// An input file cannot be read.
     InputUnreadable = "input-unreadable",
     /// A bug in this program: an event that cannot follow.
@@ -110,6 +114,8 @@ codes! {
     SharedByPlans = "shared-by-plans",
     /// The list of people who may approve, or the signatures, cannot be used.
     SignersUnusable = "signers-unusable",
+    /// The address of a store cannot be used.
+    StateAddress = "state-address",
     /// A signal stopped the process.
     Stopped = "stopped",
     /// The store of runs cannot be used.

@@ -31,6 +31,9 @@ pub enum AddressError {
     /// Another scheme.
     #[error("expected `git+file://`, `git+ssh://` or `git+https://`")]
     Scheme,
+    /// It names no repository.
+    #[error("it names no repository: expected `git+ssh://HOST/PATH` or `git+file:///PATH`")]
+    Repository,
     /// An option that does not exist.
     #[error("there is no option `{0}`; there are `branch` and `lease`")]
     Option(String),
@@ -50,10 +53,14 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let (url, options) = text.split_once('?').unwrap_or((text, ""));
         let url = url.strip_prefix("git+").ok_or(AddressError::Scheme)?;
-        let schemes = ["file://", "ssh://", "https://", "http://"];
-        let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
-        let rest = rest.filter(|rest| !rest.is_empty()).ok_or(AddressError::Scheme)?;
-        let authority = rest.split('/').next().unwrap_or_default();
+        let (scheme, rest) = url.split_once("://").ok_or(AddressError::Scheme)?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        match scheme {
+            "file" if authority.is_empty() && !path.is_empty() => {}
+            "ssh" | "https" if !authority.is_empty() && !path.is_empty() => {}
+            "file" | "ssh" | "https" => return Err(AddressError::Repository),
+            _ => return Err(AddressError::Scheme),
+        }
         let user = authority.rsplit_once('@').map(|(user, _)| user);
         let password = user.and_then(|user| user.split_once(':')).map(|(_, word)| word.to_owned());
         let mut address =
@@ -72,6 +79,12 @@ impl Address {
             }
         }
         Ok(address)
+    }
+
+    /// What names the cache of the repository: the URL, with another password too.
+    #[must_use]
+    pub(crate) fn identity(&self) -> String {
+        self.without_password(&self.url)
     }
 
     /// The URL and the branch, without the password.
@@ -116,7 +129,11 @@ mod tests {
         for (url, error) in [
             ("file:///x", AddressError::Scheme),
             ("git+ext::sh -c x", AddressError::Scheme),
-            ("git+ssh://", AddressError::Scheme),
+            ("git+http://forge.test/x", AddressError::Scheme),
+            ("git+ssh://", AddressError::Repository),
+            ("git+ssh://forge.test", AddressError::Repository),
+            ("git+https:///x", AddressError::Repository),
+            ("git+file://srv/x", AddressError::Repository),
             ("git+file:///x?depth=1", AddressError::Option("depth".to_owned())),
             ("git+file:///x?branch=-x", AddressError::Branch("-x".to_owned())),
             ("git+file:///x?branch=a..b", AddressError::Branch("a..b".to_owned())),

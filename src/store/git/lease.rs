@@ -154,8 +154,10 @@ struct Holding<'w> {
 enum What<'w> {
     /// Nothing but the lease itself.
     Nothing,
-    /// A run with this artifact.
+    /// The next run, with this artifact.
     Run(&'w str),
+    /// A run that has a name already.
+    Named(&'w RunId, &'w str),
     /// Lines of a run's journal, after the line with this digest.
     Lines(&'w RunId, Digest, &'w [Line]),
     /// The artifact with this digest, as a run's successor.
@@ -192,6 +194,27 @@ impl Write for Holding<'_> {
                 let path = format!("{run}/artifact.json");
                 let written = Written { path, octets: artifact.as_bytes().to_vec() };
                 (format!("{run}: the run is created"), vec![written], Made::Run(run))
+            }
+            What::Named(run, artifact) => {
+                let place = || store.place_of(&run.to_string());
+                if run.plan != *plan || !run.is_portable() {
+                    let detail = "it cannot be the name of a run".to_owned();
+                    return Err(StoreError::Foreign { place: place(), detail });
+                }
+                if store.runs_at(tip, plan).await?.contains(run) {
+                    // The answer to a push may have been lost, and somebody may have written since.
+                    let path = format!("{run}/artifact.json");
+                    let is_ours = !is_known
+                        && store.file(tip, path).await?.as_deref() == Some(*artifact)
+                        && store.segments(tip, run).await?.is_empty();
+                    return match is_ours {
+                        true => Ok((Change::Nothing, Made::Nothing)),
+                        false => Err(StoreError::Conflict { place: place() }),
+                    };
+                }
+                let path = format!("{run}/artifact.json");
+                let written = Written { path, octets: artifact.as_bytes().to_vec() };
+                (format!("{run}: the run is imported"), vec![written], Made::Nothing)
             }
             What::Lines(run, after, lines) => {
                 let journal = match open.clone().filter(|open| is_known && open.run == **run) {
@@ -233,6 +256,7 @@ impl Held {
         let author = (&*claim.owner, &*claim.host);
         let holder = store.change(tip, author, &Take { plan, holder }).await?;
         let known = store.tip(Duration::MAX).await?.expect("it was just written");
+        store.git().collect().await;
         let (store, plan) = (store.clone(), plan.to_owned());
         Ok(Self { store, plan, holder, prolonged, known, open: None })
     }
@@ -295,6 +319,10 @@ impl Lease for Held {
             Made::Run(run) => Ok(run),
             Made::Nothing | Made::Journal(_) => unreachable!("a run was created"),
         }
+    }
+
+    async fn create_named(&mut self, run: &RunId, artifact: &str) -> StoreResult<()> {
+        self.write(What::Named(run, artifact)).await.map(drop)
     }
 
     async fn append(&mut self, run: &RunId, after: Digest, lines: &[Line]) -> StoreResult<()> {

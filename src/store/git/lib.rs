@@ -55,6 +55,8 @@ struct Shared {
     git: Git,
     /// The branch's newest commit, and when it was seen.
     tip: Mutex<Option<(Instant, Option<Commit>)>>,
+    /// The paths of a commit: one command asks for them several times.
+    listing: Mutex<Option<(Commit, Arc<Vec<String>>)>>,
 }
 
 impl fmt::Debug for GitStore {
@@ -117,7 +119,7 @@ impl GitStore {
     #[must_use]
     pub fn new(address: Address, caches: &Path, user_has_ssh_command: bool) -> Self {
         let git = Git::new(address, caches, user_has_ssh_command);
-        Self(Arc::new(Shared { git, tip: Mutex::new(None) }))
+        Self(Arc::new(Shared { git, tip: Mutex::new(None), listing: Mutex::new(None) }))
     }
 
     fn git(&self) -> &Git {
@@ -160,11 +162,16 @@ impl GitStore {
         }
     }
 
-    async fn paths(&self, tip: Option<&Commit>) -> StoreResult<Vec<String>> {
-        match tip {
-            Some(commit) => self.git().paths(commit).await,
-            None => Ok(Vec::new()),
+    async fn paths(&self, tip: Option<&Commit>) -> StoreResult<Arc<Vec<String>>> {
+        let Some(commit) = tip else { return Ok(Arc::default()) };
+        let known = self.0.listing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, paths)) = known.filter(|(of, _)| of == commit) {
+            return Ok(paths);
         }
+        let paths = Arc::new(self.git().paths(commit).await?);
+        let mut listing = self.0.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        *listing = Some((commit.clone(), Arc::clone(&paths)));
+        Ok(paths)
     }
 
     async fn file(&self, tip: Option<&Commit>, path: String) -> StoreResult<Option<String>> {
@@ -220,7 +227,7 @@ impl GitStore {
 
     async fn runs_at(&self, tip: Option<&Commit>, plan: &str) -> StoreResult<Vec<RunId>> {
         let mut found = Vec::new();
-        for path in self.paths(tip).await? {
+        for path in self.paths(tip).await?.iter() {
             let parts: Vec<&str> = path.split('/').collect();
             if let [of, name, "artifact.json"] = parts[..]
                 && of == plan
@@ -228,15 +235,16 @@ impl GitStore {
                 found.push(RunId { plan: plan.to_owned(), name: name.to_owned() });
             }
         }
+        // Paths are in another order, where a run's name is the beginning of another's.
+        found.sort();
         Ok(found)
     }
 
     /// The files of a journal, in order.
     async fn segments(&self, tip: Option<&Commit>, run: &RunId) -> StoreResult<Vec<String>> {
         let below = format!("{run}/journal/");
-        let mut paths = self.paths(tip).await?;
-        paths.retain(|path| path.starts_with(&below));
-        Ok(paths)
+        let paths = self.paths(tip).await?;
+        Ok(paths.iter().filter(|path| path.starts_with(&below)).cloned().collect())
     }
 }
 

@@ -5,7 +5,9 @@
 //! Nothing ever asks at a terminal.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -19,6 +21,13 @@ use super::address::Address;
 const CALL_TIME_MAX: Duration = Duration::from_secs(120);
 /// Maximum octets of what a call says. Our choice: four artifacts of the largest size.
 const OUTPUT_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Loose objects in one of the 256 folders from which on the cache is packed. Our choice: about
+/// 4,000 in all, or a thousand entries, as in git's own `gc.auto`.
+const SAMPLED_OBJECTS_MAX: usize = 16;
+/// When a ref in the cache counts as left by a process that was killed. Our choice: a process that
+/// still uses it makes it again with its next fetch, and git keeps new objects for two weeks.
+const REF_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A commit's name, in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +50,8 @@ pub(crate) struct Git {
     cache: PathBuf,
     /// This store's own ref in it, so that processes do not disturb each other.
     own: String,
-    /// The `ssh` command, if the user has set none.
-    ssh: Option<&'static str>,
+    /// Whether the user says how `ssh` is run; known once the cache is there.
+    has_ssh_command: OnceLock<bool>,
 }
 
 impl Git {
@@ -50,13 +59,15 @@ impl Git {
     #[must_use]
     pub(crate) fn new(address: Address, caches: &Path, user_has_ssh_command: bool) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = Digest::of(address.url.as_bytes()).to_string();
+        let name = Digest::of(address.identity().as_bytes()).to_string();
         let cache = caches.join(name.trim_start_matches("sha256:"));
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let own = format!("refs/cutover/{}-{count}", std::process::id());
-        // BatchMode: ssh asks at the terminal even if its input is closed.
-        let ssh = (!user_has_ssh_command).then_some("ssh -o BatchMode=yes -o ConnectTimeout=20");
-        Self { address, cache, own, ssh }
+        let has_ssh_command = OnceLock::new();
+        if user_has_ssh_command {
+            let _ = has_ssh_command.set(true);
+        }
+        Self { address, cache, own, has_ssh_command }
     }
 
     /// Where the store is, for messages.
@@ -84,8 +95,10 @@ impl Git {
             "core.fsmonitor=false",
             "core.logAllRefUpdates=false",
             "gc.auto=0",
+            "gc.packRefs=false",
             "maintenance.auto=false",
             "push.gpgSign=false",
+            "push.pushOption=",
             "push.followTags=false",
             "push.recurseSubmodules=no",
             "fetch.recurseSubmodules=no",
@@ -110,13 +123,17 @@ impl Git {
             ("GIT_QUARANTINE_PATH", None),
             ("GIT_TEMPLATE_DIR", None),
             ("GIT_TRACE", None),
+            // What the cache looks like is ours to say.
+            ("GIT_DEFAULT_HASH", Some("sha1")),
+            ("GIT_DEFAULT_REF_FORMAT", Some("files")),
             ("GIT_TERMINAL_PROMPT", Some("0")),
             ("SSH_ASKPASS", Some("")),
             // Messages are compared with git's own English.
             ("LC_ALL", Some("C")),
-            ("GIT_SSH_COMMAND", self.ssh),
+            // BatchMode: ssh asks at the terminal even if its input is closed.
+            ("GIT_SSH_COMMAND", Some("ssh -o BatchMode=yes -o ConnectTimeout=20")),
         ];
-        let kept = if self.ssh.is_some() { 0 } else { 1 };
+        let kept = usize::from(self.has_ssh_command.get() == Some(&true));
         let piped = Piped {
             program: "git",
             arguments: &all,
@@ -140,12 +157,35 @@ impl Git {
 
     /// Makes the cache if there is none.
     async fn prepare(&self) -> StoreResult<()> {
-        if self.cache.join("HEAD").exists() {
-            return Ok(());
+        if !self.cache.join("HEAD").exists() {
+            let io = |source| StoreError::Io { place: self.cache.display().to_string(), source };
+            let mut private = fs::DirBuilder::new();
+            private.recursive(true).mode(0o700).create(&self.cache).map_err(io)?;
+            self.output(&["init", "--quiet", "--bare", "--template="], b"").await?;
         }
-        let io = |source| StoreError::Io { place: self.cache.display().to_string(), source };
-        fs::create_dir_all(&self.cache).map_err(io)?;
-        self.output(&["init", "--quiet", "--bare", "--template="], b"").await.map(drop)
+        if self.has_ssh_command.get().is_none() {
+            let set = self.call(&["config", "--get", "core.sshCommand"], b"").await?;
+            let _ = self.has_ssh_command.set(set.status.success());
+        }
+        Ok(())
+    }
+
+    /// Packs the cache if it has many loose objects. A store that cannot be packed can be used all
+    /// the same, and another process may be packing it.
+    pub(crate) async fn collect(&self) {
+        let sampled = fs::read_dir(self.cache.join("objects/17")).map_or(0, Iterator::count);
+        if sampled < SAMPLED_OBJECTS_MAX {
+            return;
+        }
+        if let Ok(refs) = fs::read_dir(self.cache.join("refs/cutover")) {
+            for left in refs.flatten() {
+                let age = left.metadata().and_then(|meta| meta.modified()).map(|at| at.elapsed());
+                if age.is_ok_and(|age| age.is_ok_and(|age| age > REF_AGE_MAX)) {
+                    let _ = fs::remove_file(left.path());
+                }
+            }
+        }
+        let _ = self.call(&["gc", "--quiet"], b"").await;
     }
 
     /// The branch's present commit; `None` if there is no such branch.

@@ -21,7 +21,7 @@ pub const LEASE: Duration = Duration::from_secs(15 * 60);
 const LEASE_MIN: Duration = Duration::from_secs(1);
 
 /// Where a store is. It may hold a password, which nothing here shows.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     pub(crate) config: Config,
     pub(crate) ssl: SslMode,

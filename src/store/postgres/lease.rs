@@ -135,6 +135,34 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Inserts a run; `false` if it is there already.
+    async fn insert(&mut self, run: &RunId, artifact: &str) -> StoreResult<bool> {
+        let (fence, token) = (number(self.holder.fence), token());
+        let statement = "INSERT INTO cutover.run (plan, name, fence, artifact, token)
+            VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING true";
+        let values: [Parameter<'_>; 5] = [
+            text(&run.plan),
+            text(&run.name),
+            (&fence, Type::INT8),
+            text(&artifact),
+            (&&token[..], Type::BYTEA),
+        ];
+        let made = match self.write(Limit::Large, statement, &values).await? {
+            Ok(Answer { rows, again }) if again && rows.is_empty() => {
+                // The first one may have made it.
+                let statement = "SELECT FROM cutover.run
+                    WHERE plan = $1 AND name = $2 AND token = $3";
+                let ours = [text(&run.plan), text(&run.name), (&&token[..], Type::BYTEA)];
+                self.connection().ask(Limit::Small, statement, &ours).await?
+            }
+            Ok(Answer { rows, again: _ }) => rows,
+            Err(NotLast { .. }) => unreachable!("only entries follow others"),
+        };
+        Ok(!made.is_empty())
+    }
+}
+
 /// Another entry is the last.
 struct NotLast {
     /// An earlier answer to the same statement was lost.
@@ -220,16 +248,19 @@ impl Lease for Held {
         let newest = runs.iter().filter_map(RunId::number).max().unwrap_or(0);
         let number_next = newest.checked_add(1).expect("nobody makes four billion runs");
         let run = RunId::new(&self.plan, number_next);
-        let fence = number(self.holder.fence);
-        let statement = "INSERT INTO cutover.run (plan, name, fence, artifact)
-            VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING true";
-        let values = [text(&run.plan), text(&run.name), (&fence, Type::INT8), text(&artifact)];
-        match self.write(Limit::Large, statement, &values).await? {
-            // Only the holder creates runs. So if it is there, the first answer was lost.
-            Ok(Answer { rows, again }) if again || !rows.is_empty() => Ok(run),
-            Ok(_) | Err(NotLast { .. }) => {
-                Err(self.store.foreign(&run, "somebody has created it without the lease"))
-            }
+        match self.insert(&run, artifact).await? {
+            true => Ok(run),
+            false => Err(self.store.foreign(&run, "somebody has created it without the lease")),
+        }
+    }
+
+    async fn create_named(&mut self, run: &RunId, artifact: &str) -> StoreResult<()> {
+        if run.plan != self.plan || !run.is_portable() {
+            return Err(self.store.foreign(run, "it cannot be the name of a run"));
+        }
+        match self.insert(run, artifact).await? {
+            true => Ok(()),
+            false => Err(StoreError::Conflict { place: self.store.place_of(&run.to_string()) }),
         }
     }
 

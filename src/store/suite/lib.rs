@@ -131,11 +131,36 @@ pub async fn story(store: &dyn Store) {
     let long = Line::new("x".repeat(1 << 20));
     bob.append(&first, four.digest(), std::slice::from_ref(&long)).await.expect("written");
     drop(bob);
+    named(store).await;
     let mut ada = lease(store, PLAN, "Ada").await;
     let last = line(5, long.digest());
     ada.append(&first, long.digest(), std::slice::from_ref(&last)).await.expect("written");
     assert_eq!(lines(store, &first).await.len(), 6);
     taken_away(store, ada, &first, &last).await;
+}
+
+/// A run that comes from another store keeps its name, and no other run loses its own.
+async fn named(store: &dyn Store) {
+    let run = |name: &str| RunId { plan: "moved".to_owned(), name: name.to_owned() };
+    let mut ada = lease(store, "moved", "Ada").await;
+    for name in ["0002", "0002.given-up", "0007"] {
+        ada.create_named(&run(name), name).await.expect("created");
+        let again = ada.create_named(&run(name), "other").await;
+        assert!(matches!(again, Err(StoreError::Conflict { .. })), "{again:?}");
+        assert_eq!(store.artifact(&run(name)).await.expect("its artifact"), name);
+    }
+    let one = line(0, none());
+    ada.append(&run("0002.given-up"), none(), std::slice::from_ref(&one)).await.expect("written");
+    assert_eq!(lines(store, &run("0002.given-up")).await, [one.text()]);
+    assert_eq!(ada.create("next").await.expect("created").number(), Some(8));
+    for name in ["", ".x", "a/b", "..", "a\nb"] {
+        let refused = ada.create_named(&run(name), "x").await;
+        assert!(matches!(refused, Err(StoreError::Foreign { .. })), "{name}: {refused:?}");
+    }
+    let other = ada.create_named(&RunId::new(PLAN, 99), "x").await;
+    assert!(matches!(other, Err(StoreError::Foreign { .. })), "another plan's: {other:?}");
+    let names = ["0002", "0002.given-up", "0007", "0008"].map(run);
+    assert_eq!(store.runs("moved").await.expect("runs"), names);
 }
 
 /// A holder whose lease was taken away cannot write anything, before and after somebody else has.
@@ -156,6 +181,7 @@ async fn taken_away(store: &dyn Store, mut ada: Box<dyn Lease>, run: &RunId, las
         let said = [
             ada.append(run, last.digest(), &[next]).await,
             ada.create("stale").await.map(drop),
+            ada.create_named(&RunId::new(PLAN, 9), "stale").await,
             ada.keep(run, none(), "stale").await,
         ];
         for said in said {

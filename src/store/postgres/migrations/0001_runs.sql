@@ -27,6 +27,8 @@ CREATE TABLE cutover.run (
     -- The lease under which it was created.
     fence bigint NOT NULL,
     artifact text NOT NULL,
+    -- Made up by whoever created it, like that of a lease.
+    token bytea NOT NULL,
     -- How many entries its journal has, and the digest of the last one, or of the empty text.
     entries bigint NOT NULL DEFAULT 0,
     head text COLLATE "C" NOT NULL

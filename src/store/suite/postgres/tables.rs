@@ -60,7 +60,7 @@ async fn the_tables_refuse_what_breaks_a_chain() {
         (entry(fence, head, "", "").replace("by hand", "two\nlines"), "23514"),
         (
             format!(
-                "INSERT INTO cutover.run (plan, name, fence, artifact) VALUES ('{PLAN}', '0002', {}, 'x')",
+                "INSERT INTO cutover.run (plan, name, fence, artifact, token) VALUES ('{PLAN}', '0002', {}, 'x', 'x')",
                 fence + 1
             ),
             "UC001",

@@ -1,7 +1,9 @@
 //! What the text in a store means: sealed artifacts and journals, read as the runs of one plan, with
 //! every line checked. The stores themselves are crates of their own (`cutover-store`).
 
+pub mod address;
 mod runs;
+pub mod transfer;
 
 use std::path::Path;
 

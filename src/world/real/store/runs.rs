@@ -43,6 +43,12 @@ impl Runs {
         &self.store
     }
 
+    /// The name of the plan.
+    #[must_use]
+    pub fn plan(&self) -> &str {
+        &self.plan
+    }
+
     /// Takes the lease.
     ///
     /// # Errors
@@ -203,7 +209,11 @@ impl Runs {
         self.fold(&of.id, &mut run, take).await.map(drop)
     }
 
-    async fn read(&self, id: RunId) -> ReadResult<Found> {
+    /// Reads a run, whether it was opened or not.
+    ///
+    /// # Errors
+    /// [`ReadError`] for anything in it that cannot be trusted.
+    pub async fn read(&self, id: RunId) -> ReadResult<Found> {
         let artifact = self.decoded(&id, &self.store.artifact(&id).await?)?;
         let digest = artifact.digest();
         let mut run = Run::new(artifact, digest);

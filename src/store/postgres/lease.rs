@@ -1,5 +1,6 @@
 //! A lease in the database, and what its holder writes.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
@@ -27,7 +28,22 @@ INSERT INTO cutover.plan AS plan (name, fence, owner, host, since, until, token)
         since = date_trunc('milliseconds', clock_timestamp()),
         until = date_trunc('milliseconds', clock_timestamp()) + $4 * interval '1 millisecond'
     WHERE plan.owner IS NULL OR plan.until <= clock_timestamp()
-    RETURNING owner, host, since, until, fence";
+    RETURNING owner, host, since, until, fence, due";
+
+/// Takes the lease of the plan that has been due for the longest time. Plans that others are taking
+/// are skipped, so nobody waits and nobody gets a plan twice.
+const TAKE_DUE: &str = "\
+WITH chosen AS (
+    SELECT name FROM cutover.plan
+    WHERE due <= statement_timestamp() AND name <> ALL ($5)
+        AND (owner IS NULL OR until <= clock_timestamp())
+    ORDER BY due LIMIT 1 FOR UPDATE SKIP LOCKED)
+UPDATE cutover.plan AS plan
+    SET fence = plan.fence + 1, owner = $1, host = $2, token = $4,
+        since = date_trunc('milliseconds', clock_timestamp()),
+        until = date_trunc('milliseconds', clock_timestamp()) + $3 * interval '1 millisecond'
+    FROM chosen WHERE plan.name = chosen.name
+    RETURNING owner, host, since, until, fence, due, plan.name";
 
 /// The right to write the runs of a plan.
 #[derive(Debug)]
@@ -38,6 +54,8 @@ pub(super) struct Held {
     /// When the lease was last prolonged, by the two clocks of this machine: the steady one stands
     /// still while the machine is suspended, and the other one may be set.
     prolonged: (Instant, SystemTime),
+    /// When the plan was due when this was last looked at.
+    due: Option<SystemTime>,
 }
 
 /// Both clocks of this machine.
@@ -79,12 +97,12 @@ impl Held {
         for _ in 0..TRIES {
             let prolonged = clocks();
             let taken = store.connection().ask(Limit::Small, TAKE, &parameters).await?;
-            let taken = taken.first().and_then(|row| holder_in(row, 0));
-            let holder = match taken {
-                Some(holder) => holder,
+            let taken = taken.first().and_then(|row| Some((holder_in(row, 0)?, row.get(5))));
+            let (holder, due) = match taken {
+                Some(taken) => taken,
                 None => match in_the_way(store, plan, &token).await? {
                     // The answer to the statement was lost.
-                    InTheWay::Myself(holder) => holder,
+                    InTheWay::Myself(holder, due) => (holder, due),
                     InTheWay::Other(holder) => {
                         return Err(StoreError::Locked { holder: Box::new(holder) });
                     }
@@ -92,10 +110,52 @@ impl Held {
                 },
             };
             let (store, plan) = (store.clone(), plan.to_owned());
-            return Ok(Self { store, plan, holder, prolonged });
+            return Ok(Self { store, plan, holder, prolonged, due });
         }
         let detail = "other processes take the lease all the time".to_owned();
         Err(StoreError::Away { place: store.place_of(plan), detail })
+    }
+
+    /// Takes the lease of a plan that is due.
+    pub(super) async fn take_due(
+        store: &PostgresStore,
+        but: &BTreeSet<String>,
+        claim: &Claim,
+    ) -> StoreResult<Option<Self>> {
+        let token = token();
+        let lasts = millis(store.connection().address().lease);
+        let but: Vec<&str> = but.iter().map(String::as_str).collect();
+        let Claim { owner, host } = claim;
+        let parameters: [Parameter<'_>; 5] = [
+            text(owner),
+            text(host),
+            (&lasts, Type::INT8),
+            (&&token[..], Type::BYTEA),
+            (&but, Type::TEXT_ARRAY),
+        ];
+        let prolonged = clocks();
+        let connection = store.connection();
+        let Answer { rows, again } =
+            connection.call(Limit::Small, TAKE_DUE, &parameters).await.map_err(unruled)?;
+        let taken = rows.first().and_then(|row| {
+            let (holder, plan) = (holder_in(row, 0)?, row.get(6));
+            Some(Self { store: store.clone(), plan, holder, prolonged, due: row.get(5) })
+        });
+        if again {
+            // What was taken when the answer was lost is given back.
+            let plan = taken.as_ref().map(|taken| &*taken.plan);
+            let statement = "UPDATE cutover.plan
+                SET owner = NULL, host = NULL, since = NULL, until = NULL
+                WHERE token = $1 AND name IS DISTINCT FROM $2";
+            let lost: [Parameter<'_>; 2] = [(&&token[..], Type::BYTEA), text(&plan)];
+            connection.ask(Limit::Small, statement, &lost).await?;
+        }
+        Ok(taken)
+    }
+
+    /// The plan.
+    pub(super) fn plan(&self) -> &str {
+        &self.plan
     }
 
     /// Whether a third of the lease is over, by either clock.
@@ -159,6 +219,12 @@ impl Held {
             Ok(Answer { rows, again: _ }) => rows,
             Err(NotLast { .. }) => unreachable!("only entries follow others"),
         };
+        // A plan that was not due when the lease was taken is due now.
+        if self.due.is_none_or(|due| due > self.holder.since) {
+            let statement = "SELECT due FROM cutover.plan WHERE name = $1";
+            let rows = self.connection().ask(Limit::Small, statement, &[text(&self.plan)]).await?;
+            self.due = rows.first().and_then(|row| row.get(0));
+        }
         Ok(!made.is_empty())
     }
 }
@@ -172,7 +238,7 @@ struct NotLast {
 /// Who has a lease that could not be taken.
 enum InTheWay {
     Nobody,
-    Myself(Holder),
+    Myself(Holder, Option<SystemTime>),
     Other(Holder),
 }
 
@@ -181,14 +247,15 @@ async fn in_the_way(store: &PostgresStore, plan: &str, token: &[u8]) -> StoreRes
         .connection()
         .ask(
             Limit::Small,
-            "SELECT owner, host, since, until, fence, token = $2, until > clock_timestamp()
+            "SELECT owner, host, since, until, fence, token = $2, until > clock_timestamp(), due
                 FROM cutover.plan WHERE name = $1 AND owner IS NOT NULL",
             &[text(&plan), (&token, Type::BYTEA)],
         )
         .await?;
-    let found = rows.first().and_then(|row| Some((holder_in(row, 0)?, row.get(5), row.get(6))));
+    let Some(row) = rows.first() else { return Ok(InTheWay::Nobody) };
+    let found = holder_in(row, 0).map(|holder| (holder, row.get(5), row.get(6)));
     Ok(match found {
-        Some((holder, true, _)) => InTheWay::Myself(holder),
+        Some((holder, true, _)) => InTheWay::Myself(holder, row.get(7)),
         Some((holder, false, true)) => InTheWay::Other(holder),
         Some((_, false, false)) | None => InTheWay::Nobody,
     })
@@ -239,6 +306,25 @@ impl Lease for Held {
         let Some(row) = rows.first() else { return Err(self.lost().await) };
         self.holder.until = row.get(0);
         self.prolonged = asked;
+        Ok(())
+    }
+
+    async fn rest(&mut self, span: Option<Duration>) -> StoreResult<()> {
+        let fence = number(self.holder.fence);
+        let span = span.map(millis);
+        let statement = "UPDATE cutover.plan
+            SET due = CASE WHEN due IS DISTINCT FROM $3 THEN due
+                ELSE clock_timestamp() + $4 * interval '1 millisecond' END
+            WHERE name = $1 AND fence = $2 AND owner IS NOT NULL RETURNING due";
+        let values: [Parameter<'_>; 4] = [
+            text(&self.plan),
+            (&fence, Type::INT8),
+            (&self.due, Type::TIMESTAMPTZ),
+            (&span, Type::INT8),
+        ];
+        let rows = self.connection().ask(Limit::Small, statement, &values).await?;
+        let Some(row) = rows.first() else { return Err(self.lost().await) };
+        self.due = row.get(0);
         Ok(())
     }
 
@@ -315,7 +401,7 @@ impl Drop for Held {
     /// Gives the lease back. A thread of its own does that over a connection of its own, because a
     /// future cannot be awaited here; if it fails, the lease ends by itself.
     fn drop(&mut self) {
-        let Self { store, plan, holder, prolonged: _ } = self;
+        let Self { store, plan, holder, prolonged: _, due: _ } = self;
         let (connection, plan) = (store.connection().another(), &**plan);
         let fence = number(holder.fence);
         let release = async {

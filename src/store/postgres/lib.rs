@@ -1,7 +1,7 @@
 //! Runs in a PostgreSQL database, so that any number of machines share any number of them.
 //!
 //! ```text
-//! cutover.plan       the newest lease: who has it, until when, and its fencing number
+//! cutover.plan       the newest lease: who has it, until when, its fencing number; when it is due
 //! cutover.run        the artifact that is run, how many entries its journal has, and the last one
 //! cutover.entry      what has happened, a row for each line
 //! cutover.kept       the artifact that supersedes a run
@@ -25,6 +25,7 @@ mod lease;
 mod schema;
 mod tls;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,7 +34,8 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use cutover_base::digest::Digest;
 use cutover_store::{
-    Claim, Holder, Lease, Note, Part, RunId, Store, StoreError, StoreResult, TakeLine,
+    Claim, Holder, Lease, Line, Note, Part, RunId, Store, StoreError, StoreResult, Summary,
+    TakeLine,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
@@ -287,6 +289,36 @@ impl Store for PostgresStore {
             true => lease::take_away(self, plan, fence).await,
             false => Ok(false),
         }
+    }
+
+    async fn summaries(&self) -> StoreResult<Vec<Summary>> {
+        let statement = "SELECT owner, host, since, until, plan.fence,
+                until > clock_timestamp(), plan.name, run.name, text
+            FROM cutover.run JOIN cutover.plan ON plan.name = run.plan
+            LEFT JOIN cutover.entry ON entry.plan = run.plan AND entry.run = run.name
+                AND entry.number = run.entries
+            ORDER BY run.plan, run.name";
+        let rows = self.read(Limit::Large, statement, &[]).await?;
+        let summaries = rows.iter().map(|row| {
+            let lasts: Option<bool> = row.get(5);
+            let holder = holder_in(row, 0).filter(|_| lasts == Some(true));
+            let run = RunId { plan: row.get(6), name: row.get(7) };
+            let last: Option<&str> = row.get(8);
+            Summary { run, last: last.map(Line::new), holder }
+        });
+        Ok(summaries.collect())
+    }
+
+    async fn lease_due(
+        &self,
+        but: &BTreeSet<String>,
+        claim: &Claim,
+    ) -> StoreResult<Option<(String, Box<dyn Lease>)>> {
+        if !self.0.schema.is_there(self.connection()).await? {
+            return Ok(None);
+        }
+        let held = Held::take_due(self, but, claim).await?;
+        Ok(held.map(|held| (held.plan().to_owned(), Box::new(held) as Box<dyn Lease>)))
     }
 
     fn place(&self, run: &RunId, part: Part) -> String {

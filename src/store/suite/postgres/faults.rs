@@ -4,46 +4,67 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cutover_base::digest::Digest;
-use cutover_store_suite::{PLAN, claim, line, lines, none, story};
+use cutover_store::Store;
+use cutover_store_suite::{PLAN, claim, line, lines, none, shared_out, story};
 use nix::sys::signal::Signal;
 
 use super::open;
 use super::relay::{Fault, Relay};
 use super::server::{ADMIN, Server};
 
-/// The whole story of a store, with one request or one answer lost: it has no other outcome. Every
-/// third request of each kind in a normal run, and all of them with `CUTOVER_SWEEP=all`.
+/// What the whole suite says of a store, with one request or one answer lost: it has no other
+/// outcome. Every third request of each kind in a normal run, and all of them with
+/// `CUTOVER_SWEEP=all`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "the environment says how much is tested")]
 async fn every_call_survives_a_lost_connection() {
     let server = Server::start();
     let relay = Relay::before(server.port());
-    let again = |name: String| {
-        server.database(&name, "");
+    let again = |name: &str| {
+        server.database(name, "");
         let port = relay.port();
         open(&format!("postgres://{ADMIN}@127.0.0.1:{port}/{name}?sslmode=disable"))
     };
-    let store = again("whole".to_owned());
-    relay.arm(None);
-    story(&*store).await;
-    let requests = relay.arm(None);
-    assert!(requests > 100, "{requests} requests");
     let all = std::env::var("CUTOVER_SWEEP").is_ok_and(|sweep| sweep == "all");
-    for (fault, from) in [(Fault::RequestLost, 0), (Fault::AnswerLost, 1)] {
-        let (from, step) = if all { (0, 1) } else { (from, 3) };
-        for at in (from..requests).step_by(step) {
-            let name = format!("cut{at}{}", usize::from(fault == Fault::AnswerLost));
-            let store = again(name.clone());
-            relay.arm(Some((at, fault)));
-            if let (0 | 1, Err(error)) = (at, store.plans().await) {
-                // What was never there is not waited for.
-                assert!(error.to_string().contains("run the same command again"), "{error}");
+    for part in [Part::Story, Part::SharedOut] {
+        let store = again("whole");
+        relay.arm(None);
+        part.check(&*store).await;
+        let requests = relay.arm(None);
+        assert!(requests > 40, "{requests} requests");
+        drop(store);
+        server.sql("postgres", "DROP DATABASE whole WITH (FORCE)");
+        for (fault, from) in [(Fault::RequestLost, 0), (Fault::AnswerLost, 1)] {
+            let (from, step) = if all { (0, 1) } else { (from, 3) };
+            for at in (from..requests).step_by(step) {
+                let store = again("cut");
+                relay.arm(Some((at, fault)));
+                if let (0 | 1, Err(error)) = (at, store.plans().await) {
+                    // What was never there is not waited for.
+                    assert!(error.to_string().contains("run the same command again"), "{error}");
+                }
+                part.check(&*store).await;
+                let made = relay.arm(None);
+                assert!(made > at, "request {at} of {requests} was made");
+                drop(store);
+                server.sql("postgres", "DROP DATABASE cut WITH (FORCE)");
             }
-            story(&*store).await;
-            let made = relay.arm(None);
-            assert!(made > at, "request {at} was made");
-            drop(store);
-            server.sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+    }
+}
+
+/// A part of the suite.
+#[derive(Clone, Copy)]
+enum Part {
+    Story,
+    SharedOut,
+}
+
+impl Part {
+    async fn check(self, store: &dyn Store) {
+        match self {
+            Self::Story => story(store).await,
+            Self::SharedOut => shared_out(store).await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Runs the suite on a PostgreSQL server, and what only such a store has to do.
 
+mod due;
 mod faults;
 mod refusals;
 mod relay;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use cutover_store::Store;
 use cutover_store_postgres::{Address, PostgresStore};
 use cutover_store_suite::processes::{self, LeaseEnd};
-use cutover_store_suite::{PLAN, claim, story};
+use cutover_store_suite::{PLAN, claim, shared_out, story};
 use server::Server;
 
 /// Opens the store with this URL, as a child process does too.
@@ -36,6 +37,12 @@ async fn does_what_a_store_has_to_do() {
     let url = format!("postgres:///other?host={}&port={}", server.dir().display(), server.port());
     server.database("other", "");
     story(&*open(&format!("{url}&user={}", server::ADMIN))).await;
+}
+
+#[tokio::test]
+async fn shares_out_what_is_due() {
+    let server = Server::start();
+    shared_out(&*open(&server.database("state", ""))).await;
 }
 
 #[tokio::test]

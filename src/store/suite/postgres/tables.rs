@@ -1,5 +1,6 @@
 //! What the tables refuse by themselves, and tables that are not ours.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use cutover_base::digest::Digest;
@@ -168,4 +169,35 @@ async fn the_tables_are_made_once() {
     assert_eq!(store.plans().await.expect("plans").len(), 8);
     let versions = "SELECT count(*) = max(version) FROM cutover.version";
     assert_eq!(server.sql("state", versions), "t");
+}
+
+/// The tables of an earlier version are brought up to date, with what is in them.
+#[tokio::test]
+async fn earlier_tables_are_migrated() {
+    let server = Server::start();
+    let url = server.database("state", "");
+    let first = include_str!("../../postgres/migrations/0001_runs.sql");
+    server.sql(
+        "state",
+        &format!(
+            "CREATE SCHEMA cutover;
+             {first}
+             INSERT INTO cutover.version (version, program) VALUES (1, 'an earlier one');
+             INSERT INTO cutover.plan VALUES ('{PLAN}', 1, 'Ada', 'a-host', now(), now(), 'x');
+             INSERT INTO cutover.run (plan, name, fence, artifact, token)
+                 VALUES ('{PLAN}', '0001', 1, 'one', 'x');
+             INSERT INTO cutover.entry (plan, run, fence, after, text)
+                 SELECT plan, name, 1, head, 'by an earlier one' FROM cutover.run"
+        ),
+    );
+    let store = open(&url);
+    let (run, text) = (RunId::new(PLAN, 1), "by an earlier one");
+    assert_eq!(lines(&*store, &run).await, [text]);
+    let taken = store.lease_due(&BTreeSet::new(), &claim("Bob")).await.expect("an answer");
+    let (plan, mut bob) = taken.expect("it is due");
+    assert_eq!((&*plan, bob.holder().fence), (PLAN, 2));
+    let after = Digest::of(text.as_bytes());
+    bob.append(&run, after, &[line("by this one", after)]).await.expect("written");
+    let versions = "SELECT string_agg(version::text, ' ' ORDER BY version) FROM cutover.version";
+    assert_eq!(server.sql("state", versions), "1 2");
 }

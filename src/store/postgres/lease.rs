@@ -56,6 +56,8 @@ pub(super) struct Held {
     prolonged: (Instant, SystemTime),
     /// When the plan was due when this was last looked at.
     due: Option<SystemTime>,
+    /// Whether it was given back.
+    is_over: bool,
 }
 
 /// Both clocks of this machine.
@@ -110,7 +112,7 @@ impl Held {
                 },
             };
             let (store, plan) = (store.clone(), plan.to_owned());
-            return Ok(Self { store, plan, holder, prolonged, due });
+            return Ok(Self { store, plan, holder, prolonged, due, is_over: false });
         }
         let detail = "other processes take the lease all the time".to_owned();
         Err(StoreError::Away { place: store.place_of(plan), detail })
@@ -139,7 +141,8 @@ impl Held {
             connection.call(Limit::Small, TAKE_DUE, &parameters).await.map_err(unruled)?;
         let taken = rows.first().and_then(|row| {
             let (holder, plan) = (holder_in(row, 0)?, row.get(6));
-            Some(Self { store: store.clone(), plan, holder, prolonged, due: row.get(5) })
+            let (store, due) = (store.clone(), row.get(5));
+            Some(Self { store, plan, holder, prolonged, due, is_over: false })
         });
         if again {
             // What was taken when the answer was lost is given back.
@@ -328,6 +331,12 @@ impl Lease for Held {
         Ok(())
     }
 
+    async fn give_back(mut self: Box<Self>) -> StoreResult<()> {
+        release(self.connection(), &self.plan, self.holder.fence).await?;
+        self.is_over = true;
+        Ok(())
+    }
+
     async fn create(&mut self, artifact: &str) -> StoreResult<RunId> {
         use cutover_store::Store as _;
         let runs = self.store.runs(&self.plan).await?;
@@ -397,20 +406,26 @@ impl Lease for Held {
     }
 }
 
+/// Gives the lease with this number back, unless somebody else has taken it.
+async fn release(connection: &Connection, plan: &str, fence: u64) -> StoreResult<()> {
+    let fence = number(fence);
+    let statement = "UPDATE cutover.plan
+        SET owner = NULL, host = NULL, since = NULL, until = NULL
+        WHERE name = $1 AND fence = $2";
+    let of_lease: [Parameter<'_>; 2] = [text(&plan), (&fence, Type::INT8)];
+    connection.ask(Limit::Small, statement, &of_lease).await.map(drop)
+}
+
 impl Drop for Held {
-    /// Gives the lease back. A thread of its own does that over a connection of its own, because a
-    /// future cannot be awaited here; if it fails, the lease ends by itself.
+    /// Gives the lease back, unless that was done. A thread of its own does it over a connection of
+    /// its own, because a future cannot be awaited here; if it fails, the lease ends by itself.
     fn drop(&mut self) {
-        let Self { store, plan, holder, prolonged: _, due: _ } = self;
-        let (connection, plan) = (store.connection().another(), &**plan);
-        let fence = number(holder.fence);
-        let release = async {
-            let statement = "UPDATE cutover.plan
-                SET owner = NULL, host = NULL, since = NULL, until = NULL
-                WHERE name = $1 AND fence = $2";
-            let of_lease: [Parameter<'_>; 2] = [text(&plan), (&fence, Type::INT8)];
-            connection.ask(Limit::Small, statement, &of_lease).await.map(drop)
-        };
+        let Self { store, plan, holder, prolonged: _, due: _, is_over } = self;
+        if *is_over {
+            return;
+        }
+        let connection = store.connection().another();
+        let release = release(&connection, plan, holder.fence);
         std::thread::scope(|scope| {
             let _ = scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

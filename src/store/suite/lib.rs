@@ -205,6 +205,8 @@ pub async fn shared_out(store: &dyn Store) {
     let after = expected[1].last.as_ref().map_or(none(), Line::digest);
     eve.append(run, after, &[line("Eve", after)]).await.expect("written");
     eve.rest(None).await.expect("Eve still has it");
+    eve.give_back().await.expect("given back");
+    assert_eq!(owner(store, "b").await, None);
 }
 
 /// A holder whose lease was taken away cannot write anything, before and after somebody else has.

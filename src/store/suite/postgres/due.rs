@@ -114,6 +114,7 @@ async fn nobody_gets_a_plan_twice() {
                 let run = RunId::new(&plan, 1);
                 lease.append(&run, none(), &[line]).await.expect("the only line");
                 lease.rest(None).await.expect("it is held");
+                lease.give_back().await.expect("given back");
                 taken += 1;
                 if taken == 1 {
                     all_have_one.wait().await;

@@ -18,9 +18,9 @@ const VARIABLE: &str = "CUTOVER_STATE";
 /// Where the state of runs is kept.
 #[derive(Clone, clap::Args)]
 pub(super) struct StateArgs {
-    /// The directory or store that holds the state of runs: a path, or `git+ssh://`, `git+https://`
-    /// or `git+file://` with `?branch=NAME` [default: `CUTOVER_STATE` of the environment, otherwise
-    /// `.cutover` beside the plan or artifact]
+    /// The directory or store that holds the state of runs: a path; `git+ssh://`, `git+https://` or
+    /// `git+file://` with `?branch=NAME`; `postgres://`; or `s3://` [default: `CUTOVER_STATE` of the
+    /// environment, otherwise `.cutover` beside the plan or artifact]
     #[arg(long, value_name = "DIR|URL")]
     state: Option<OsString>,
     /// The store that is not beside the input, once it was opened: whoever asks twice gets the same.
@@ -32,7 +32,7 @@ impl StateArgs {
     /// Where the runs of a plan or an artifact are kept.
     pub(super) fn store(&self, input: &Path) -> Result<Arc<dyn Store>, Failure> {
         let Some(text) = self.chosen() else {
-            return Ok(Address::Directory(home(input).join(STATE)).open(&machine()?));
+            return open(&Address::Directory(home(input).join(STATE)));
         };
         if let Some(store) = self.opened.get() {
             return Ok(Arc::clone(store));
@@ -43,7 +43,7 @@ impl StateArgs {
             let help = format!("`--state` and `{VARIABLE}` take {}", FORMS.join(", "));
             Message::new(Code::StateAddress, text).help(help).usage()
         })?;
-        let store = address.open(&machine()?);
+        let store = open(&address)?;
         Ok(Arc::clone(self.opened.get_or_init(|| store)))
     }
 
@@ -74,7 +74,7 @@ fn variable(name: &str) -> Option<OsString> {
 }
 
 /// What stores use of this machine.
-fn machine() -> Result<Machine, Failure> {
+fn machine() -> Machine {
     // XDG Base Directory Specification 0.8: a relative path is to be ignored.
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
@@ -82,7 +82,13 @@ fn machine() -> Result<Machine, Failure> {
         ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|name| variable(name).is_some());
     // Without a home there is still the directory for temporary files.
     let caches = caches.unwrap_or_else(std::env::temp_dir).join("cutover/stores");
-    Ok(Machine { caches, has_ssh_command })
+    // As libpq has it: a password does not belong on a command line.
+    let postgres_password = variable("PGPASSWORD").and_then(|password| password.into_string().ok());
+    Machine { caches, has_ssh_command, postgres_password }
+}
+
+fn open(address: &Address) -> Result<Arc<dyn Store>, Failure> {
+    Ok(address.open(&machine())?)
 }
 
 /// The directory that relative paths in a plan or artifact start from, and that holds the state of

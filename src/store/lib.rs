@@ -13,9 +13,11 @@ mod directory;
 mod files;
 mod lease;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cutover_base::digest::Digest;
@@ -117,6 +119,17 @@ pub enum Note<'n> {
     TurnBack,
 }
 
+/// What a list of all runs shows of one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The run.
+    pub run: RunId,
+    /// The last line of its journal, whose digest is the journal's head; `None` if there is no line.
+    pub last: Option<Line>,
+    /// Who holds the lease of its plan.
+    pub holder: Option<Holder>,
+}
+
 /// A part of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -197,6 +210,63 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError`]; then the holder still has the lease.
     async fn unlock(&self, plan: &str, fence: u64) -> StoreResult<bool>;
 
+    /// All runs of all plans, in order. A store that can be asked for all of this at once overrides
+    /// this; otherwise every journal is read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn summaries(&self) -> StoreResult<Vec<Summary>> {
+        let mut found = Vec::new();
+        for plan in self.plans().await? {
+            let holder = self.holder(&plan).await?;
+            for run in self.runs(&plan).await? {
+                let mut last = None;
+                let mut take = |line: &[u8]| {
+                    last = Some(line.to_vec());
+                    ControlFlow::Continue(())
+                };
+                self.lines(&run, &mut take).await?;
+                let last = match last.map(String::from_utf8).transpose() {
+                    Ok(last) => last.map(Line::new),
+                    Err(_) => {
+                        let detail = "its last line is not text".to_owned();
+                        let place = self.place(&run, Part::Journal);
+                        return Err(StoreError::Foreign { place, detail });
+                    }
+                };
+                found.push(Summary { run, last, holder: holder.clone() });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes the lease of a plan that has runs, is due, and is held by nobody; `None` if there is no
+    /// such plan. Plans in `but` are left out. Processes that call this at the same time get
+    /// different plans.
+    ///
+    /// A store that does not keep when a plan is due ([`Lease::rest`]) takes each for due, and tries
+    /// one lease after the other. Then the caller has to remember for itself what has to wait.
+    ///
+    /// # Errors
+    /// [`StoreError`], but never [`StoreError::Locked`].
+    async fn lease_due(
+        &self,
+        but: &BTreeSet<String>,
+        claim: &Claim,
+    ) -> StoreResult<Option<(String, Box<dyn Lease>)>> {
+        for plan in self.plans().await? {
+            if but.contains(&plan) {
+                continue;
+            }
+            match self.lease(&plan, claim).await {
+                Ok(lease) => return Ok(Some((plan, lease))),
+                Err(StoreError::Locked { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// The name of a part of a run in messages.
     fn place(&self, run: &RunId, part: Part) -> String;
 
@@ -217,6 +287,24 @@ pub trait Lease: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`StoreError::Lost`] if another process has taken it, and other [`StoreError`]s.
     async fn renew(&mut self) -> StoreResult<()>;
+
+    /// Says that the plan is due again after this time, or, for `None`, only when something happens.
+    /// A note or a new run makes it due at once, also if it came after the lease was taken and
+    /// before this call. A store that keeps no such thing does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the plan stays due.
+    async fn rest(&mut self, _span: Option<Duration>) -> StoreResult<()> {
+        Ok(())
+    }
+
+    /// Gives the lease back, as dropping it does. It may be quicker, because it can wait.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the lease ends by itself.
+    async fn give_back(self: Box<Self>) -> StoreResult<()> {
+        Ok(())
+    }
 
     /// Creates a run with the text of its artifact and an empty journal.
     ///

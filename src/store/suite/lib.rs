@@ -1,8 +1,8 @@
 //! What every store has to do. `stores.rs` runs it on each of them.
 //!
-//! [`story`] tells what one process sees. [`processes`] has several: two that want to write, one
-//! that is killed, and one that sleeps past its lease. [`cuts`] is for stores at the other end of a
-//! line, which is cut.
+//! [`story`] and [`shared_out`] tell what one process sees. [`processes`] has several: two that want
+//! to write, one that is killed, and one that sleeps past its lease. [`cuts`] is for stores at the
+//! other end of a line, which is cut.
 
 pub mod cuts;
 pub mod processes;
@@ -10,7 +10,7 @@ pub mod processes;
 use std::ops::ControlFlow;
 
 use cutover_base::digest::Digest;
-use cutover_store::{Claim, Lease, Line, Note, RunId, Store, StoreError};
+use cutover_store::{Claim, Lease, Line, Note, RunId, Store, StoreError, Summary};
 
 /// The plan that most of the suite writes.
 pub const PLAN: &str = "move";
@@ -163,6 +163,52 @@ async fn named(store: &dyn Store) {
     assert!(matches!(other, Err(StoreError::Foreign { .. })), "another plan's: {other:?}");
     let names = ["0002", "0002.given-up", "0007", "0008"].map(run);
     assert_eq!(store.runs("moved").await.expect("runs"), names);
+}
+
+/// Plans are shared out, and all runs are listed. The store is empty.
+///
+/// # Panics
+/// If the store does anything else.
+pub async fn shared_out(store: &dyn Store) {
+    let due = async |but: &[&str], owner: &str| {
+        let but = but.iter().map(|plan| (*plan).to_owned()).collect();
+        store.lease_due(&but, &claim(owner)).await.expect("an answer")
+    };
+    assert_eq!(store.summaries().await.expect("a list"), []);
+    assert!(due(&[], "Ada").await.is_none());
+    let mut expected = Vec::new();
+    for (plan, count) in [("a", 0), ("b", 1), ("c", 3)] {
+        let mut ada = lease(store, plan, "Ada").await;
+        let run = ada.create("one").await.expect("created");
+        let mut last = None;
+        for count in 0..count {
+            let after = last.as_ref().map_or(none(), Line::digest);
+            let line = line(count, after);
+            ada.append(&run, after, std::slice::from_ref(&line)).await.expect("written");
+            last = Some(line);
+        }
+        expected.push(Summary { run, last, holder: None });
+    }
+    assert_eq!(store.summaries().await.expect("a list"), expected);
+    // A plan that is held is nobody else's, and a list says whose it is.
+    let bob = lease(store, "b", "Bob").await;
+    expected[1].holder = Some(bob.holder().clone());
+    assert_eq!(store.summaries().await.expect("a list"), expected);
+    let (first, _one) = due(&[], "Cleo").await.expect("a plan");
+    let (second, _two) = due(&[], "Dan").await.expect("another plan");
+    assert_eq!([&*first, &*second], ["a", "c"]);
+    assert!(due(&[], "Eve").await.is_none());
+    // A plan that is free again, and one that is left out.
+    drop(bob);
+    assert!(due(&["b"], "Eve").await.is_none());
+    let (third, mut eve) = due(&["x"], "Eve").await.expect("it is free");
+    assert_eq!(third, "b");
+    let run = &expected[1].run;
+    let after = expected[1].last.as_ref().map_or(none(), Line::digest);
+    eve.append(run, after, &[line("Eve", after)]).await.expect("written");
+    eve.rest(None).await.expect("Eve still has it");
+    eve.give_back().await.expect("given back");
+    assert_eq!(owner(store, "b").await, None);
 }
 
 /// A holder whose lease was taken away cannot write anything, before and after somebody else has.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cutover_store::{Directory, Store};
 use cutover_store_git::{Address, GitStore};
 use cutover_store_suite::processes::{self, LeaseEnd};
-use cutover_store_suite::{claim, line, lines, none, story};
+use cutover_store_suite::{claim, line, lines, none, shared_out, story};
 
 /// Opens the store at this place, as a child process does too.
 fn open(place: &str) -> Arc<dyn Store> {
@@ -40,6 +40,12 @@ mod directory {
     async fn does_what_a_store_has_to_do() {
         let (_dir, place) = place();
         story(&*open(&place)).await;
+    }
+
+    #[tokio::test]
+    async fn shares_out_what_is_due() {
+        let (_dir, place) = place();
+        shared_out(&*open(&place)).await;
     }
 
     #[tokio::test]
@@ -100,6 +106,12 @@ mod git {
     async fn does_what_a_store_has_to_do() {
         let (_dir, place) = repository("");
         story(&*open(&place)).await;
+    }
+
+    #[tokio::test]
+    async fn shares_out_what_is_due() {
+        let (_dir, place) = repository("");
+        shared_out(&*open(&place)).await;
     }
 
     #[tokio::test]

@@ -4,16 +4,24 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cutover_store::{Directory, Store};
+use cutover_store::{Directory, Store, StoreError};
 use cutover_store_git::{Address as GitAddress, AddressError as GitAddressError, GitStore};
+use cutover_store_postgres::{
+    Address as PostgresAddress, AddressError as PostgresAddressError, PostgresStore,
+};
+use cutover_store_s3::{Address as S3Address, AddressError as S3AddressError, S3Store};
 
 /// The address of a store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Address {
     /// A directory.
     Directory(PathBuf),
     /// A branch of a git repository.
     Git(GitAddress),
+    /// A PostgreSQL database.
+    Postgres(Box<PostgresAddress>),
+    /// A bucket of S3, or of a server that speaks its protocol.
+    S3(S3Address),
 }
 
 /// Why a text is not the address of a store.
@@ -25,23 +33,37 @@ pub enum AddressError {
     /// Not the address of a git store.
     #[error(transparent)]
     Git(#[from] GitAddressError),
+    /// Not the address of a PostgreSQL store.
+    #[error(transparent)]
+    Postgres(#[from] PostgresAddressError),
+    /// Not the address of an S3 store.
+    #[error(transparent)]
+    S3(#[from] S3AddressError),
     /// An address that is not a directory has to be text.
     #[error("it is not text")]
     NotText,
 }
 
 /// What stores use of this machine.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Machine {
     /// The directory for caches of stores.
     pub caches: PathBuf,
     /// Whether the environment says how `git` runs `ssh`.
     pub has_ssh_command: bool,
+    /// The password for PostgreSQL, unless the address has one.
+    pub postgres_password: Option<String>,
 }
 
 /// The forms of an address, for messages.
-pub const FORMS: &[&str] =
-    &["a directory", "git+file:///PATH", "git+ssh://HOST/PATH", "git+https://HOST/PATH"];
+pub const FORMS: &[&str] = &[
+    "a directory",
+    "git+file:///PATH",
+    "git+ssh://HOST/PATH",
+    "git+https://HOST/PATH",
+    "postgres://USER@HOST/DATABASE",
+    "s3://BUCKET/PREFIX",
+];
 
 impl Address {
     /// Reads an address: a scheme with `://`, or the path of a directory.
@@ -56,20 +78,34 @@ impl Address {
         let text = text.to_str().ok_or(AddressError::NotText)?;
         match scheme {
             scheme if scheme.starts_with("git+") => Ok(Self::Git(GitAddress::parse(text)?)),
+            "postgres" | "postgresql" => {
+                Ok(Self::Postgres(Box::new(PostgresAddress::parse(text)?)))
+            }
+            "s3" => Ok(Self::S3(S3Address::parse(text)?)),
             scheme => Err(AddressError::Scheme(scheme.to_owned())),
         }
     }
 
     /// The store at this address. Nothing is created or asked yet.
-    #[must_use]
-    pub fn open(&self, machine: &Machine) -> Arc<dyn Store> {
-        let Machine { caches, has_ssh_command } = machine;
-        match self {
+    ///
+    /// # Errors
+    /// [`StoreError::Away`] if the environment's settings cannot be used.
+    pub fn open(&self, machine: &Machine) -> Result<Arc<dyn Store>, StoreError> {
+        let Machine { caches, has_ssh_command, postgres_password } = machine;
+        Ok(match self {
             Self::Directory(path) => Arc::new(Directory::new(path)),
             Self::Git(address) => {
                 Arc::new(GitStore::new(address.clone(), caches, *has_ssh_command))
             }
-        }
+            Self::Postgres(address) => {
+                let address = PostgresAddress::clone(address);
+                Arc::new(PostgresStore::new(match postgres_password {
+                    Some(password) => address.or_password(password),
+                    None => address,
+                }))
+            }
+            Self::S3(address) => Arc::new(S3Store::new(address.clone())?),
+        })
     }
 }
 
@@ -102,12 +138,20 @@ mod tests {
     fn addresses_are_read() {
         let read = |text: &str| Address::parse(OsStr::new(text));
         for path in ["state", "/srv/state", "./a:b", "git+ssh", "a b://x"] {
-            assert_eq!(read(path), Ok(Address::Directory(PathBuf::from(path))), "{path}");
+            let found = read(path).expect("a directory");
+            assert!(found == Address::Directory(PathBuf::from(path)), "{path}");
         }
         assert!(matches!(read("git+file:///srv/state.git?branch=x"), Ok(Address::Git(_))));
-        assert_eq!(read("file:///srv/state"), Err(AddressError::Scheme("file".to_owned())));
-        assert_eq!(read("git+svn://x/y"), Err(GitAddressError::Scheme.into()));
-        assert_eq!(read("git+ssh://forge.test"), Err(GitAddressError::Repository.into()));
+        assert!(matches!(read("postgresql://ada@db.test/state"), Ok(Address::Postgres(_))));
+        assert!(matches!(read("s3://state/cutover"), Ok(Address::S3(_))));
+        for (text, error) in [
+            ("file:///srv/state", AddressError::Scheme("file".to_owned())),
+            ("git+svn://x/y", GitAddressError::Scheme.into()),
+            ("git+ssh://forge.test", GitAddressError::Repository.into()),
+            ("s3://key:secret@state/cutover", S3AddressError::Credentials.into()),
+        ] {
+            assert_eq!(read(text).err(), Some(error), "{text}");
+        }
     }
 
     #[test]

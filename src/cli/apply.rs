@@ -408,7 +408,19 @@ async fn carry_on(
 ) -> Result<Applied, Failure> {
     let args = going.args;
     let mut lease = lease(runs).await?;
-    // Another process may have continued the run before we got the lease.
+    // Another process may have continued the run before we got the lease, and finished it.
+    if let Some(Found { run, .. }) = newest_still(runs, seen.0).await?
+        && run.state.finished.is_some()
+        && run.state.unsent.is_empty()
+        && !run.state.only_settles()
+        && !run.artifact.is_way_back()
+    {
+        print_out(&format!(
+            "done: another process has finished the run of {}\n",
+            run.artifact.name
+        ))?;
+        return Ok(Exit::Done.into());
+    }
     let found = still_so(runs, seen, Action::Continue).await?;
     let mut found = found.expect("it is the one that was seen");
     if !found.run.artifact.is_way_back() {

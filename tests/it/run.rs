@@ -11,6 +11,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::bind_fixture::{BindFixture, LAG, ZONES, end_state, instants, plan_text, records, said};
 use crate::lab::Pdns;
+use crate::zonefile_fixture::{ZONE_DONE, ZonefileFixture};
 
 /// Waits a little. The tests that use this watch a process from outside; none waits for a result by
 /// time alone.
@@ -357,4 +358,28 @@ fn a_new_plan_supersedes_its_run() {
     assert!(!log.contains("lower/acme.example/@/MX: begun"), "it is low already: {log}");
     let last = fixture.journal().iter().map(kind).collect::<Vec<_>>();
     assert!(last.ends_with(&["replaced ".to_owned(), "finished ".to_owned()]), "{last:?}");
+}
+
+/// A timer applies the plan while another process drives its run to the end. It is told that the run
+/// is locked, or done; that the other process finished it in between is no error.
+#[test]
+fn a_timer_beside_a_running_process_sees_a_lock_or_the_end() {
+    let mut seen = 0;
+    for _ in 0..4 {
+        let fixture = ZonefileFixture::planned();
+        let mut driving = fixture.command(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+        let driving = driving.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut driving = driving.spawn().expect("it can be started");
+        while fixture.cutover(&["status", "plan.yaml"]).0 != 0 {
+            nap(Duration::from_millis(5));
+        }
+        while driving.try_wait().expect("a child").is_none() {
+            let (code, text) = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+            assert!(code == 0 || text.contains("locked by"), "{code}: {text}");
+            seen += 1;
+        }
+        assert_eq!(driving.wait().expect("a child").code(), Some(0));
+        assert_eq!(fixture.zone(), ZONE_DONE);
+    }
+    assert!(seen > 40, "{seen} times beside it");
 }

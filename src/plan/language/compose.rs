@@ -83,7 +83,7 @@ impl Reading {
     pub fn wanted(&mut self) -> Option<Wanted> {
         let first = self.roots.first()?;
         let includes = items(first.get("include"))
-            .filter_map(|one| Some(Wanted { path: text(one)?, kind: WantedKind::Keys }));
+            .filter_map(|one| Some(Wanted { path: one.text()?, kind: WantedKind::Keys }));
         let lists = self.roots.iter().flat_map(|root| {
             let domains = root.get("migrate").and_then(|migrate| migrate.get("domains"));
             let zones = root.get("zones").filter(|zones| matches!(zones.kind, Kind::List(_)));
@@ -156,12 +156,7 @@ impl Reading {
         self.report(Diagnostic::error(UNUSABLE_FILE, *span, title, help));
     }
 
-    /// Adds a text that comes with this program, and returns where its places start.
-    pub(super) fn add_text(&mut self, name: String, text: String) -> usize {
-        self.source.add(name, text)
-    }
-
-    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+    fn report(&mut self, diagnostic: Diagnostic) {
         if self.found.len() < FINDINGS_MAX {
             self.found.push(diagnostic);
         }
@@ -196,7 +191,8 @@ impl Reading {
                 }
             }
         }
-        profile::fill_in(self, &mut root);
+        let found = profile::fill_in(&mut self.source, &mut root);
+        found.into_iter().for_each(|one| self.report(one));
         with_defaults(&mut root);
         Some(root)
     }
@@ -342,22 +338,10 @@ fn names(file: &str) -> Vec<Node> {
 /// The file that a node names: `{ file: PATH }`.
 fn file_of(node: &Node) -> Option<Spanned<String>> {
     match &node.kind {
-        Kind::Map(entries) if entries.len() == 1 => text(node.get("file")?),
+        Kind::Map(entries) if entries.len() == 1 => node.get("file")?.text(),
         Kind::Map(_)
         | Kind::List(_)
         | Kind::Text(_)
-        | Kind::Null
-        | Kind::Bool(_)
-        | Kind::Int(_)
-        | Kind::Float(_) => None,
-    }
-}
-
-pub(super) fn text(node: &Node) -> Option<Spanned<String>> {
-    match &node.kind {
-        Kind::Text(text) => Some(Spanned { value: text.clone(), span: node.span }),
-        Kind::Map(_)
-        | Kind::List(_)
         | Kind::Null
         | Kind::Bool(_)
         | Kind::Int(_)

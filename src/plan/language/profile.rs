@@ -7,9 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::compose::{Reading, text};
 use super::yaml::{self, Kind, Node};
-use cutover_base::diag::{Code, Diagnostic, Span, Spanned, did_you_mean, quoted};
+use cutover_base::diag::{Code, Diagnostic, Source, Span, Spanned, did_you_mean, quoted};
 use cutover_profile::{self as profile, Parameter, Profile};
 
 /// A profile that does not exist.
@@ -28,29 +27,40 @@ const EXAMPLE_CHARS_MAX: usize = 50;
 /// The parameters that a host gives, by name.
 type Given = BTreeMap<String, Spanned<String>>;
 
-/// Fills in the profile of every host that has one.
-pub(super) fn fill_in(reading: &mut Reading, root: &mut Node) {
-    let Some(Node { kind: Kind::Map(hosts), .. }) = root.get_mut("hosts") else { return };
+/// Fills in the profile of every host that has one, and returns what is wrong. `source` has the
+/// plan's files, to which the texts of the profiles are added.
+pub(super) fn fill_in(source: &mut Source, root: &mut Node) -> Vec<Diagnostic> {
+    let mut reading = Reading { source, found: Vec::new() };
+    let Some(Node { kind: Kind::Map(hosts), .. }) = root.get_mut("hosts") else {
+        return Vec::new();
+    };
     for (_, host) in hosts {
-        match host.get(PROFILE).and_then(text) {
-            Some(named) => of_host(reading, host, &named),
-            None => without_profile(reading, host),
+        match host.get(PROFILE).and_then(Node::text) {
+            Some(named) => of_host(&mut reading, host, &named),
+            None => without_profile(&mut reading, host),
         }
     }
+    reading.found
+}
+
+/// The plan's files, and what is wrong with its profiles.
+struct Reading<'s> {
+    source: &'s mut Source,
+    found: Vec<Diagnostic>,
 }
 
 /// Parameters without a profile have no effect.
-fn without_profile(reading: &mut Reading, host: &Node) {
+fn without_profile(reading: &mut Reading<'_>, host: &Node) {
     let Kind::Map(entries) = &host.kind else { return };
     let is_there = |(key, _): &&(Node, Node)| key.is_text(PARAMETERS);
     if let (Some((key, _)), None) = (entries.iter().find(is_there), host.get(PROFILE)) {
         let title = "`parameters` belong to a profile, and this host has none".to_owned();
         let help = "add `profile: NAME`, or remove them; `cutover profiles` lists all profiles";
-        reading.report(Diagnostic::error(PROFILE_PARAMETER, key.span, title, help));
+        reading.found.push(Diagnostic::error(PROFILE_PARAMETER, key.span, title, help));
     }
 }
 
-fn of_host(reading: &mut Reading, host: &mut Node, named: &Spanned<String>) {
+fn of_host(reading: &mut Reading<'_>, host: &mut Node, named: &Spanned<String>) {
     let name = &named.value;
     let (Some(profile), Some(file)) = (profile::profile(name), profile::text(name)) else {
         let title = format!("there is no profile {}", quoted(name));
@@ -58,12 +68,12 @@ fn of_host(reading: &mut Reading, host: &mut Node, named: &Spanned<String>) {
             Some(guess) => format!("did you mean `{guess}`?"),
             None => "`cutover profiles` lists all profiles".to_owned(),
         };
-        reading.report(Diagnostic::error(UNKNOWN_PROFILE, named.span, title, help));
+        reading.found.push(Diagnostic::error(UNKNOWN_PROFILE, named.span, title, help));
         return;
     };
     let given = given(reading, host, (name, &profile));
     let mut root = yaml::parse(file).expect("tests read every profile");
-    root.shift(reading.add_text(format!("profile {name}"), file.to_owned()));
+    root.shift(reading.source.add(format!("profile {name}"), file.to_owned()));
     let Some(Node { kind: Kind::Map(entries), .. }) = root.get_mut("host") else { return };
     let mut entries = std::mem::take(entries);
     if let Some(own) = host.get_mut("senders") {
@@ -78,7 +88,7 @@ fn of_host(reading: &mut Reading, host: &mut Node, named: &Spanned<String>) {
         let title = format!("profile `{name}` needs `{parameter}`: {meaning}");
         let help = format!("add `parameters: {{ {parameter}: {} }}` to the host", brief(&example));
         let why = format!("it takes {}", form.shown());
-        reading.report(Diagnostic::error(PROFILE_PARAMETER, named.span, title, help).why(why));
+        reading.found.push(Diagnostic::error(PROFILE_PARAMETER, named.span, title, help).why(why));
     }
 }
 
@@ -91,14 +101,14 @@ fn brief(example: &str) -> String {
 }
 
 /// The parameters that the host gives and the profile takes.
-fn given(reading: &mut Reading, host: &Node, (name, profile): (&str, &Profile)) -> Given {
+fn given(reading: &mut Reading<'_>, host: &Node, (name, profile): (&str, &Profile)) -> Given {
     let mut given = Given::new();
     let Some(Kind::Map(entries)) = host.get(PARAMETERS).map(|node| &node.kind) else {
         return given;
     };
     for (key, value) in entries {
         // Other kinds of keys and values are refused by the shape.
-        let (Some(key), Some(value)) = (text(key), text(value)) else { continue };
+        let (Some(key), Some(value)) = (key.text(), value.text()) else { continue };
         match profile.parameters.get(&key.value) {
             Some(parameter) if parameter.form.fits(&value.value) => {
                 given.insert(key.value, value);
@@ -107,7 +117,7 @@ fn given(reading: &mut Reading, host: &Node, (name, profile): (&str, &Profile)) 
                 let title = format!("{} is not {}", quoted(&value.value), form.shown());
                 let example = brief(example);
                 let help = format!("`{}` is {meaning}; for example `{example}`", key.value);
-                reading.report(Diagnostic::error(PROFILE_PARAMETER, value.span, title, help));
+                reading.found.push(Diagnostic::error(PROFILE_PARAMETER, value.span, title, help));
                 // So that it does not count as missing too.
                 let value = Spanned { value: parameter.example.clone(), span: value.span };
                 given.insert(key.value, value);
@@ -120,7 +130,7 @@ fn given(reading: &mut Reading, host: &Node, (name, profile): (&str, &Profile)) 
                     None if all.is_empty() => "it takes none: remove it".to_owned(),
                     None => format!("it takes {}", all.join(", ")),
                 };
-                reading.report(Diagnostic::error(PROFILE_PARAMETER, key.span, title, help));
+                reading.found.push(Diagnostic::error(PROFILE_PARAMETER, key.span, title, help));
             }
         }
     }

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use cutover_base::diag::{Code, Diagnostic, Span, quoted};
+use cutover_base::diag::{Code, Diagnostic, Span, Spanned, quoted};
 
 /// The maximum size of a file of a plan, in octets. Our choice: ten thousand records fit, and more
 /// fit into several files (`include:`).
@@ -304,6 +304,12 @@ impl Node {
     /// Whether it is this text.
     pub(super) fn is_text(&self, word: &str) -> bool {
         matches!(&self.kind, Kind::Text(text) if text == word)
+    }
+
+    /// The text and its place, if this is a text.
+    pub(super) fn text(&self) -> Option<Spanned<String>> {
+        let Kind::Text(text) = &self.kind else { return None };
+        Some(Spanned { value: text.clone(), span: self.span })
     }
 
     /// The value of a key, if this is a mapping that has it.

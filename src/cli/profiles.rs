@@ -34,7 +34,7 @@ pub(super) fn run(Args { name, format }: &Args) -> Result<Exit, Failure> {
                 format!("did you mean `{near}`?")
             });
             let text = format!("there is no profile `{name}`");
-            Message::new(Code::UnknownProfile, text).help(help).usage()
+            Message::new(Code::NoSuchProfile, text).help(help).usage()
         })?,
     };
     match format {

@@ -11,7 +11,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -54,8 +54,29 @@ fn line(number: usize, after: Digest) -> String {
     text
 }
 
-/// The time of a commit and a push, in a clone whose history is as long.
-fn bare(dir: &Path) -> Duration {
+/// A clone whose history is as long, and the file in it that grows.
+struct Bare {
+    clone: PathBuf,
+    path: PathBuf,
+    file: String,
+    after: Digest,
+}
+
+impl Bare {
+    /// The time of a commit and a push.
+    fn once(&mut self, number: usize) -> Duration {
+        let next = line(number, self.after);
+        self.after = Digest::of(next.as_bytes());
+        self.file += &(next + "\n");
+        std::fs::write(&self.path, &self.file).expect("written");
+        let begun = start();
+        git(&self.clone, &["commit", "--quiet", "--all", "--message=x"]);
+        git(&self.clone, &["push", "--quiet"]);
+        begun.elapsed()
+    }
+}
+
+fn bare(dir: &Path) -> Bare {
     git(dir, &["init", "--quiet", "--bare", "--initial-branch=main", "bare.git"]);
     let mut import = Command::new("git");
     import.args(["--git-dir=bare.git", "fast-import", "--quiet"]).current_dir(dir);
@@ -81,34 +102,32 @@ fn bare(dir: &Path) -> Duration {
     for (key, value) in [("user.name", "a"), ("user.email", "a@b"), ("gc.auto", "0")] {
         git(&clone, &["config", key, value]);
     }
-    let path = clone.join(format!("journal/{:08}.jsonl", ENTRIES / 256));
-    let mut file = std::fs::read_to_string(&path).unwrap_or_default();
-    let times = (0..TIMED).map(|number| {
-        file += &(line(number, after) + "\n");
-        std::fs::write(&path, &file).expect("written");
-        let begun = start();
-        git(&clone, &["commit", "--quiet", "--all", "--message=x"]);
-        git(&clone, &["push", "--quiet"]);
-        begun.elapsed()
-    });
-    median(times.collect())
+    let path = clone.join(format!("journal/{:08}.jsonl", (ENTRIES - 1) / 256));
+    let file = std::fs::read_to_string(&path).expect("the last file");
+    Bare { clone, path, file, after }
 }
 
-/// The time of an append to a run that has so many entries.
-async fn append(store: &GitStore) -> (Duration, Duration) {
+/// The time of an append to a run that has so many entries, of a commit and a push without the store,
+/// and of all appends. The first two take turns: whatever else the machine does, it does to both.
+async fn append(store: &GitStore, bare: &mut Bare) -> (Duration, Duration, Duration) {
     let claim = Claim { owner: "the bench".to_owned(), host: "here".to_owned() };
     let mut lease = store.lease("move", &claim).await.expect("a lease");
     let run = lease.create("an artifact").await.expect("a run");
-    let (mut times, mut after, all) = (Vec::new(), Digest::of(b""), start());
+    let (mut times, mut others) = (Vec::new(), Vec::new());
+    let (mut after, mut all) = (Digest::of(b""), Duration::ZERO);
     for number in 0..ENTRIES {
         let next = Line::new(line(number, after));
         let begun = start();
         lease.append(&run, after, std::slice::from_ref(&next)).await.expect("written");
-        times.push(begun.elapsed());
+        let took = begun.elapsed();
+        all += took;
         after = next.digest();
+        if number + TIMED >= ENTRIES {
+            times.push(took);
+            others.push(bare.once(number));
+        }
     }
-    let all = all.elapsed();
-    (median(times.split_off(ENTRIES - TIMED)), all)
+    (median(times), median(others), all)
 }
 
 /// The time of reading all entries.
@@ -127,14 +146,14 @@ fn main() -> ExitCode {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let bare = bare(dir.path());
+    let mut bare = bare(dir.path());
     git(dir.path(), &["init", "--quiet", "--bare", "state.git"]);
     let address = format!("git+file://{}/state.git", dir.path().display());
     let open = |caches: &str| {
         let address = Address::parse(&address).expect("an address");
         GitStore::new(address, &dir.path().join(caches), false)
     };
-    let (append, all) = runtime.block_on(append(&open("caches")));
+    let (append, bare, all) = runtime.block_on(append(&open("caches"), &mut bare));
     let ratio = append.as_secs_f64() / bare.as_secs_f64();
     let (cached, fresh) = (open("caches"), open("fresh"));
     let (cached, fresh) = (runtime.block_on(read(&cached)), runtime.block_on(read(&fresh)));

@@ -62,6 +62,8 @@ codes! {
     LeaseLost = "lease-lost",
     /// There is no run, or none that the command can be used on.
     NoRun = "no-run",
+    /// There is no profile of this name.
+    NoSuchProfile = "no-such-profile",
     /// Nobody was told of a rollback.
     NobodyTold = "nobody-told",
     /// The input is an artifact, and the command needs a plan.
@@ -124,8 +126,6 @@ codes! {
     System = "system",
     /// The output cannot be made as short as it has to be.
     TooLong = "too-long",
-    /// There is no profile of this name.
-    UnknownProfile = "unknown-profile",
     /// The plan has no provider of this name.
     UnknownProvider = "unknown-provider",
     /// There is no adapter of this type.

@@ -55,7 +55,7 @@ pub(super) async fn run(args: &Args, errors: ErrorFormat) -> Result<Exit, Failur
         None => write(&store, &plans, &mut std::io::stdout()).await?,
         Some(file) => to_file(&store, &plans, file).await?,
     };
-    print_err(&format!("exported: {runs} runs with {entries} entries"));
+    print_err(&format!("exported (runs: {runs}, entries: {entries})"));
     Ok(Exit::Done)
 }
 

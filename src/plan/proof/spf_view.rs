@@ -102,10 +102,29 @@ pub fn sources(
     for term in terms {
         let of = found.entry(term.to_string()).or_default();
         let reached = BTreeSet::from([domain.clone()]);
-        let mut walk = Walk { at, edges, sender: domain, found: of, reached };
+        let mut walk = Walk { at, edges, sender: domain, any: false, found: of, reached };
         walk.term(domain, &term.named(domain, domain));
     }
     found
+}
+
+/// The known addresses that some terms match, whatever the result is.
+pub fn matched(
+    terms: &[Term],
+    domain: &Name,
+    at: &Snapshot,
+    edges: &Edges,
+) -> impl Iterator<Item = IpAddr> + use<> {
+    let mut found = BTreeSet::new();
+    for term in terms {
+        let reached = BTreeSet::from([domain.clone()]);
+        let mut walk = Walk { at, edges, sender: domain, any: true, found: &mut found, reached };
+        walk.term(domain, &term.named(domain, domain));
+    }
+    found.into_iter().filter_map(|source| match source {
+        Source::Address(ip) => Some(ip),
+        Source::ViaTerm(..) => None,
+    })
 }
 
 struct Walk<'w> {
@@ -113,6 +132,8 @@ struct Walk<'w> {
     edges: &'w Edges,
     /// The domain that mail is sent as.
     sender: &'w Name,
+    /// Whether terms that do not authorise whom they match count too.
+    any: bool,
     found: &'w mut BTreeSet<Source>,
     reached: BTreeSet<Name>,
 }
@@ -120,7 +141,7 @@ struct Walk<'w> {
 impl Walk<'_> {
     fn term(&mut self, of: &Name, term: &Term) {
         // Only a pass authorises a sender.
-        if !term.is_redirect() && term.on_match() != Some(Outcome::Pass) {
+        if !self.any && !term.is_redirect() && term.on_match() != Some(Outcome::Pass) {
             return;
         }
         if let Some(network) = term.network() {

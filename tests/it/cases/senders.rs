@@ -49,6 +49,11 @@ fn of(acme: &str, host: &str, other: &str, plan: &str) -> Case {
     case
 }
 
+/// A plan of single records, without a move.
+fn records(acme: &str, host: &str, records: &str) -> Case {
+    of(acme, host, "", &format!("records:\n{records}"))
+}
+
 /// A move in which the new host's sender has these keys besides SPF.
 fn moves(acme: &str, host: &str, other: &str, new: &str) -> Case {
     let hosts = format!(
@@ -88,4 +93,90 @@ fn ed25519_key_behind_an_alias_without_its_kind() {
     }
     let host = format!("s1.dkim TXT \"v=DKIM1; k=ed25519; p={KEY}\"\n");
     moves(SPF, &host, "", &new).planned().proves();
+}
+
+/// RFC 7208 §4.4: the SPF record of an alias is that of its target. Nothing shows whether anybody
+/// sends as an alias whose target changes, so it is listed.
+#[test]
+fn record_behind_an_alias_changes() {
+    let (alias, host) = ("lists CNAME q.host.test.\n", "q MX 10 mail.acme.test.\n");
+    let host = format!("{host}q TXT \"v=spf1 ip4:192.0.2.10 -all\"\n");
+    let change = "  - { zone: host.test, name: q, type: TXT, to: [ \"\\\"v=spf1 -all\\\"\" ] }
+assume:
+  - { fact: sends, name: q.host.test., value: false, reason: r }
+";
+    let said = records(&format!("{SPF}{alias}"), &host, change).planned().proves();
+    said.says("nobody sends mail as lists.acme.test.: they are aliases");
+    records(SPF, &host, change).planned().proves().never_says("nobody sends mail as");
+}
+
+/// The same if the record changes by what it leads to.
+#[test]
+fn record_behind_an_alias_means_something_else() {
+    let acme = format!("{SPF}lists CNAME q.host.test.\n");
+    let host = "q TXT \"v=spf1 a:out.host.test -all\"\nout A 198.51.100.5\n";
+    let change = "  - { zone: host.test, name: out, type: A, to: [ 198.51.100.6 ] }
+assume:
+  - { fact: sends, name: q.host.test., value: false, reason: r }
+";
+    let said = records(&acme, host, change).planned().proves();
+    said.says("nobody sends mail as lists.acme.test.: they are aliases");
+}
+
+/// A move narrows the record of a domain, and with it that of the domain's aliases.
+#[test]
+fn aliases_of_a_moving_domain_send() {
+    let acme = format!("{SPF}bounces CNAME acme.test.\n");
+    let said = moves(&acme, "", "shop CNAME acme.test.\n", NEW_SPF).planned().proves();
+    said.says("nobody sends mail as bounces.acme.test., shop.other.test.: they are aliases");
+    let said = moves(SPF, "", "sub DNAME acme.test.\n", NEW_SPF).planned().proves();
+    said.never_says("nobody sends mail as b");
+    // Below a DNAME, and by way of an include.
+    let acme = format!("{SPF}lists TXT \"v=spf1 include:acme.test -all\"\n");
+    let said = moves(&acme, "", "sub DNAME acme.test.\n", NEW_SPF).planned();
+    let said = said.pasted("assume").proves();
+    said.says("nobody sends mail as lists.sub.other.test.: they are aliases");
+}
+
+/// A mail domain that becomes an alias gets the record of its target, as if it were published there.
+#[test]
+fn alias_brings_an_spf_record() {
+    let target = "p MX 10 mail.acme.test.\np TXT \"v=spf1 -all\"\nq MX 10 mail.acme.test.\n";
+    let alias = "  - { zone: acme.test, name: lists, type: CNAME, to: [ p.host.test. ] }\n";
+    let mx = "  - { zone: acme.test, name: lists, type: MX, absent: true }\n";
+    for (lists, host, change) in [
+        ("lists CNAME q.host.test.\n", target, alias.to_owned()),
+        ("lists MX 10 mail\n", target, format!("{alias}{mx}")),
+    ] {
+        let acme = format!("{SPF}{lists}");
+        let said = records(&acme, host, &change).planned().breaks("authenticated");
+        let said = said.says("{ fact: sends, name: \"lists.acme.test.\"");
+        said.pasted("assume").proves();
+        // A target without a record changes nothing.
+        let host = host.replace("p TXT \"v=spf1 -all\"\n", "");
+        records(&acme, &host, &change).planned().proves();
+    }
+}
+
+/// The same for the record that an alias takes away, and for a name in the middle of a chain. A
+/// name without mail is listed: servers have records of their own, and clients reach them by aliases.
+#[test]
+fn alias_takes_an_spf_record() {
+    let mx = "p MX 10 mail.acme.test.\nq MX 10 mail.acme.test.\n";
+    let p = "p TXT \"v=spf1 ip4:192.0.2.10 -all\"\n";
+    let host = format!("{mx}{p}q TXT \"v=spf1 ip4:198.51.100.1 -all\"\n");
+    let acme = format!("{SPF}lists CNAME p.host.test.\n");
+    let change = "  - { zone: acme.test, name: lists, type: CNAME, to: [ q.host.test. ] }\n";
+    let said = records(&acme, &host, change).planned().breaks("authenticated");
+    said.says("mail as lists.acme.test. from 192.0.2.10, which its SPF record lets pass today");
+    let said = records(&acme, &host.replace(mx, ""), change).planned().proves();
+    said.says("nobody sends mail as lists.acme.test.: they are aliases");
+    let host = "p TXT \"v=spf1 -all\"\np MX 10 mail.acme.test.\n";
+    let change = "  - { zone: other.test, name: z, type: CNAME, to: [ p.host.test. ] }
+  - { zone: other.test, name: z, type: MX, absent: true }
+";
+    let acme = format!("{SPF}lists CNAME z.other.test.\n");
+    let plan = format!("records:\n{change}");
+    let said = of(&acme, host, "z MX 10 mail.acme.test.\n", &plan).planned();
+    said.breaks("authenticated").says("{ fact: sends, name: \"z.other.test.\"");
 }

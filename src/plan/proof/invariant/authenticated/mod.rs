@@ -30,9 +30,12 @@ use cutover_mail::spf::{Outcome, SpfRecord, Target, Term};
 use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Subject, Value};
 
+mod aliases;
 mod dkim;
 mod dmarc;
 mod today;
+
+pub use aliases::{end_of, is_changed_with_mail, sender_aliases};
 
 const ID: &str = "authenticated";
 const NOW: Duration = Duration::ZERO;
@@ -87,6 +90,8 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
     for domain in changing.iter().filter(|name| !moving.contains(name)) {
         today::still_passes(builder, domain, None, &edges);
     }
+    let is_known = |name: &Name| moving.contains(name) || changing.contains(name);
+    aliases::led_elsewhere(builder, &is_known, &edges);
     dkim::keys_in_use(builder);
     dmarc::stricter_policies(builder);
 }

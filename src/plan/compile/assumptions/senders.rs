@@ -1,0 +1,95 @@
+//! What is taken for granted about senders: that their mail passes where no record can show it.
+
+use std::collections::BTreeSet;
+
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
+
+use super::{SHOWN_MAX, Sentence};
+use crate::observe::Snapshot;
+use crate::proof::builder::other_domains;
+use crate::proof::draft::Draft;
+use crate::proof::invariant::{end_of, is_changed_with_mail, sender_aliases};
+use crate::proof::spf_view::{Edges, matched};
+use cutover_contract::Change;
+use cutover_mail::spf::{SpfRecord, Target, Term};
+use cutover_steps::ask::Outside;
+
+/// Aliases of names whose SPF records the plan changes, directly or by what they lead to: receivers
+/// read those for mail that is sent as the alias (RFC 7208 §4.4), and nothing in DNS says whether
+/// there is any. Where something does, `proof::invariant::authenticated` judges them.
+pub(super) fn aliases(draft: &Draft<'_>) -> Option<Sentence> {
+    let txt = |name: &Name| RrKey::new(name.clone(), RrType::TXT);
+    let spf_in =
+        |txt: &[Rdata]| -> Vec<SpfRecord> { txt.iter().filter_map(SpfRecord::of_rdata).collect() };
+    let spf = |at: &Snapshot, name: &Name| match at.told(&txt(name)) {
+        Outside::Records(txt) => spf_in(&txt),
+        Outside::Absent | Outside::Unknown(_) => Vec::new(),
+    };
+    let all = draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes);
+    let of = |rrset: &Option<RrSet>| rrset.as_ref().map_or(Vec::new(), |txt| spf_in(txt.rdata()));
+    let is_txt = |change: &&Change| change.key.rtype == RrType::TXT;
+    let changing = all.filter(is_txt).filter(|change| of(&change.before) != of(&change.after));
+    let changing: BTreeSet<&Name> = changing.map(|change| &change.key.name).collect();
+    // Whether a record changes to which that of the alias leads.
+    let leads_to_change = |name: &Name| {
+        let mut reached = BTreeSet::from([name.clone()]);
+        let mut open = vec![name.clone()];
+        while let Some(of) = open.pop() {
+            if end_of(draft.snapshot, &of).is_some_and(|end| changing.contains(&end)) {
+                return true;
+            }
+            for record in spf(draft.snapshot, &of) {
+                let record = record.named(&of, name);
+                let more = record.targets(&of).filter_map(|target| match target {
+                    Target::Record(name) => Some(name),
+                    Target::Exchanges(_) | Target::Addresses(_) => None,
+                });
+                open.extend(more.filter(|name| reached.insert(name.clone())));
+            }
+        }
+        false
+    };
+    let changes = |name: &Name| {
+        let (live, end) = (spf(draft.snapshot, name), spf(&draft.end, name));
+        let meaning = |at: &Snapshot| {
+            let terms: Vec<Term> = live.iter().flat_map(|record| &record.terms).cloned().collect();
+            let leads = terms.iter().any(Term::costs_lookup);
+            leads.then(|| matched(&terms, name, at, &Edges::default()).collect::<Vec<_>>())
+        };
+        live != end || leads_to_change(name) || meaning(draft.snapshot) != meaning(&draft.end)
+    };
+    let mut names: BTreeSet<Name> = sender_aliases(draft).into_iter().filter(changes).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let judged = other_domains(draft);
+    names.retain(|name| !judged.contains(name) && !is_changed_with_mail(draft, name));
+    (!names.is_empty()).then(|| Sentence {
+        before: "nobody sends mail as ".to_owned(),
+        names,
+        shown_max: SHOWN_MAX,
+        after: ": they are aliases, and the SPF record that receivers find through them changes"
+            .to_owned(),
+    })
+}
+
+/// About the senders of the new host.
+pub(super) fn of_new(draft: &Draft<'_>) -> BTreeSet<String> {
+    keys_alone(draft)
+}
+
+/// Senders of the new host that declare keys but no addresses.
+fn keys_alone(draft: &Draft<'_>) -> BTreeSet<String> {
+    let senders = draft.intent.moves.iter().flat_map(|domain| {
+        let senders = domain.to.senders.iter().filter(|s| s.spf.is_none() && s.says_anything());
+        senders.map(move |sender| (domain, sender))
+    });
+    senders
+        .map(|(domain, sender)| {
+            format!(
+                "receivers accept mail as {2} with the DKIM key of `{0}` (`{1}`) alone: no SPF term is declared for it, and a receiver that enforces `-all` refuses it",
+                domain.to.name, sender.name, domain.domain.value
+            )
+        })
+        .collect()
+}

@@ -52,6 +52,8 @@ pub struct Edges {
     all: BTreeSet<IpAddr>,
     /// Whether some record refuses by name: `-include:`, `~ptr`.
     refuse_by_name: bool,
+    /// Whether some record refuses some clients and not all: `-ip4:`, `-include:`.
+    refuse_some: bool,
 }
 
 impl Edges {
@@ -60,6 +62,8 @@ impl Edges {
         let mut edges = Self::default();
         for record in records {
             edges.refuse_by_name |= record.terms.iter().any(refuses_by_name);
+            let refuses = |term: &Term| term.on_match() == Some(Outcome::Fail) && !term.is_all();
+            edges.refuse_some |= record.terms.iter().any(refuses);
             for network in record.terms.iter().filter_map(Term::network) {
                 edges.all.extend([network.first, network.last]);
                 edges.all.extend(network.neighbours().into_iter().flatten());
@@ -71,6 +75,11 @@ impl Edges {
     /// Whether some record refuses by name.
     pub fn refuse_by_name(&self) -> bool {
         self.refuse_by_name
+    }
+
+    /// Whether some record refuses some clients and not all.
+    pub fn refuse_some(&self) -> bool {
+        self.refuse_some
     }
 
     /// Addresses that stand for all of a network: if some address is treated differently, there is

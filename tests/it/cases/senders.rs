@@ -180,3 +180,66 @@ fn alias_takes_an_spf_record() {
     let said = of(&acme, host, "z MX 10 mail.acme.test.\n", &plan).planned();
     said.breaks("authenticated").says("{ fact: sends, name: \"z.other.test.\"");
 }
+
+/// RFC 7208 §4.6.2: a term that refuses some clients makes neutral mail fail.
+#[test]
+fn negative_term_is_added() {
+    for end in ["?all", "~all", "-all"] {
+        for term in [
+            "-ip4:198.51.100.0/24",
+            "-ip6:2001:db8::/32",
+            "-a:mx1.host.test",
+            "-include:_spf.host.test",
+        ] {
+            let acme = format!("{SPF}lists TXT \"v=spf1 ip4:192.0.2.10 {end}\"\n");
+            let text = format!("v=spf1 {term} ip4:192.0.2.10 {end}");
+            let change = format!(
+                "  - {{ zone: acme.test, name: lists, type: TXT, to: [ \"\\\"{text}\\\"\" ] }}\n"
+            );
+            let said = records(&acme, "", &change).planned();
+            // Where everything else is refused anyway, nothing changes.
+            if end == "-all" {
+                said.proves();
+                continue;
+            }
+            let said = said.breaks("authenticated").says("matches a term that refuses it");
+            said.says("{ fact: sends, name: \"lists.acme.test.\"").pasted("assume").proves();
+        }
+    }
+}
+
+/// The same if such a term is there and leads to something else.
+#[test]
+fn negative_term_leads_elsewhere() {
+    for (names, change) in [
+        (
+            "lists TXT \"v=spf1 -a:bad.acme.test ip4:192.0.2.10 ?all\"\nbad A 198.51.100.5\n",
+            "{ zone: acme.test, name: bad, type: A, to: [ 198.51.100.6 ] }",
+        ),
+        (
+            "lists TXT \"v=spf1 -include:_b.acme.test ip4:192.0.2.10 ?all\"\n_b TXT \"v=spf1 ip4:198.51.100.5 -all\"\n",
+            "{ zone: acme.test, name: _b, type: TXT, to: [ \"\\\"v=spf1 ip4:198.51.100.0/24 -all\\\"\" ] }",
+        ),
+    ] {
+        let change = format!("  - {change}\n");
+        let said = records(&format!("{SPF}{names}"), "", &change).planned();
+        said.breaks("authenticated").says("{ fact: sends, name: \"lists.acme.test.\"");
+        let names = names.replace("?all", "-all");
+        records(&format!("{SPF}{names}"), "", &change).planned().proves();
+    }
+}
+
+/// The plan's own switch changes what `-mx` of another zone refuses.
+#[test]
+fn negative_term_of_another_zone_meets_the_new_host() {
+    let other = "lists TXT \"v=spf1 ip4:198.51.100.1 -mx:acme.test ?all\"\n";
+    let said = moves(SPF, "", other, NEW_SPF).planned().breaks("authenticated");
+    let said = said.says("mail as lists.other.test. from 203.0.113.25 matches a term");
+    said.pasted("assume").proves();
+    let other = other.replace("?all", "-all");
+    moves(SPF, "", &other, NEW_SPF).planned().proves();
+    // And its record, which names the new host from the expansion on.
+    let other = "lists TXT \"v=spf1 ip4:198.51.100.1 -include:acme.test ?all\"\n";
+    let said = moves(SPF, "", other, NEW_SPF).planned().breaks("authenticated");
+    said.says("mail as lists.other.test. from 203.0.113.0 matches a term");
+}

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use super::{Case, REFUSED};
+use super::{Case, REFUSED, REFUTED};
 
 /// The beginning of each zone.
 const HEAD: &str =
@@ -242,4 +242,14 @@ fn negative_term_of_another_zone_meets_the_new_host() {
     let other = "lists TXT \"v=spf1 ip4:198.51.100.1 -include:acme.test ?all\"\n";
     let said = moves(SPF, "", other, NEW_SPF).planned().breaks("authenticated");
     said.says("mail as lists.other.test. from 203.0.113.0 matches a term");
+}
+
+/// The proof lets the new host send from the switch on. That is listed, unless it is stated.
+#[test]
+fn new_host_sends_from_the_switch_on() {
+    let line = "nobody sends mail as the domains through `new` before the switch";
+    moves(SPF, "", "", NEW_SPF).planned().proves().says(line);
+    let states = "  - { fact: sends, host: new, value: true, reason: r }\n";
+    let said = moves(SPF, "", "", NEW_SPF).listing("assume", states).exits(REFUTED);
+    said.says("PROVED EXCEPT `authenticated`").never_says(line);
 }

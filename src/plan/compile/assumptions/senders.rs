@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{SHOWN_MAX, Sentence};
+use crate::language::AssumeSpec;
 use crate::observe::Snapshot;
 use crate::proof::builder::other_domains;
 use crate::proof::draft::Draft;
@@ -13,6 +14,8 @@ use crate::proof::spf_view::{Edges, matched};
 use cutover_contract::Change;
 use cutover_mail::spf::{SpfRecord, Target, Term};
 use cutover_steps::ask::Outside;
+use cutover_steps::fact::{Fact, Value};
+use cutover_steps::graph::{MovePoint, Point};
 
 /// Aliases of names whose SPF records the plan changes, directly or by what they lead to: receivers
 /// read those for mail that is sent as the alias (RFC 7208 §4.4), and nothing in DNS says whether
@@ -75,7 +78,9 @@ pub(super) fn aliases(draft: &Draft<'_>) -> Option<Sentence> {
 
 /// About the senders of the new host.
 pub(super) fn of_new(draft: &Draft<'_>) -> BTreeSet<String> {
-    keys_alone(draft)
+    let mut found = keys_alone(draft);
+    found.extend(sends_later(draft));
+    found
 }
 
 /// Senders of the new host that declare keys but no addresses.
@@ -92,4 +97,27 @@ fn keys_alone(draft: &Draft<'_>) -> BTreeSet<String> {
             )
         })
         .collect()
+}
+
+/// When the new host begins to send, if nobody states it (`proof::facts`).
+fn sends_later(draft: &Draft<'_>) -> Option<String> {
+    let domain_move = draft.intent.moves.first()?;
+    draft.point(MovePoint::BeforeSwitch)?;
+    let (old, new) = (&domain_move.from.name, &domain_move.to.name);
+    let sends = || draft.intent.assume.iter().filter(|stated| stated.fact.value == Fact::Sends);
+    let is_of = |stated: &AssumeSpec, host: &str| stated.subject.value.host() == Some(host);
+    // If the old host has stopped, people send through the new one already.
+    let stops = |from: Option<Point>| {
+        sends().any(|s| is_of(s, old) && s.value == Value::False && s.from == from)
+    };
+    if sends().any(|stated| is_of(stated, new)) || stops(None) {
+        return None;
+    }
+    let until = match stops(Some(Point::Expand)) {
+        true => format!("people stop sending through `{old}`"),
+        false => "the switch".to_owned(),
+    };
+    Some(format!(
+        "nobody sends mail as the domains through `{new}` before {until}: no pilot user, no automatic reply, no welcome mail"
+    ))
 }

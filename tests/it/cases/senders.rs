@@ -253,3 +253,20 @@ fn new_host_sends_from_the_switch_on() {
     let said = moves(SPF, "", "", NEW_SPF).listing("assume", states).exits(REFUTED);
     said.says("PROVED EXCEPT `authenticated`").never_says(line);
 }
+
+/// RFC 7489 §3.1.2: under a DMARC policy SPF counts only for an aligned envelope sender.
+#[test]
+fn spf_alone_under_a_dmarc_policy() {
+    for (policy, line) in [
+        ("p=reject; aspf=s", "with an envelope sender in acme.test. itself (`aspf=s`)"),
+        ("p=quarantine", "with an envelope sender in acme.test. or its organisation"),
+    ] {
+        let acme = format!("{SPF}_dmarc TXT \"v=DMARC1; {policy}\"\n");
+        moves(&acme, "", "", NEW_SPF).planned().proves().says(line);
+        let key = format!("s1.dkim TXT \"v=DKIM1; k=ed25519; p={KEY}\"\n");
+        let new = format!("{NEW_SPF}, dkim: [ {{ selector: s1, cname: \"s1.dkim.host.test.\" }} ]");
+        moves(&acme, &key, "", &new).planned().proves().never_says("with an envelope sender");
+    }
+    let acme = format!("{SPF}_dmarc TXT \"v=DMARC1; p=none; aspf=s\"\n");
+    moves(&acme, "", "", NEW_SPF).planned().proves().never_says("with an envelope sender");
+}

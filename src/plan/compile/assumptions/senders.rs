@@ -9,7 +9,9 @@ use crate::language::AssumeSpec;
 use crate::observe::Snapshot;
 use crate::proof::builder::other_domains;
 use crate::proof::draft::Draft;
-use crate::proof::invariant::{end_of, is_changed_with_mail, sender_aliases};
+use crate::proof::invariant::{
+    dmarc_requires_a_pass, end_of, is_changed_with_mail, sender_aliases,
+};
 use crate::proof::spf_view::{Edges, matched};
 use cutover_contract::Change;
 use cutover_mail::spf::{SpfRecord, Target, Term};
@@ -80,6 +82,7 @@ pub(super) fn aliases(draft: &Draft<'_>) -> Option<Sentence> {
 pub(super) fn of_new(draft: &Draft<'_>) -> BTreeSet<String> {
     let mut found = keys_alone(draft);
     found.extend(sends_later(draft));
+    found.extend(spf_alone(draft));
     found
 }
 
@@ -120,4 +123,30 @@ fn sends_later(draft: &Draft<'_>) -> Option<String> {
     Some(format!(
         "nobody sends mail as the domains through `{new}` before {until}: no pilot user, no automatic reply, no welcome mail"
     ))
+}
+
+/// Senders that declare addresses and no key, of domains whose DMARC policy requires a pass: SPF
+/// counts only if the domain of the envelope's sender is aligned (RFC 7489 §3.1.2, RFC 9989).
+fn spf_alone(draft: &Draft<'_>) -> BTreeSet<String> {
+    let senders = draft.intent.moves.iter().flat_map(|domain_move| {
+        let senders = &domain_move.to.senders;
+        let senders = senders.iter().filter(|s| s.spf.is_some() && s.selectors.is_empty());
+        senders.map(move |sender| (domain_move, sender))
+    });
+    let mut found = BTreeSet::new();
+    for (domain_move, sender) in senders {
+        let domain = &domain_move.domain.value;
+        let all = [draft.snapshot, &*draft.end]
+            .map(|at| dmarc_requires_a_pass(domain, &|key| at.told(key)));
+        let Some(is_strict) = all.into_iter().flatten().max() else { continue };
+        let within = match is_strict {
+            true => format!("{domain} itself (`aspf=s`)"),
+            false => format!("{domain} or its organisation"),
+        };
+        found.insert(format!(
+            "`{}` (`{}`) sends mail as {domain} with an envelope sender in {within}: it declares no DKIM key, and the DMARC policy of {domain} counts SPF only then",
+            domain_move.to.name, sender.name
+        ));
+    }
+    found
 }

@@ -9,6 +9,9 @@
 //! If a host of the move declares no sender, it is unknown where its mail comes from. A domain that
 //! does not move, and a host that mail leaves, send from wherever the current record lets them.
 //!
+//! For DMARC, SPF counts only if the domain of the envelope's sender is aligned. Nothing that is seen
+//! or declared says which domain that is, so the verdict lists it for a new sender without a key.
+//!
 //! A host's mail can be in flight until `queue_life` after people have stopped sending through it;
 //! any other sender's mail can always be in flight.
 
@@ -36,6 +39,7 @@ mod dmarc;
 mod today;
 
 pub use aliases::{end_of, is_changed_with_mail, sender_aliases};
+pub use dmarc::dmarc_requires_a_pass;
 
 const ID: &str = "authenticated";
 const NOW: Duration = Duration::ZERO;

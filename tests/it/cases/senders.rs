@@ -270,3 +270,18 @@ fn spf_alone_under_a_dmarc_policy() {
     let acme = format!("{SPF}_dmarc TXT \"v=DMARC1; p=none; aspf=s\"\n");
     moves(&acme, "", "", NEW_SPF).planned().proves().never_says("with an envelope sender");
 }
+
+/// RFC 6376 §3.6.1: a key with `t=y` says that mail is to be judged as if it were not signed.
+#[test]
+fn key_that_is_only_tested() {
+    let new = format!("{NEW_SPF}, dkim: [ {{ selector: s1, cname: \"s1.dkim.host.test.\" }} ]");
+    let line = "although its key says that the domain only tests DKIM (`t=y`";
+    for (flags, is_listed) in [("t=y; ", true), ("t=y:s; ", true), ("", false)] {
+        let host = format!("s1.dkim TXT \"v=DKIM1; k=ed25519; {flags}p={KEY}\"\n");
+        let said = moves(SPF, &host, "", &new).planned().proves();
+        match is_listed {
+            true => said.says(line),
+            false => said.never_says(line),
+        };
+    }
+}

@@ -14,6 +14,7 @@ use crate::proof::invariant::{
 };
 use crate::proof::spf_view::{Edges, matched};
 use cutover_contract::Change;
+use cutover_mail::dkim::KeyRecord;
 use cutover_mail::spf::{SpfRecord, Target, Term};
 use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Value};
@@ -83,6 +84,7 @@ pub(super) fn of_new(draft: &Draft<'_>) -> BTreeSet<String> {
     let mut found = keys_alone(draft);
     found.extend(sends_later(draft));
     found.extend(spf_alone(draft));
+    found.extend(keys_in_test(draft));
     found
 }
 
@@ -149,4 +151,28 @@ fn spf_alone(draft: &Draft<'_>) -> BTreeSet<String> {
         ));
     }
     found
+}
+
+/// Keys whose records say that the domain only tests DKIM.
+fn keys_in_test(draft: &Draft<'_>) -> BTreeSet<String> {
+    let senders = draft.intent.moves.iter().flat_map(|domain_move| &domain_move.to.senders);
+    let is_testing = |rdata: &Rdata| {
+        KeyRecord::of_rdata(rdata).and_then(Result::ok).is_some_and(|key| key.is_testing())
+    };
+    let at = |name: &Name| match draft.end.told(&RrKey::new(name.clone(), RrType::TXT)) {
+        Outside::Records(txt) => txt.iter().any(is_testing),
+        Outside::Absent | Outside::Unknown(_) => false,
+    };
+    // What the plan publishes for a sender is not in these zones yet.
+    let in_test =
+        senders.flat_map(|sender| &sender.selectors).filter(|selector| match &selector.publish {
+            Some(rdata) => rdata.target().map_or_else(|| is_testing(rdata), |name| at(&name)),
+            None => at(&selector.owner.value),
+        });
+    let sentence = |owner: &Name| {
+        format!(
+            "receivers count signatures with {owner}, although its key says that the domain only tests DKIM (`t=y`, RFC 6376 §3.6.1)"
+        )
+    };
+    in_test.map(|selector| sentence(&selector.owner.value)).collect()
 }

@@ -285,3 +285,20 @@ fn key_that_is_only_tested() {
         };
     }
 }
+
+/// A mail domain becomes an alias of a name that nobody could ask: what is there may refuse its
+/// mail.
+#[test]
+fn alias_leads_to_a_record_that_nobody_saw() {
+    let acme = format!("{SPF}lists MX 10 mail\n");
+    let change = "  - { zone: acme.test, name: lists, type: CNAME, to: [ lists.out.example. ] }
+  - { zone: acme.test, name: lists, type: MX, absent: true }
+";
+    let said = records(&acme, "", change).planned().breaks("deliverable, authenticated");
+    let said = said.says("judged by the SPF record of lists.out.example.");
+    said.says("{ fact: published, name: \"lists.out.example.\"").pasted("assume").proves();
+    // Nothing shows that there is mail at a name that only has an address.
+    let acme = format!("{SPF}www A 192.0.2.80\n");
+    let change = change.replace("lists", "www").replace("type: MX", "type: A");
+    records(&acme, "", &change).planned().proves();
+}

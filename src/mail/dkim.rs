@@ -6,8 +6,9 @@
 //! [`paste`] understands what people copy from zone files and web pages; live records are never
 //! read that way.
 //!
-//! Nothing here computes with keys. A key that is not DER at all is accepted as it is, since only
-//! its signer can know it.
+//! Nothing here computes with keys. An RSA key is DER (RFC 6376 §3.6.1, RFC 8017 §A.1.1): what is
+//! not DER verifies nothing, and is mostly an Ed25519 key without its `k=ed25519`. Only texts of up
+//! to three octets, such as `p=AA`, pass as keys, because examples use them.
 
 mod der;
 mod name;
@@ -30,6 +31,10 @@ pub const TEXT_OCTETS_MAX: usize = 8_192;
 pub const RSA_BITS_MIN: usize = 1_024;
 /// The size of an Ed25519 key, in octets (RFC 8032 §5.1.5, RFC 8463 §4.2).
 const ED25519_OCTETS: usize = 32;
+
+/// The most octets that stand for a key in an example. Our choice: a key that somebody has pasted or
+/// cut off has more.
+const EXAMPLE_OCTETS_MAX: usize = 3;
 
 /// Base64 as verifiers accept it: padded or not, with any trailing bits.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -119,8 +124,10 @@ pub enum Problem {
         /// Octets that are there.
         has: usize,
     },
-    /// DER that is not an RSA public key, for `k=rsa`.
-    #[error("the `p=` of the DKIM key is not an RSA public key")]
+    /// Octets that are not an RSA public key in DER, for `k=rsa`, which is the default.
+    #[error(
+        "the `p=` of the DKIM key is not an RSA public key, the kind that `k=rsa` or no `k=` means"
+    )]
     NotRsa {
         /// If it is an Ed25519 key, the `p=` for `k=ed25519`.
         ed25519: Option<String>,
@@ -216,7 +223,9 @@ impl Problem {
             Self::Cut { .. } => {
                 "copy the whole key: zone files and web pages split it into strings of at most 255 characters, and all of them are needed".to_owned()
             }
-            Self::NotRsa { ed25519: Some(key) } => format!("write `k=ed25519; p={key}`"),
+            Self::NotRsa { ed25519: Some(key) } => {
+                format!("it has the size of an Ed25519 key: write `k=ed25519; p={key}`")
+            }
             Self::NotEd25519 { bare: Some(key), .. } => format!("write `p={key}`"),
             Self::NotRsa { ed25519: None } | Self::NotEd25519 { bare: None, .. } => {
                 "write the public key of the kind that `k=` says".to_owned()
@@ -369,13 +378,21 @@ fn check_key(key_type: KeyType, key: &[u8]) -> Result<(), Problem> {
     if der::is_private(key) {
         return Err(Problem::Private);
     }
+    let is_der = key.starts_with(&[der::SEQUENCE]);
+    // The lengths of RSA keys that verifiers accept have more than one octet.
+    let is_cut = matches!(key.get(1), Some(0x81 | 0x82));
     match key_type {
         KeyType::Ed25519 if key.len() == ED25519_OCTETS => Ok(()),
         KeyType::Ed25519 => {
             let bare = der::ed25519(key).map(|key| BASE64.encode(key));
             Err(Problem::NotEd25519 { octets: key.len(), bare })
         }
-        KeyType::Rsa if !key.starts_with(&[der::SEQUENCE]) => Ok(()),
+        KeyType::Rsa if key.len() <= EXAMPLE_OCTETS_MAX && !is_der => Ok(()),
+        // An Ed25519 key is 32 bare octets, which may begin like DER by chance.
+        KeyType::Rsa if !is_der || (key.len() == ED25519_OCTETS && !is_cut) => {
+            let ed25519 = (key.len() == ED25519_OCTETS).then(|| BASE64.encode(key));
+            Err(Problem::NotRsa { ed25519 })
+        }
         KeyType::Rsa => {
             let (says, has) = (der::length(key), key.len());
             match says {

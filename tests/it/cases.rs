@@ -8,6 +8,7 @@ mod implicit;
 mod other_names;
 mod pasted;
 mod reported;
+mod senders;
 mod undeclared;
 
 use std::fs;

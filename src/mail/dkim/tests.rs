@@ -32,7 +32,7 @@ fn rfc6376_section_3_6_1_what_verifiers_can_use() {
         format!("v=DKIM1; h=sha1 : sha256; s=other:email; t=y:s; n=a_note; x=; p={RSA_1024}"),
         format!("v=DKIM1; p={}", RSA_1024.replace('T', "T ")),
         format!("v=DKIM1; p={}", RSA_1024_BARE.trim_end_matches('=')),
-        // What is no DER is left to whoever signs.
+        // Examples.
         "v=DKIM1; p=AA".to_owned(),
         "p=BB".to_owned(),
         "v=DKIM1; p=AAAA".to_owned(),
@@ -84,8 +84,17 @@ fn keys_are_told_apart_by_what_they_hold() {
     check(&key(RSA_512_BARE), Err(Problem::Weak { bits: 512 }));
     check(&key(EC), Err(Problem::NotRsa { ed25519: None }));
     check(&key("MAA="), Err(Problem::NotRsa { ed25519: None }));
+    let ed25519 = || Err(Problem::NotRsa { ed25519: Some(ED25519.to_owned()) });
+    check(&key(ED25519), ed25519());
+    check(&format!("v=DKIM1; k=rsa; p={ED25519}"), ed25519());
+    check(&key(&ED25519[..40]), Err(Problem::NotRsa { ed25519: None }));
+    check(&key("BASE64"), Err(Problem::NotRsa { ed25519: None }));
     check(&key(ED25519_WRAPPED), Err(Problem::NotRsa { ed25519: Some(ED25519.to_owned()) }));
     check(&key(RSA_PRIVATE), Err(Problem::Private));
+    // Octets that begin like DER by chance, and a key that is cut off there.
+    let chance = format!("MB{}", &ED25519[2..]);
+    check(&key(&chance), Err(Problem::NotRsa { ed25519: Some(chance.clone()) }));
+    check(&key(&format!("{}=", &RSA_1024[..43])), Err(Problem::Cut { says: 162, has: 32 }));
     let key = |text: &str| format!("v=DKIM1; k=ed25519; p={text}");
     let bare = Some(ED25519.to_owned());
     check(&key(ED25519_WRAPPED), Err(Problem::NotEd25519 { octets: 44, bare }));

@@ -22,6 +22,8 @@ use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Value};
 use cutover_steps::graph::{CACHE_CAP, MovePoint, Point};
 
+mod senders;
+
 /// The maximum number of records of a name that are shown; the rest is counted. Our choice: a line.
 const SHOWN_MAX: usize = 4;
 
@@ -71,8 +73,9 @@ pub(super) fn of_plan(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
         all.extend(aliases_of_moving(draft, &others));
     }
     all.extend(led_elsewhere(draft));
+    all.extend(senders::aliases(draft));
     all.extend(plain(of_few(draft)));
-    all.extend(plain(keys_alone(draft)));
+    all.extend(plain(senders::of_new(draft)));
     let of_resolvers = format!(
         "resolvers keep no answer longer than {} (RFC 8767 §4), and the authoritative servers answer during each wait: if none answers, resolvers may serve expired answers (RFC 8767 §5)",
         show_span(CACHE_CAP)
@@ -545,20 +548,4 @@ fn is_global(ip: IpAddr) -> bool {
             !(mapped || ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || local)
         }
     }
-}
-
-/// Senders of the new host that declare keys but no addresses.
-fn keys_alone(draft: &Draft<'_>) -> BTreeSet<String> {
-    let senders = draft.intent.moves.iter().flat_map(|domain| {
-        let senders = domain.to.senders.iter().filter(|s| s.spf.is_none() && s.says_anything());
-        senders.map(move |sender| (domain, sender))
-    });
-    senders
-        .map(|(domain, sender)| {
-            format!(
-                "receivers accept mail as {2} with the DKIM key of `{0}` (`{1}`) alone: no SPF term is declared for it, and a receiver that enforces `-all` refuses it",
-                domain.to.name, sender.name, domain.domain.value
-            )
-        })
-        .collect()
 }

@@ -190,7 +190,7 @@ impl<'d> Facts<'d> {
     }
 
     /// The new host sends from the switch on, or from when the old host no longer sends, if that is
-    /// earlier.
+    /// earlier. The verdict lists that it does not before (`compile::assumptions::senders`).
     fn begins_to_send(&self) -> Vec<Phase> {
         let draft = self.draft();
         let Some(switch) = draft.point(MovePoint::BeforeSwitch) else {

@@ -52,6 +52,8 @@ pub struct Edges {
     all: BTreeSet<IpAddr>,
     /// Whether some record refuses by name: `-include:`, `~ptr`.
     refuse_by_name: bool,
+    /// Whether some record refuses some clients and not all: `-ip4:`, `-include:`.
+    refuse_some: bool,
 }
 
 impl Edges {
@@ -60,6 +62,8 @@ impl Edges {
         let mut edges = Self::default();
         for record in records {
             edges.refuse_by_name |= record.terms.iter().any(refuses_by_name);
+            let refuses = |term: &Term| term.on_match() == Some(Outcome::Fail) && !term.is_all();
+            edges.refuse_some |= record.terms.iter().any(refuses);
             for network in record.terms.iter().filter_map(Term::network) {
                 edges.all.extend([network.first, network.last]);
                 edges.all.extend(network.neighbours().into_iter().flatten());
@@ -71,6 +75,11 @@ impl Edges {
     /// Whether some record refuses by name.
     pub fn refuse_by_name(&self) -> bool {
         self.refuse_by_name
+    }
+
+    /// Whether some record refuses some clients and not all.
+    pub fn refuse_some(&self) -> bool {
+        self.refuse_some
     }
 
     /// Addresses that stand for all of a network: if some address is treated differently, there is
@@ -102,10 +111,29 @@ pub fn sources(
     for term in terms {
         let of = found.entry(term.to_string()).or_default();
         let reached = BTreeSet::from([domain.clone()]);
-        let mut walk = Walk { at, edges, sender: domain, found: of, reached };
+        let mut walk = Walk { at, edges, sender: domain, any: false, found: of, reached };
         walk.term(domain, &term.named(domain, domain));
     }
     found
+}
+
+/// The known addresses that some terms match, whatever the result is.
+pub fn matched(
+    terms: &[Term],
+    domain: &Name,
+    at: &Snapshot,
+    edges: &Edges,
+) -> impl Iterator<Item = IpAddr> + use<> {
+    let mut found = BTreeSet::new();
+    for term in terms {
+        let reached = BTreeSet::from([domain.clone()]);
+        let mut walk = Walk { at, edges, sender: domain, any: true, found: &mut found, reached };
+        walk.term(domain, &term.named(domain, domain));
+    }
+    found.into_iter().filter_map(|source| match source {
+        Source::Address(ip) => Some(ip),
+        Source::ViaTerm(..) => None,
+    })
 }
 
 struct Walk<'w> {
@@ -113,6 +141,8 @@ struct Walk<'w> {
     edges: &'w Edges,
     /// The domain that mail is sent as.
     sender: &'w Name,
+    /// Whether terms that do not authorise whom they match count too.
+    any: bool,
     found: &'w mut BTreeSet<Source>,
     reached: BTreeSet<Name>,
 }
@@ -120,7 +150,7 @@ struct Walk<'w> {
 impl Walk<'_> {
     fn term(&mut self, of: &Name, term: &Term) {
         // Only a pass authorises a sender.
-        if !term.is_redirect() && term.on_match() != Some(Outcome::Pass) {
+        if !self.any && !term.is_redirect() && term.on_match() != Some(Outcome::Pass) {
             return;
         }
         if let Some(network) = term.network() {

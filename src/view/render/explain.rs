@@ -8,7 +8,7 @@ use super::gate;
 use crate::document::{Block, Document, Item, Room, Section, Text};
 use cutover_base::calendar::{show_span, since_start};
 use cutover_run::artifact::{Artifact, Outcome, Undo};
-use cutover_steps::fact::TABLE;
+use cutover_steps::fact::{Fact, TABLE};
 use cutover_steps::graph::{Cause, Primitive, Step, StepId};
 use cutover_steps::invariant::{self, Invariant, REVERSIBLE};
 
@@ -149,6 +149,13 @@ fn facts() -> Document {
             ),
             None => format!("otherwise it counts as {}", row.unknown),
         };
+        let from_the_switch = match row.fact == Fact::Sends {
+            true => {
+                "; for a host that mail moves to only from the switch on, which the verdict then lists"
+            }
+            false => "",
+        };
+        let unknown = format!("{unknown}{from_the_switch}");
         let sources = format!("established by: {}", sources.join("; "));
         let lines = values.chain([sources, unknown]).map(Text::from).collect();
         Block::List(vec![Item::new(row.word, vec![Block::Lines(lines)])])

@@ -26,6 +26,7 @@ use super::pattern::{Harm, Start};
 use super::view::Choice;
 use crate::intent::{DomainMove, Host};
 
+pub use authenticated::{dmarc_requires_a_pass, end_of, is_changed_with_mail, sender_aliases};
 pub use deliverable::is_known_to_stay;
 
 /// What finds the bad patterns of an invariant.

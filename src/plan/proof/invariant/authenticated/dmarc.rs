@@ -112,6 +112,14 @@ pub(super) fn strictness(domain: &Name, look_up: &dyn Fn(&RrKey) -> Outside) -> 
     [0; 6]
 }
 
+/// Whether a DMARC policy of a domain makes receivers refuse mail that does not pass, and if so,
+/// whether SPF has to be aligned strictly (`aspf=s`). What nobody could ask for is the strictest.
+#[must_use]
+pub fn dmarc_requires_a_pass(domain: &Name, look_up: &dyn Fn(&RrKey) -> Outside) -> Option<bool> {
+    let [p, _, _, _, aspf, _] = strictness(domain, look_up);
+    (p > 0).then_some(aspf > 0)
+}
+
 fn strictness_of(records: &[Rdata]) -> Option<[u8; 6]> {
     let texts = records.iter().filter_map(Rdata::txt_joined);
     let texts = texts.map(|text| String::from_utf8_lossy(&text).to_ascii_lowercase());

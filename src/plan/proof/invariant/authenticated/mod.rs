@@ -9,6 +9,9 @@
 //! If a host of the move declares no sender, it is unknown where its mail comes from. A domain that
 //! does not move, and a host that mail leaves, send from wherever the current record lets them.
 //!
+//! For DMARC, SPF counts only if the domain of the envelope's sender is aligned. Nothing that is seen
+//! or declared says which domain that is, so the verdict lists it for a new sender without a key.
+//!
 //! A host's mail can be in flight until `queue_life` after people have stopped sending through it;
 //! any other sender's mail can always be in flight.
 
@@ -30,9 +33,13 @@ use cutover_mail::spf::{Outcome, SpfRecord, Target, Term};
 use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Subject, Value};
 
+mod aliases;
 mod dkim;
 mod dmarc;
 mod today;
+
+pub use aliases::{end_of, is_changed_with_mail, sender_aliases};
+pub use dmarc::dmarc_requires_a_pass;
 
 const ID: &str = "authenticated";
 const NOW: Duration = Duration::ZERO;
@@ -87,6 +94,8 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
     for domain in changing.iter().filter(|name| !moving.contains(name)) {
         today::still_passes(builder, domain, None, &edges);
     }
+    let is_known = |name: &Name| moving.contains(name) || changing.contains(name);
+    aliases::led_elsewhere(builder, &is_known, &edges);
     dkim::keys_in_use(builder);
     dmarc::stricter_policies(builder);
 }

@@ -18,6 +18,8 @@ use cutover_mail::spf::{Outcome, SpfRecord, Term};
 use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Subject, Value};
 
+mod refused;
+
 /// What the current record lets pass and no sender of the move declares: somebody may rely on it.
 pub(super) fn still_passes(
     builder: &mut PatternBuilder<'_>,
@@ -29,6 +31,9 @@ pub(super) fn still_passes(
     of_the_client(builder, domain, domain_move, edges);
     if edges.refuse_by_name() {
         all_sources_today(builder, domain, domain_move, edges);
+    }
+    if edges.refuse_some() {
+        refused::newly_refused(builder, domain, domain_move, edges);
     }
     let rest = builder.always(("undeclared-today", domain, 0), &|| {
         undeclared_today(builder, domain, domain_move, edges)
@@ -49,12 +54,9 @@ pub(super) fn still_passes(
     }
     for (place, source) in rest.iter().enumerate() {
         let found = failing(builder, place + 1, &[*source]);
-        // Mail from an address of the old host is sent through it.
-        let of = match (source, domain_move) {
-            (Source::Address(ip), Some(domain_move)) if builder.parties().has(Side::From, *ip) => {
-                Subject::Host(domain_move.from.name.clone())
-            }
-            (_, _) => of.clone(),
+        let of = match source {
+            Source::Address(ip) => sends_from(builder, *ip, domain_move, &of),
+            Source::ViaTerm(..) => of.clone(),
         };
         let harm = Harm::new(
             format!("{ID}/{}/today/spf/{source}", shown(domain)),
@@ -213,6 +215,19 @@ fn sends_today(domain: &Name, domain_move: Option<&DomainMove>) -> Subject {
     }
 }
 
+/// The sender of mail from an address: what comes from one of the old host is sent through it.
+fn sends_from(
+    builder: &PatternBuilder<'_>,
+    ip: IpAddr,
+    domain_move: Option<&DomainMove>,
+    others: &Subject,
+) -> Subject {
+    match domain_move.filter(|_| builder.parties().has(Side::From, ip)) {
+        Some(domain_move) => Subject::Host(domain_move.from.name.clone()),
+        None => others.clone(),
+    }
+}
+
 /// What the current record lets pass and no sender of the move declares.
 fn undeclared_today(
     builder: &PatternBuilder<'_>,
@@ -258,8 +273,12 @@ fn all_others(builder: &mut PatternBuilder<'_>, domain: &Name, domain_move: Opti
             Outcome::Pass => now != Outcome::Pass,
             // For a host that declares no sender, this is all of its mail.
             Outcome::None if undeclared => !matches!(now, Outcome::Pass | Outcome::None),
-            Outcome::None | Outcome::Neutral | Outcome::SoftFail => now == Outcome::Fail,
-            Outcome::Fail | Outcome::PermError | Outcome::TempError => false,
+            Outcome::None
+            | Outcome::Neutral
+            | Outcome::SoftFail
+            | Outcome::Fail
+            | Outcome::PermError
+            | Outcome::TempError => is_refused_now(today, now),
         };
         worse.then_some(today)
     };
@@ -280,6 +299,12 @@ fn all_others(builder: &mut PatternBuilder<'_>, domain: &Name, domain_move: Opti
             builder.forbid(ID, (choice, NOW), &[atom], &harm);
         }
     }
+}
+
+/// Whether mail that does not pass today is refused now, and is not today.
+fn is_refused_now(today: Outcome, now: Outcome) -> bool {
+    let is_open = matches!(today, Outcome::None | Outcome::Neutral | Outcome::SoftFail);
+    is_open && now == Outcome::Fail
 }
 
 fn records_at(at: &Snapshot, name: &Name) -> Vec<SpfRecord> {

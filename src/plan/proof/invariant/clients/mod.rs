@@ -26,6 +26,7 @@ use cutover_steps::fact::{Fact, Subject, Value};
 
 mod families;
 mod names_in_use;
+mod names_that_stay;
 mod others;
 
 const ID: &str = "clients";
@@ -108,6 +109,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         others::follow_changed_names(builder);
     }
     names_in_use::patterns(builder, &idle);
+    names_that_stay::patterns(builder);
 }
 
 /// The discovery records of a domain.

@@ -159,10 +159,11 @@ fn by_others(builder: &PatternBuilder<'_>) -> BTreeSet<RrKey> {
 }
 
 /// Whether the old host keeps running for a domain, obviously or as stated.
-fn stays(builder: &PatternBuilder<'_>, domain: &Name) -> bool {
+pub(super) fn stays(builder: &PatternBuilder<'_>, domain: &Name) -> bool {
     let of = Subject::Name(domain.clone());
     is_known_to_stay(builder.draft(), domain)
-        || builder.facts.is_always(Fact::Stays, &of, Value::True)
+        || builder.facts.is_stated(Fact::Stays, &of)
+            && builder.facts.is_always(Fact::Stays, &of, Value::True)
 }
 
 /// The discovery records of names that do not move and that lead to the old host.

@@ -1,0 +1,130 @@
+//! What an attacker found about mail clients: plans that were proved although somebody's client
+//! ends at a server without the mailbox. Each has a twin that has to stay proved.
+
+use std::fs;
+
+use super::{Case, PROVED};
+
+const MAIL: &str = "\
+$TTL 1h
+@ SOA ns1.acme.test. h 1 4h 1h 2w 10m
+@ NS ns1.acme.test.
+@ MX 10 mail.acme.test.
+@ TXT \"v=spf1 ip4:192.0.2.10 -all\"
+";
+const HOST: &str = "\
+$TTL 1h
+@ SOA ns1 h 1 4h 1h 2w 10m
+@ NS ns1
+ns1 A 203.0.113.53
+mx1 A 203.0.113.25
+imap A 203.0.113.27
+auto A 203.0.113.29
+_spf TXT \"v=spf1 ip4:203.0.113.0/24 -all\"
+";
+const OLD: &str = "exchanges: [ { preference: 10, name: mail.acme.test. } ], senders: [ { name: people, spf: \"ip4:192.0.2.10\" } ]";
+const NEW: &str = "exchanges: [ { preference: 10, name: mx1.host.test. } ], senders: [ { name: people, spf: \"include:_spf.host.test\" } ]";
+const FACTS: &str = "
+  - { fact: accepts, host: new, reason: r }
+  - { fact: serves, host: new, reason: r }
+  - { fact: routes_local, host: old, value: false, reason: r }
+  - { fact: sends, host: old, value: false, from: contract, reason: r }
+  - { fact: clients, host: old, value: false, from: contract, reason: r }
+  - { fact: synced, host: old, from: contract, reason: r }
+  - { fact: synced, host: new, reason: r }
+  - { fact: clients, host: new, reason: r }
+  - { fact: routes_local, host: new, reason: r }
+";
+const OLD_IMAP: &str = ", discovery: { imap: \"imap.acme.test:993\" }";
+const NEW_IMAP: &str = ", discovery: { imap: \"imap.host.test:993\" }";
+const REDIRECTS: &str = "  - { fact: redirects, host: old, from: switch, reason: r }\n";
+
+/// A plan for these zones, below `acme.test` and `other.test`, without hosts.
+fn records(records: &str, (acme, other): (&str, &str)) -> Case {
+    plan("", records, (acme, other))
+}
+
+/// The same while acme.test moves from one host to another.
+fn moving(more: &str, records: &str, zones: (&str, &str)) -> Case {
+    let hosts = format!("hosts:\n  old: {{ {OLD} }}\n  new: {{ {NEW} }}\n");
+    plan(&with_facts(&hosts, more), records, zones)
+}
+
+/// The same with discovery of IMAP at both hosts.
+fn moving_imap(more: &str, records: &str, zones: (&str, &str)) -> Case {
+    let hosts = format!("hosts:\n  old: {{ {OLD}{OLD_IMAP} }}\n  new: {{ {NEW}{NEW_IMAP} }}\n");
+    plan(&with_facts(&hosts, &format!("{REDIRECTS}{more}")), records, zones)
+}
+
+fn with_facts(hosts: &str, more: &str) -> String {
+    format!(
+        "{hosts}migrate: {{ domains: [ acme.test ], from: old, to: new }}\nassume:{FACTS}{more}"
+    )
+}
+
+fn plan(moves: &str, records: &str, (acme, other): (&str, &str)) -> Case {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let write = |name: &str, text: String| fs::write(dir.path().join(name), text).expect("a file");
+    write("acme.test.zone", format!("{MAIL}ns1 A 192.0.2.53\nmail A 192.0.2.10\n{acme}"));
+    write("other.test.zone", format!("{MAIL}{other}"));
+    write("host.test.zone", HOST.to_owned());
+    let records = match records.is_empty() {
+        true => String::new(),
+        false => format!("records:\n{records}"),
+    };
+    write(
+        "plan.yaml",
+        format!(
+            "version: 1\nname: t\nresolver: none\nproviders: {{ files: {{ type: zonefile, directory: ., served: {{ assume_within: 5m }} }} }}\nzones: {{ acme.test: {{ provider: files }}, host.test: {{ provider: files }}, other.test: {{ provider: files }} }}\n{moves}{records}"
+        ),
+    );
+    Case { dir, plan: "plan.yaml" }
+}
+
+/// A name that clients of a domain are set up with, which stays at the old host, is led along with
+/// an alias, a DNAME or a wildcard, or by a record of its own (attack 454, 106, 107b, 360, 361).
+#[test]
+fn typed_names_of_a_domain_that_stays() {
+    let switched =
+        "  - { zone: acme.test, name: imap, type: A, to: [ 203.0.113.27 ], with: switch }\n";
+    let imap = "imap A 192.0.2.10\n_imaps._tcp SRV 0 1 993 imap\n";
+    let told = "a mail client of other.test. that is set up with imap.other.test. no longer finds `old` there";
+    for other in ["imap CNAME imap.acme.test.\n", "* CNAME imap.acme.test.\n"] {
+        let said = moving_imap("", switched, (imap, other)).planned().breaks("clients");
+        said.says(told).says("{ fact: clients, name: \"imap.other.test.\", reason: WHY }");
+    }
+    let own = "  - { zone: other.test, name: imap, type: A, to: [ 203.0.113.25 ] }\n";
+    let said = moving("", own, ("", "imap A 192.0.2.10\n")).planned().breaks("clients");
+    said.says(told).pasted("assume").proves();
+    let alias = "  - { zone: other.test, name: imap, type: CNAME, to: [ mx1.host.test. ] }\n";
+    let said = moving("", alias, ("", "imap CNAME mail.acme.test.\n")).planned();
+    said.breaks("clients").says(told);
+    // Where it is left alone, or gets another name of the same server.
+    let other = "imap CNAME mail.acme.test.\n";
+    moving_imap("", switched, (imap, other)).planned().proves().never_says("no mail client");
+    let same = "  - { zone: other.test, name: imap, type: A, to: [ 192.0.2.10 ] }\n";
+    let said = moving("", same, ("", "imap CNAME mail.acme.test.\n")).planned().proves();
+    said.never_says("no mail client");
+}
+
+/// Other names that clients may be set up with are listed, each by its name, with those that are
+/// aliases of them (attack 400, 754 to 757, 760, 765 to 770).
+#[test]
+fn typed_names_that_nobody_knows() {
+    let line = |names: &str| {
+        format!(
+            "no mail client is set up with {names}: the plan changes the addresses that a client finds there"
+        )
+    };
+    let gone = "  - { zone: acme.test, name: x, type: A, absent: true }\n";
+    let said = records(gone, ("imap CNAME x\nx A 192.0.2.20\n", "post CNAME imap.acme.test.\n"));
+    said.planned().proves().says(&line("imap.acme.test., x.acme.test., post.other.test."));
+    let led = "  - { zone: other.test, name: owa, type: A, to: [ 198.51.100.5 ] }\n";
+    let zones = ("", "owa A 192.0.2.77\n@ MX 5 mx\nmx A 192.0.2.77\nd DNAME @\n");
+    records(led, zones).planned().proves().says("owa.d.other.test.");
+    // In a move too, of which these names are no part.
+    moving("", led, ("", "owa A 192.0.2.77\n")).planned().proves().says(&line("owa.other.test."));
+    // A record that nothing depends on changes no client's answer.
+    let text = "  - { zone: acme.test, name: imap, type: TXT, to: [ '\"x\"' ] }\n";
+    records(text, ("imap A 192.0.2.10\n", "")).exits(PROVED).never_says("no mail client");
+}

@@ -128,3 +128,30 @@ fn typed_names_that_nobody_knows() {
     let text = "  - { zone: acme.test, name: imap, type: TXT, to: [ '\"x\"' ] }\n";
     records(text, ("imap A 192.0.2.10\n", "")).exits(PROVED).never_says("no mail client");
 }
+
+/// A client takes an address of either family (attack 148, 197, 199, 578, 579).
+#[test]
+fn an_address_added_to_a_name_of_clients() {
+    let ip = "2001:db8::1";
+    let line = |name: &str| {
+        format!("  - {{ zone: acme.test, name: {name}, type: AAAA, to: [ '{ip}' ] }}\n")
+    };
+    let imap = "imap A 192.0.2.10\n_imaps._tcp SRV 0 1 993 imap\n";
+    let alias = "imap CNAME x\nx A 192.0.2.10\n_imaps._tcp SRV 0 1 993 imap\n";
+    let auto = "autodiscover A 192.0.2.10\n";
+    for (name, acme) in [("imap", imap), ("x", alias), ("autodiscover", auto)] {
+        let said = records(&line(name), (acme, "")).planned().breaks("clients");
+        let said =
+            said.says(&format!("connects to {ip}: nobody says that this server has its mailbox"));
+        said.says(&format!("{{ fact: serves, address: \"{ip}\", reason: WHY }}"));
+        let stated = format!("assume: [ {{ fact: serves, address: '{ip}', reason: r }} ]\n");
+        plan(&stated, &line(name), (acme, "")).planned().proves();
+    }
+    // A second address of the same family is the same.
+    let more = "  - { zone: acme.test, name: imap, type: A, to: [ 192.0.2.10, 192.0.2.11 ] }\n";
+    records(more, (imap, "")).planned().breaks("clients").says("connects to 192.0.2.11");
+    // Nobody finds a mail server by these.
+    let www = "www A 192.0.2.80\n";
+    records(&line("www"), (www, "")).planned().proves();
+    records(&line("new"), (imap, "")).planned().proves().never_says("no mail client");
+}

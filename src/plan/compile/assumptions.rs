@@ -67,13 +67,10 @@ pub(super) fn of_plan(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
     all.extend(plain(names_of_addresses(draft)));
     all.extend(plain(served_by_old(draft)));
     all.extend(plain(set_up_by_hand(draft)));
-    let moves = !draft.intent.moves.is_empty();
-    let others: BTreeSet<Name> = match moves {
-        true => other_domains(draft).into_iter().collect(),
-        false => BTreeSet::new(),
-    };
+    let others: BTreeSet<Name> = other_domains(draft).into_iter().collect();
     all.extend(set_up::names_set_up(draft, &others));
-    if moves {
+    all.extend(set_up::discovery_published(draft, &others));
+    if !draft.intent.moves.is_empty() {
         all.extend(without_mail(draft, &others));
         all.extend(aliases_of_moving(draft, &others));
     }

@@ -155,3 +155,51 @@ fn an_address_added_to_a_name_of_clients() {
     records(&line("www"), (www, "")).planned().proves();
     records(&line("new"), (imap, "")).planned().proves().never_says("no mail client");
 }
+
+/// A discovery record that comes into being by `records:`, for a domain that moves (attack 187,
+/// 188, 189, 194, 195, 195b to f) and for others (169 to 171, 184, 185, 782).
+#[test]
+fn discovery_newly_published() {
+    let srv = |name: &str, to: &str, when: &str| {
+        format!(
+            "  - {{ zone: acme.test, name: '{name}', type: SRV, to: [ '0 1 143 {to}' ]{when} }}\n"
+        )
+    };
+    let imap = "imap A 192.0.2.10\n_imaps._tcp SRV 0 1 993 imap\n";
+    let moved = |records: &str| moving_imap("", records, (imap, "")).planned();
+    let early = moved(&srv("_imap._tcp", "imap.host.test.", ", with: expand"));
+    early.breaks("clients").says("finds it for the first time and is set up for `new`");
+    // The order is derived, and the record of the old host is no surprise.
+    let said = moved(&srv("_imap._tcp", "imap.host.test.", ""));
+    said.proves()
+        .in_order(&["everything is ready for the switch", "publish/acme.test/_imap._tcp/SRV"]);
+    moved(&srv("_imap._tcp", "imap.host.test.", ", with: switch")).proves();
+    let nobody = "that is neither `old` nor `new`: nobody says that it has the mailbox";
+    for name in ["_imap._tcp", "_jmap._tcp", "*._tcp"] {
+        moved(&srv(name, "ns1.acme.test.", "")).breaks("clients").says(nobody);
+        moved(&srv(name, "ns1.acme.test.", ", after: contract")).breaks("clients").says(nobody);
+    }
+    for line in [
+        "name: autoconfig, type: CNAME, to: [ ns1 ]",
+        "name: autoconfig, type: A, to: [ 198.51.100.200 ], after: contract",
+        "name: _imap._tcp, type: CNAME, to: [ _imap._tcp.other.test. ]",
+    ] {
+        let zones = (imap, "_imap._tcp SRV 0 1 143 ns1.acme.test.\n");
+        let records = format!("  - {{ zone: acme.test, {line} }}\n");
+        let said = moving_imap("", &records, zones).planned().breaks("clients").says(nobody);
+        said.pasted("assume").proves();
+    }
+    let dname = "  - { zone: acme.test, name: _tcp, type: DNAME, to: [ _tcp.other.test. ] }\n";
+    let zones = ("", "_imap._tcp SRV 0 1 143 ns1.acme.test.\n");
+    moving("", dname, zones).planned().breaks("clients").says(nobody);
+    // Where no mail moves, the reader of the verdict is told.
+    let line = "the servers that mail clients will find by _imap._tcp.acme.test. have the mailboxes of the domain";
+    let imap = srv("_imap._tcp", "imap.host.test.", "");
+    records(&imap, ("", "")).planned().proves().says(line);
+    records(dname, zones).planned().proves().says(line);
+    let other = "  - { zone: other.test, name: autodiscover, type: CNAME, to: [ auto.host.test. ], with: expand }\n";
+    moving("", other, ("", ""))
+        .planned()
+        .proves()
+        .says("will find by autodiscover.other.test. have");
+}

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::{Sentence, is_discovery, is_host};
+use crate::observe::discovery_keys;
 use crate::proof::draft::Draft;
 use crate::proof::invariant::is_known_to_stay;
 use cutover_mail::resolution::moved;
@@ -67,5 +68,31 @@ pub(super) fn names_set_up(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option
         // Each name has to be read: people may have typed any of them.
         shown_max: usize::MAX,
         after: ": the plan changes the addresses that a client finds there".to_owned(),
+    })
+}
+
+/// Discovery records of domains that do not move, which the plan makes: nobody says where the
+/// mailboxes of such a domain are.
+pub(super) fn discovery_published(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option<Sentence> {
+    if draft.intent.records.is_empty() {
+        return None;
+    }
+    let keys = others.iter().flat_map(discovery_keys).filter(|key| {
+        draft.snapshot.told(key) == Outside::Absent && draft.end.told(key) != Outside::Absent
+    });
+    let stated = |name: &Name| {
+        draft.intent.assume.iter().any(|stated| {
+            stated.fact.value == Fact::Clients
+                && stated.subject.value == Subject::Name(name.clone())
+                && stated.value == Value::False
+                && stated.from.is_none()
+        })
+    };
+    let names: BTreeSet<Name> = keys.map(|key| key.name).filter(|name| !stated(name)).collect();
+    (!names.is_empty()).then(|| Sentence {
+        before: "the servers that mail clients will find by ".to_owned(),
+        names,
+        shown_max: usize::MAX,
+        after: " have the mailboxes of the domain: no such record exists today".to_owned(),
     })
 }

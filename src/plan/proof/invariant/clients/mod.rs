@@ -25,6 +25,7 @@ use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Subject, Value};
 
 mod families;
+mod leads_to_new;
 mod names_in_use;
 mod names_that_stay;
 mod others;
@@ -90,6 +91,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         for key in &found.keys {
             of_record(builder, (domain, domain_move), key, (&idle, &off));
         }
+        leads_to_new::newly_published(builder, (domain, domain_move), &found.keys, (&idle, &off));
         of_pairs(builder, domain, &found);
         others::left_behind(builder, domain_move, &found.left, &off);
         others::unseen_targets(builder, domain_move, &found.unseen, &off);

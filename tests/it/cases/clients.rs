@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use super::{Case, PROVED};
+use super::{Case, PROVED, REFUTED};
 
 const MAIL: &str = "\
 $TTL 1h
@@ -202,4 +202,29 @@ fn discovery_newly_published() {
         .planned()
         .proves()
         .says("will find by autodiscover.other.test. have");
+}
+
+/// Somebody has begun the move by hand: clients are led to the new host, mail is not (attack 498b,
+/// c, e, f, g).
+#[test]
+fn discovery_already_at_the_new_host() {
+    let begun = |name: &str, said: super::Said| {
+        let id = format!("clients/acme.test/already-new/{name}.acme.test");
+        let said = said.exits(REFUTED).says(&id).pasted("override").exits(PROVED);
+        said.says("PROVED EXCEPT `clients` (acme.test).");
+    };
+    let imap = "imap A 192.0.2.10\n";
+    let srv = "imap A 192.0.2.10\n_imaps._tcp 5m SRV 0 1 993 imap.host.test.\n";
+    begun("_imaps._tcp", moving_imap("", "", (srv, "")).planned());
+    let typed = "imap A 203.0.113.27\n_imaps._tcp SRV 0 1 993 imap\n";
+    begun("imap", moving_imap("", "", (typed, "")).planned());
+    let auto = "autoconfig CNAME imap.host.test.\n_imaps._tcp SRV 0 1 993 imap\n";
+    begun("autoconfig", moving_imap("", "", (&format!("{imap}{auto}"), "")).planned());
+    // At the old host, or at one that passes log-ins on, wherever the mailboxes are.
+    let old = "imap A 192.0.2.10\n_imaps._tcp SRV 0 1 993 imap\nautoconfig CNAME imap\n";
+    let said = moving_imap("", "", (old, "")).planned().breaks("clients");
+    said.never_says("already-new").never_says("before the first step");
+    let always =
+        moving_imap("", "", (typed, "")).with(", from: switch, reason: r }\n", ", reason: r }\n");
+    always.planned().never_says("already-new");
 }

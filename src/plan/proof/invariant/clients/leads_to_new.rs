@@ -1,5 +1,6 @@
 //! What leads mail clients to the new host, or to nobody's, while the mailboxes are at the old one,
-//! although no host declares it: discovery records that come into being by `records:`.
+//! although no host declares it: discovery records that come into being by `records:`, and what has
+//! led there since before the first step.
 //!
 //! Whoever sets up a client takes what is found first: `_imap` and `_imaps` may both be there (RFC
 //! 6186 §3.2), and Thunderbird asks `autoconfig` before either.
@@ -18,6 +19,9 @@ use crate::proof::pattern::Harm;
 use crate::proof::view::View;
 use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Subject, Value};
+
+/// The labels before a domain under which people read their mail when they set up a client by hand.
+const READ_AT: &[&str] = &["imap", "mail", "pop", "pop3"];
 
 /// Where a record leads clients, the worst last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -197,6 +201,80 @@ pub(super) fn newly_published(
         builder.forbid_each(ID, (&nobodys, NOW), &bad, &harm);
         if !is_owned {
             leads_where(builder, &key);
+        }
+    }
+}
+
+/// What leads clients to the new host before the first step, while mail still goes to the old one:
+/// somebody has begun the move by hand. Discovery records, declared or not, and names that people
+/// type in.
+pub(super) fn already_new(
+    builder: &mut PatternBuilder<'_>,
+    (domain, domain_move): (&Name, &DomainMove),
+) {
+    let Some(at_old) = builder.mailboxes().and_then(|mailboxes| mailboxes.old) else { return };
+    let (from, to) = (&domain_move.from, &domain_move.to);
+    let routes = builder.routes_today(domain);
+    if !routes.all().iter().any(|route| builder.parties().whose(route) == Some(Side::From)) {
+        return;
+    }
+    let hosts = Hosts::of(builder, domain_move);
+    let mut found: BTreeSet<RrKey> = BTreeSet::new();
+    let nowhere = |_: &RrKey| None;
+    for key in discovery_keys(domain) {
+        // What the old host declares names it, wherever it leads: its target is judged below.
+        let is_own = |own: &RrKey| {
+            let rdata = &from.discovery[own].value;
+            own.name == key.name
+                && matches!(builder.library.live(own), Outside::Records(live) if live.contains(rdata))
+        };
+        if key.rtype == RrType::CNAME || from.discovery.keys().any(is_own) {
+            continue;
+        }
+        let live = hosts.leads(builder, (&|key| builder.library.live(key), &nowhere), &key);
+        if live == Some(Leads::New) {
+            found.insert(key);
+        }
+    }
+    let declared: BTreeSet<Name> =
+        from.discovery.values().filter_map(|rdata| target(&rdata.value)).collect();
+    let usual = READ_AT.iter().filter_map(|label| domain.child(label).ok());
+    let usual = usual.filter(|name| !hosts.names.contains(name));
+    let typed: BTreeSet<Name> = declared.iter().cloned().chain(usual).collect();
+    let typed = typed.into_iter().filter(|name| !from.has_exchange(name) && !to.has_exchange(name));
+    for name in typed {
+        let both = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
+        found.extend(both.into_iter().filter(|key| match builder.library.live(key) {
+            Outside::Records(found) => {
+                found.iter().filter_map(Rdata::ip).any(|ip| hosts.is_new(&ip, builder))
+            }
+            Outside::Absent | Outside::Unknown(_) => false,
+        }));
+    }
+    let of = Subject::Host(from.name.clone());
+    // A host that passes log-ins on does so by where the mailbox is.
+    if found.is_empty()
+        || (builder.facts.is_stated(Fact::Redirects, &of)
+            && builder.facts.is_always(Fact::Redirects, &of, Value::True))
+    {
+        return;
+    }
+    for key in found {
+        let at = usize::from(key.rtype.number());
+        let harm = Harm::new(
+            format!("{ID}/{}/already-new/{}", shown(domain), shown(&key.name)),
+            format!(
+                "a mail client of {domain} that finds its server by {} reaches `{}`, while mail still goes to `{}`",
+                key.name, to.name, from.name
+            ),
+            format!("let {} lead to `{}` again until the switch", key.name, from.name),
+        );
+        let leads = |view: &View<'_>| {
+            (hosts.leads_in(builder, view, &key) == Some(Leads::New)).then_some(())
+        };
+        let cases = builder.cases(ID, ("already-new", &key.name, at), &leads);
+        for (choice, ()) in cases.iter() {
+            builder.forbid(ID, (choice, NOW), &[at_old], &harm);
         }
     }
 }

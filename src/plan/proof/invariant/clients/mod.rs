@@ -92,6 +92,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
             of_record(builder, (domain, domain_move), key, (&idle, &off));
         }
         leads_to_new::newly_published(builder, (domain, domain_move), &found.keys, (&idle, &off));
+        leads_to_new::already_new(builder, (domain, domain_move));
         of_pairs(builder, domain, &found);
         others::left_behind(builder, domain_move, &found.left, &off);
         others::unseen_targets(builder, domain_move, &found.unseen, &off);

@@ -228,3 +228,37 @@ fn discovery_already_at_the_new_host() {
         moving_imap("", "", (typed, "")).with(", from: switch, reason: r }\n", ", reason: r }\n");
     always.planned().never_says("already-new");
 }
+
+/// Whoever is set up for the old host again sends through it: not before receivers accept that
+/// (attack 820).
+#[test]
+fn clients_are_set_up_again_when_the_old_host_may_send() {
+    let case = moving("", "", ("", ""));
+    let (code, text) = case.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
+    assert_eq!(code, PROVED, "{text}");
+    let sealed = fs::read_to_string(case.dir.path().join("plan.json")).expect("the artifact");
+    let sealed: serde_json::Value = serde_json::from_str(&sealed).expect("JSON");
+    let text = sealed.to_string();
+    assert!(text.contains("but do not send through it before it is said to send again"), "{text}");
+    let steps = all_steps(&sealed);
+    let clients: Vec<_> =
+        steps.iter().filter(|(id, _)| id == "back/assume/contract/clients/old").collect();
+    assert!(!clients.is_empty(), "{text}");
+    for (_, after) in clients {
+        assert!(after.contains("back/assume/contract/sends/old"), "{after}");
+    }
+}
+
+/// The id of each step in an artifact, and what it comes after.
+fn all_steps(at: &serde_json::Value) -> Vec<(String, String)> {
+    let own = at.get("id").and_then(|id| id.as_str()).map(|id| {
+        let after = at.get("after").map(ToString::to_string).unwrap_or_default();
+        (id.to_owned(), after)
+    });
+    let below: Vec<&serde_json::Value> = match at {
+        serde_json::Value::Object(entries) => entries.values().collect(),
+        serde_json::Value::Array(entries) => entries.iter().collect(),
+        _ => Vec::new(),
+    };
+    own.into_iter().chain(below.into_iter().flat_map(all_steps)).collect()
+}

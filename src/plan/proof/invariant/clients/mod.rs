@@ -29,6 +29,7 @@ mod leads_to_new;
 mod names_in_use;
 mod names_that_stay;
 mod others;
+mod set_up_again;
 
 const ID: &str = "clients";
 const NOW: Duration = Duration::ZERO;
@@ -111,6 +112,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         others::left_behind(builder, domain_move, &left, &off);
         others::follow_changed_names(builder);
     }
+    set_up_again::patterns(builder, from);
     names_in_use::patterns(builder, &idle);
     names_that_stay::patterns(builder);
 }

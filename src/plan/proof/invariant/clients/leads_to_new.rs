@@ -34,6 +34,9 @@ enum Leads {
     Nobodys,
 }
 
+/// How to ask a question, and where one leaves the zones.
+type LookUps<'l> = (&'l dyn Fn(&RrKey) -> Outside, &'l dyn Fn(&RrKey) -> Option<Name>);
+
 /// The names and addresses of both hosts.
 struct Hosts {
     old: std::sync::Arc<OldNames>,
@@ -44,11 +47,13 @@ struct Hosts {
 impl Hosts {
     fn of(builder: &PatternBuilder<'_>, domain_move: &DomainMove) -> Self {
         let declared = domain_move.to.discovery.values().filter_map(|rdata| target(&rdata.value));
-        let exchanges = domain_move.to.exchanges.iter().map(|e| e.name.value.clone());
-        let names: BTreeSet<Name> = declared.chain(exchanges).collect();
-        let addresses = names.iter().flat_map(|name| builder.end.addresses(name));
+        let declared: Vec<Name> = declared.collect();
+        // The addresses of exchanges are known (`Parties`).
+        let addresses = declared.iter().flat_map(|name| builder.end.addresses(name));
         let is_own = |ip: &IpAddr| !builder.parties().has(Side::From, *ip);
         let addresses = addresses.filter(is_own).collect();
+        let exchanges = domain_move.to.exchanges.iter().map(|e| e.name.value.clone());
+        let names = declared.into_iter().chain(exchanges).collect();
         Self { old: OldNames::of(builder, domain_move), names, addresses }
     }
 
@@ -79,7 +84,7 @@ impl Hosts {
     fn leads(
         &self,
         builder: &PatternBuilder<'_>,
-        (look_up, leaves_at): (&dyn Fn(&RrKey) -> Outside, &dyn Fn(&RrKey) -> Option<Name>),
+        (look_up, leaves_at): LookUps<'_>,
         key: &RrKey,
     ) -> Option<Leads> {
         let of_address = |key: &RrKey, name: &Name| match look_up(key) {
@@ -91,7 +96,7 @@ impl Hosts {
                 Leads::Nobodys => {
                     leaves_at(key).map_or(Leads::Nobodys, |name| self.whose_name(&name))
                 }
-                known => known,
+                known @ (Leads::Old | Leads::New) => known,
             }),
         };
         if key.rtype != RrType::SRV {

@@ -58,7 +58,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         let is_server = |label: &[u8]| label.first() != Some(&b'_') && label != b"*";
         // What clients find by discovery is judged separately.
         let is_asked = discovery_of(&RrKey::new(name.clone(), RrType::CNAME)).is_some();
-        if is_asked || !name.labels().all(|label| is_server(label)) {
+        if is_asked || !name.labels().all(is_server) {
             continue;
         }
         let keys = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));

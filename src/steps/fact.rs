@@ -345,7 +345,7 @@ pub const TABLE: &[Row] = &[
             (Value::True, "serves every mailbox to its user's clients"),
             (Value::False, "does not serve every mailbox to its user's clients"),
         ],
-        subjects: HOST,
+        subjects: &[SubjectKind::Host, SubjectKind::Address],
         stated: Value::True,
         of_old: Some(Value::True),
         unknown: Value::False,

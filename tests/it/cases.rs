@@ -4,6 +4,7 @@
 //! If a verdict demands facts or reasons, it prints lines to paste. A test that pastes them shows
 //! that they satisfy the demand, and that nothing else is missing.
 
+mod clients;
 mod implicit;
 mod other_names;
 mod pasted;

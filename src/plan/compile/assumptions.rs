@@ -23,6 +23,7 @@ use cutover_steps::fact::{Fact, Value};
 use cutover_steps::graph::{CACHE_CAP, MovePoint, Point};
 
 mod senders;
+mod set_up;
 
 /// The maximum number of records of a name that are shown; the rest is counted. Our choice: a line.
 const SHOWN_MAX: usize = 4;
@@ -67,8 +68,10 @@ pub(super) fn of_plan(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
     all.extend(plain(names_of_addresses(draft)));
     all.extend(plain(served_by_old(draft)));
     all.extend(plain(set_up_by_hand(draft)));
+    let others: BTreeSet<Name> = other_domains(draft).into_iter().collect();
+    all.extend(set_up::names_set_up(draft, &others));
+    all.extend(set_up::discovery_published(draft, &others));
     if !draft.intent.moves.is_empty() {
-        let others: BTreeSet<Name> = other_domains(draft).into_iter().collect();
         all.extend(without_mail(draft, &others));
         all.extend(aliases_of_moving(draft, &others));
     }

@@ -27,7 +27,7 @@ use crate::proof::draft::{Back, BackStep, Draft, Kind};
 use crate::proof::model::{Model, ModelOptions, Models, model};
 use crate::proof::pattern::{Atom, Ending, Pattern, Separation, Start};
 use crate::proof::{Placed, present};
-use cutover_steps::fact::Subject;
+use cutover_steps::fact::{Fact, Subject, Value};
 use cutover_steps::graph::paths::Paths;
 use cutover_steps::graph::{MovePoint, Origin, StepGraph, StepId, Verb};
 
@@ -378,10 +378,22 @@ fn of_back(draft: &Draft<'_>, what: &Back<'_>, serves: Option<&StepId>) -> (Stri
             let title = &draft.tracks[*track].transitions[*number].title;
             (format!("take back: {title}"), format!("{served} had begun"))
         }
-        Back::Point(_) => (
-            format!("people read their mail at `{old}` again from here on"),
-            format!("{served} was passed"),
-        ),
+        Back::Point(_) => {
+            let reads = format!("people read their mail at `{old}` again from here on");
+            let stops = |stated: &AssumeSpec| {
+                stated.fact.value == Fact::Sends
+                    && stated.value == Value::False
+                    && stated.from.is_some()
+                    && stated.subject.value.host() == Some(old)
+            };
+            let title = match draft.intent.assume.iter().any(stops) {
+                true => {
+                    format!("{reads}, but do not send through it before it is said to send again")
+                }
+                false => reads,
+            };
+            (title, format!("{served} was passed"))
+        }
         Back::Unstated(stated) if draft.needs_a_person(stated) => (
             format!(
                 "by hand: make sure that {} {} again (`{}`)",

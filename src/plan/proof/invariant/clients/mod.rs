@@ -25,8 +25,11 @@ use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Subject, Value};
 
 mod families;
+mod leads_to_new;
 mod names_in_use;
+mod names_that_stay;
 mod others;
+mod set_up_again;
 
 const ID: &str = "clients";
 const NOW: Duration = Duration::ZERO;
@@ -89,6 +92,8 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         for key in &found.keys {
             of_record(builder, (domain, domain_move), key, (&idle, &off));
         }
+        leads_to_new::newly_published(builder, (domain, domain_move), &found.keys, (&idle, &off));
+        leads_to_new::already_new(builder, (domain, domain_move));
         of_pairs(builder, domain, &found);
         others::left_behind(builder, domain_move, &found.left, &off);
         others::unseen_targets(builder, domain_move, &found.unseen, &off);
@@ -107,7 +112,9 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         others::left_behind(builder, domain_move, &left, &off);
         others::follow_changed_names(builder);
     }
+    set_up_again::patterns(builder, from);
     names_in_use::patterns(builder, &idle);
+    names_that_stay::patterns(builder);
 }
 
 /// The discovery records of a domain.

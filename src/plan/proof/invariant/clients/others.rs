@@ -2,8 +2,9 @@
 //! plans that move nothing.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use cutover_zone::{Name, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::super::is_known_to_stay;
 use super::families::Servers;
@@ -159,10 +160,11 @@ fn by_others(builder: &PatternBuilder<'_>) -> BTreeSet<RrKey> {
 }
 
 /// Whether the old host keeps running for a domain, obviously or as stated.
-fn stays(builder: &PatternBuilder<'_>, domain: &Name) -> bool {
+pub(super) fn stays(builder: &PatternBuilder<'_>, domain: &Name) -> bool {
     let of = Subject::Name(domain.clone());
     is_known_to_stay(builder.draft(), domain)
-        || builder.facts.is_always(Fact::Stays, &of, Value::True)
+        || builder.facts.is_stated(Fact::Stays, &of)
+            && builder.facts.is_always(Fact::Stays, &of, Value::True)
 }
 
 /// The discovery records of names that do not move and that lead to the old host.
@@ -194,6 +196,10 @@ pub(super) fn records_alone(builder: &mut PatternBuilder<'_>) {
                 |name: Name| [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
             keys.extend(found.iter().filter_map(target).flat_map(both));
         }
+        // A client takes an address of either family.
+        if key.rtype == RrType::A {
+            keys.insert(RrKey::new(key.name.clone(), RrType::AAAA));
+        }
         keys.insert(key);
     }
     let others = by_others(builder);
@@ -204,25 +210,88 @@ pub(super) fn records_alone(builder: &mut PatternBuilder<'_>) {
         leads_where(builder, key);
     }
     for key in keys {
-        let at = usize::from(key.rtype.number());
-        let changed = |view: &View<'_>| {
-            let live = view.live(&key);
-            (live != Outside::Absent && view.look_up(&key) != live).then_some(())
-        };
-        let of = Subject::Name(key.name.clone());
+        is_replaced(builder, &key);
+        gets_addresses(builder, &key);
+    }
+}
+
+/// A record by which clients find their server becomes another one, or goes.
+fn is_replaced(builder: &mut PatternBuilder<'_>, key: &RrKey) {
+    let changed = |view: &View<'_>| {
+        let live = view.live(key);
+        let now = view.look_up(key);
+        (live != Outside::Absent && now != live && added(&live, &now).is_none()).then_some(())
+    };
+    let of = Subject::Name(key.name.clone());
+    let harm = Harm::new(
+        format!("{ID}/{}/changed/{}", shown(&key.name), key.rtype),
+        format!(
+            "a mail client that finds its server by {key} finds another one, or none: nobody says that this server has its mailbox"
+        ),
+        format!(
+            "move the mail with `migrate:`, or {}",
+            builder.statement(Fact::Clients, &of, Value::False, "")
+        ),
+    );
+    let at = usize::from(key.rtype.number());
+    let found = builder.cases(ID, ("changed", &key.name, at), &changed);
+    let bad = |builder: &PatternBuilder<'_>| builder.facts.having(Fact::Clients, &of, Value::True);
+    builder.forbid_each(ID, (&found, NOW), &bad, &harm);
+}
+
+/// A server that clients find by a name gets one more address, of the same family or the other. A
+/// client takes whichever it prefers, usually IPv6 (RFC 6724 §2.1, RFC 8305 §2), and once it has a
+/// connection it does not try another.
+fn gets_addresses(builder: &mut PatternBuilder<'_>, key: &RrKey) {
+    if !matches!(key.rtype, RrType::A | RrType::AAAA) {
+        return;
+    }
+    let both = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(key.name.clone(), rtype));
+    if both.iter().all(|key| builder.library.live(key) == Outside::Absent) {
+        return;
+    }
+    let at = usize::from(key.rtype.number());
+    let new = |view: &View<'_>| added(&view.live(key), &view.look_up(key)).unwrap_or_default();
+    let met = builder.met(ID, ("added", &key.name, at), &new);
+    for (place, ip) in met.iter().enumerate() {
+        let (of, server) = (Subject::Name(key.name.clone()), Subject::Address(*ip));
         let harm = Harm::new(
-            format!("{ID}/{}/changed/{}", shown(&key.name), key.rtype),
+            format!("{ID}/{}/added/{ip}", shown(&key.name)),
             format!(
-                "a mail client that finds its server by {key} finds another one, or none: nobody says that this server has its mailbox"
+                "a mail client that finds its server by {key} connects to {ip}: nobody says that this server has its mailbox"
             ),
             format!(
-                "move the mail with `migrate:`, or {}",
+                "{}; or {}",
+                builder.statement(Fact::Serves, &server, Value::True, ""),
                 builder.statement(Fact::Clients, &of, Value::False, "")
             ),
         );
-        let found = builder.cases(ID, ("changed", &key.name, at), &changed);
-        let bad =
-            |builder: &PatternBuilder<'_>| builder.facts.having(Fact::Clients, &of, Value::True);
-        builder.forbid_each(ID, (&found, NOW), &bad, &harm);
+        let leads = |view: &View<'_>| {
+            added(&view.live(key), &view.look_up(key))?.contains(ip).then_some(())
+        };
+        // Both facts are asked for, so either may be stated without the other.
+        let uses = builder.facts.having(Fact::Clients, &of, Value::True);
+        let lacks = builder.facts.having(Fact::Serves, &server, Value::False);
+        let label = at + (place << u16::BITS);
+        let found = builder.cases(ID, ("leads-to-added", &key.name, label), &leads);
+        for (choice, ()) in found.iter() {
+            for (uses, lacks) in uses.iter().flat_map(|u| lacks.iter().map(move |l| (u, l))) {
+                builder.forbid(ID, (choice, NOW), &[*uses, *lacks], &harm);
+            }
+        }
     }
+}
+
+/// The addresses that a name has now and did not have before, if it still has all that it had.
+fn added(live: &Outside, now: &Outside) -> Option<Vec<IpAddr>> {
+    let live: &[Rdata] = match live {
+        Outside::Records(live) => live,
+        Outside::Absent => &[],
+        Outside::Unknown(_) => return None,
+    };
+    let Outside::Records(now) = now else { return None };
+    live.iter().all(|rdata| now.contains(rdata)).then_some(())?;
+    let more = now.iter().filter(|rdata| !live.contains(rdata));
+    let ips: Vec<IpAddr> = more.filter_map(Rdata::ip).collect();
+    (!ips.is_empty()).then_some(ips)
 }

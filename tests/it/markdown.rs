@@ -391,9 +391,9 @@ fn what_may_not_be_left_out_is_an_error_where_it_does_not_fit() {
     let args = |max| ["plan", "plan.yaml", "--format", "markdown", "--max-chars", max];
     let said = fixture.ends(1, &args("2000"));
     assert!(said.contains("what may not be left out (verdict, assumptions, overrides)"), "{said}");
-    let said = fixture.ends(0, &args("8400"));
+    let said = fixture.ends(0, &args("8500"));
     assert!(said.contains(&reason) && said.contains("**Left out, for length:**"), "{said}");
-    let said = fixture.ends(2, &["plan", "plan.yaml", "--max-chars", "8400"]);
+    let said = fixture.ends(2, &["plan", "plan.yaml", "--max-chars", "8500"]);
     assert!(said.contains("works with `--format markdown` only"), "{said}");
 }
 

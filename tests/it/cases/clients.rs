@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use super::{Case, PROVED, REFUTED};
 
 const MAIL: &str = "\
@@ -237,7 +239,7 @@ fn clients_are_set_up_again_when_the_old_host_may_send() {
     let (code, text) = case.cutover(&["plan", "plan.yaml", "-o", "plan.json"]);
     assert_eq!(code, PROVED, "{text}");
     let sealed = fs::read_to_string(case.dir.path().join("plan.json")).expect("the artifact");
-    let sealed: serde_json::Value = serde_json::from_str(&sealed).expect("JSON");
+    let sealed: Value = serde_json::from_str(&sealed).expect("JSON");
     let text = sealed.to_string();
     assert!(text.contains("but do not send through it before it is said to send again"), "{text}");
     let steps = all_steps(&sealed);
@@ -250,15 +252,15 @@ fn clients_are_set_up_again_when_the_old_host_may_send() {
 }
 
 /// The id of each step in an artifact, and what it comes after.
-fn all_steps(at: &serde_json::Value) -> Vec<(String, String)> {
+fn all_steps(at: &Value) -> Vec<(String, String)> {
     let own = at.get("id").and_then(|id| id.as_str()).map(|id| {
         let after = at.get("after").map(ToString::to_string).unwrap_or_default();
         (id.to_owned(), after)
     });
-    let below: Vec<&serde_json::Value> = match at {
-        serde_json::Value::Object(entries) => entries.values().collect(),
-        serde_json::Value::Array(entries) => entries.iter().collect(),
-        _ => Vec::new(),
+    let below: Vec<&Value> = match at {
+        Value::Object(entries) => entries.values().collect(),
+        Value::Array(entries) => entries.iter().collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     };
     own.into_iter().chain(below.into_iter().flat_map(all_steps)).collect()
 }

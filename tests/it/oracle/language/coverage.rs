@@ -62,6 +62,11 @@ const NOT_JUDGED: &[(&str, &str)] = &[
     ("key tasks.before_switch.", "a task's command is not run by the world"),
     ("key tasks.after_switch.", "as before the switch"),
     ("key gates.on_fail", "which way is gone back: all of them are tried"),
+    (
+        "key hosts.*.profile",
+        "its text takes its place before anything is judged: `profiles`, `moves`",
+    ),
+    ("key hosts.*.parameters", "as a profile"),
     ("key defaults", "resolved before the plan is decoded"),
     ("key include", "resolved before the plan is decoded"),
     ("key migrate.domains.file", "resolved before the plan is decoded"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cutover_zone::{Name, Rdata, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::super::dns::{Resolved, plain};
 use super::super::language::{Host, has_names};
@@ -36,7 +36,8 @@ impl<'a> World<'a> {
                 .filter_map(Rdata::txt_joined)
                 .any(|t| t.starts_with(b"v=STSv1")),
         };
-        let was = is_policy(&plain(self.ground.zones, &owner, RrType::TXT));
+        let was = is_policy(&plain(self.ground.zones, &owner, RrType::TXT))
+            || self.has_policy_host(domain);
         let is = self.dns.resolved(&owner, RrType::TXT, 0).iter().any(is_policy);
         let own = domain.to_string();
         let by_name = !self.stated("sts_allows", &own).is_empty()
@@ -97,9 +98,18 @@ impl<'a> World<'a> {
     pub(super) fn of_other_policies(&self, domain: &Name) {
         let owner = domain.child("_mta-sts").expect("a name");
         let policy = plain(self.ground.zones, &owner, RrType::TXT);
-        let is_there = !policy.records().is_empty() || matches!(policy, Resolved::Outside(_));
-        let live = plain(self.ground.zones, domain, RrType::MX);
-        let is_moved = self.dns.resolved(domain, RrType::MX, 0).iter().any(|view| *view != live);
+        let is_there = !policy.records().is_empty()
+            || matches!(policy, Resolved::Outside(_))
+            || self.has_policy_host(domain);
+        let is_other = |name: &Name, rtype| {
+            let live = plain(self.ground.zones, name, rtype);
+            self.dns.resolved(name, rtype, 0).iter().any(|view| *view != live)
+        };
+        // A policy asks for a certificate, which the server at another address may not have.
+        let is_readdressed = exchanges_of(self.ground.zones, domain)
+            .iter()
+            .any(|name| is_other(name, RrType::A) || is_other(name, RrType::AAAA));
+        let is_moved = is_other(domain, RrType::MX) || is_readdressed;
         let host = domain.child("mta-sts").expect("a name");
         let lies = plain(self.ground.zones, &host, RrType::A);
         let is_led = self.dns.resolved(&host, RrType::A, 0).iter().any(|view| *view != lies);
@@ -111,6 +121,15 @@ impl<'a> World<'a> {
                 false,
             );
         }
+    }
+
+    /// Whether the host of a policy exists: senders may keep a policy whose record is gone.
+    fn has_policy_host(&self, domain: &Name) -> bool {
+        let host = domain.child("mta-sts").expect("a name");
+        [RrType::A, RrType::AAAA, RrType::CNAME].into_iter().any(|rtype| {
+            let key = RrKey::new(host.clone(), rtype);
+            self.ground.zones.values().any(|zone| zone.get(&key).is_some())
+        })
     }
 
     pub(super) fn is_policy_changed(&self, domain: &Name) -> bool {

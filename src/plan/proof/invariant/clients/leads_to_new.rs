@@ -157,15 +157,14 @@ pub(super) fn newly_published(
         let id = |what: &str| {
             format!("{ID}/{}/{what}/{} {}", shown(domain), shown(&key.name), key.rtype)
         };
-        let leads = |view: &View<'_>, whose| {
-            (hosts.leads_in(builder, view, &key) == Some(whose)).then_some(())
-        };
-        let cases = |what, whose| {
-            builder.cases(ID, (what, &key.name, at), &|view: &View<'_>| leads(view, whose))
-        };
-        let (new, nobodys) =
-            (cases("new-to-new", Leads::New), cases("new-to-nobody", Leads::Nobodys));
-        let old = cases("new-to-old", Leads::Old);
+        let label = ("newly-published", &key.name, at);
+        let views = builder.views(ID, label, &|view| hosts.leads_in(builder, view, &key));
+        // Nothing changes what it leads to.
+        if views.found().count() <= 1 {
+            continue;
+        }
+        let cases = |whose| views.smallest(&|leads| (*leads == Some(whose)).then_some(()));
+        let (new, nobodys, old) = (cases(Leads::New), cases(Leads::Nobodys), cases(Leads::Old));
         let is_owned = owned.contains(&key);
         let harm = Harm::new(
             id("published-early"),

@@ -22,6 +22,10 @@ const CALL_TIME_MAX: Duration = Duration::from_secs(120);
 /// Maximum octets of what a call says. Our choice: four artifacts of the largest size.
 const OUTPUT_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
 
+/// The file in a cache that says that it was made.
+const MADE: &str = "cutover-made";
+/// The file that is locked while a cache is made.
+const MAKING: &str = "cutover-making";
 /// Loose objects in one of the 256 folders from which on the cache is packed. Our choice: about
 /// 4,000 in all, or a thousand entries, as in git's own `gc.auto`.
 const SAMPLED_OBJECTS_MAX: usize = 16;
@@ -169,13 +173,20 @@ impl Git {
         }
     }
 
-    /// Makes the cache if there is none.
+    /// Makes the cache if there is none, or if whoever made it was stopped before the end.
     async fn prepare(&self) -> StoreResult<()> {
-        if !self.cache.join("HEAD").exists() {
+        let made = self.cache.join(MADE);
+        if !made.exists() {
             let io = |source| StoreError::Io { place: self.cache.display().to_string(), source };
             let mut private = fs::DirBuilder::new();
             private.recursive(true).mode(0o700).create(&self.cache).map_err(io)?;
-            self.output(&["init", "--quiet", "--bare", "--template="], b"").await?;
+            // Two processes that make it at the same time would be in each other's way.
+            let lock = fs::File::create(self.cache.join(MAKING)).map_err(io)?;
+            lock.lock().map_err(io)?;
+            if !made.exists() {
+                self.output(&["init", "--quiet", "--bare", "--template="], b"").await?;
+                fs::write(&made, "").map_err(io)?;
+            }
         }
         if self.has_ssh_command.get().is_none() {
             let set = self.call(&["config", "--get", "core.sshCommand"], b"").await?;

@@ -26,6 +26,8 @@ const OUTPUT_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
 const MADE: &str = "cutover-made";
 /// The file that is locked while a cache is made.
 const MAKING: &str = "cutover-making";
+/// How often that lock is tried. Our choice: a cache is made in less.
+const MAKING_POLL: Duration = Duration::from_millis(50);
 /// Loose objects in one of the 256 folders from which on the cache is packed. Our choice: about
 /// 4,000 in all, or a thousand entries, as in git's own `gc.auto`.
 const SAMPLED_OBJECTS_MAX: usize = 16;
@@ -176,14 +178,18 @@ impl Git {
     /// Makes the cache if there is none, or if whoever made it was stopped before the end.
     async fn prepare(&self) -> StoreResult<()> {
         let made = self.cache.join(MADE);
-        if !made.exists() {
+        let is_made = || made.exists() && self.cache.join("HEAD").exists();
+        if !is_made() {
             let io = |source| StoreError::Io { place: self.cache.display().to_string(), source };
             let mut private = fs::DirBuilder::new();
             private.recursive(true).mode(0o700).create(&self.cache).map_err(io)?;
             // Two processes that make it at the same time would be in each other's way.
             let lock = fs::File::create(self.cache.join(MAKING)).map_err(io)?;
-            lock.lock().map_err(io)?;
-            if !made.exists() {
+            // The other may be a task of this process, which has to go on meanwhile.
+            while let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
+                tokio::time::sleep(MAKING_POLL).await;
+            }
+            if !is_made() {
                 self.output(&["init", "--quiet", "--bare", "--template="], b"").await?;
                 fs::write(&made, "").map_err(io)?;
             }

@@ -187,6 +187,7 @@ impl Git {
             let lock = fs::File::create(self.cache.join(MAKING)).map_err(io)?;
             // The other may be a task of this process, which has to go on meanwhile.
             while let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
+                #[expect(clippy::disallowed_methods, reason = "another process has the lock")]
                 tokio::time::sleep(MAKING_POLL).await;
             }
             if !is_made() {

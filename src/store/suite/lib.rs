@@ -6,6 +6,7 @@
 
 pub mod cuts;
 pub mod processes;
+pub mod relay;
 
 use std::ops::ControlFlow;
 

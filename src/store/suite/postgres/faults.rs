@@ -9,7 +9,9 @@ use cutover_store_suite::{PLAN, claim, line, lines, none, shared_out, story};
 use nix::sys::signal::Signal;
 
 use super::open;
-use super::relay::{Fault, Relay};
+use cutover_store_suite::relay::{Fault, Relay};
+
+use super::relay::serve;
 use super::server::{ADMIN, Server};
 
 /// What the whole suite says of a store, with one request or one answer lost: it has no other
@@ -19,7 +21,7 @@ use super::server::{ADMIN, Server};
 #[expect(clippy::disallowed_methods, reason = "the environment says how much is tested")]
 async fn every_call_survives_a_lost_connection() {
     let server = Server::start();
-    let relay = Relay::before(server.port());
+    let relay = Relay::before(server.port(), serve);
     let again = |name: &str| {
         server.database(name, "");
         let port = relay.port();

@@ -1,102 +1,44 @@
-//! A relay in front of the server that cuts a connection off at a request.
-//!
-//! It reads the messages of PostgreSQL's protocol (PostgreSQL 15 §55.7). A request ends with the
-//! message that the server answers: the first one of a connection, `Query`, or `Sync`.
+//! PostgreSQL's protocol at a relay (PostgreSQL 15 §55.7). A request ends with the message that the
+//! server answers: the first one of a connection, `Query`, or `Sync`.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::spawn;
 
-/// What becomes of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The server does not get it.
-    RequestLost,
-    /// The server gets it, and the client no answer.
-    AnswerLost,
-}
+use cutover_store_suite::relay::{Fault, Requests};
 
-/// A relay, which lives as long as the process.
-pub(crate) struct Relay {
-    port: u16,
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    server: u16,
-    requests: AtomicUsize,
-    fault: Mutex<Option<(usize, Fault)>>,
-}
-
-impl Relay {
-    /// A relay in front of the server at this port.
-    pub(crate) fn before(server: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = listener.local_addr().expect("an address").port();
-        let (requests, fault) = (AtomicUsize::new(0), Mutex::new(None));
-        let inner = Arc::new(Inner { server, requests, fault });
-        let serving = Arc::clone(&inner);
+/// Passes requests and answers on.
+pub(crate) fn serve(
+    requests: &Requests,
+    mut client: TcpStream,
+    mut server: TcpStream,
+) -> Option<()> {
+    let is_lost = Arc::new(AtomicBool::new(false));
+    {
+        let (from, to) = (server.try_clone().ok()?, client.try_clone().ok()?);
+        let is_lost = Arc::clone(&is_lost);
         spawn(move || {
-            for client in listener.incoming().flatten() {
-                let inner = Arc::clone(&serving);
-                spawn(move || inner.serve(client));
-            }
+            let client = to.try_clone();
+            answers(from, to, &is_lost);
+            client.map(|client| client.shutdown(Shutdown::Both))
         });
-        Self { port, inner }
     }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Counts from 0 again, and cuts off the request with this number. Returns how many requests
-    /// there were.
-    pub(crate) fn arm(&self, fault: Option<(usize, Fault)>) -> usize {
-        *self.inner.fault.lock().expect("nobody panics") = fault;
-        self.inner.requests.swap(0, Ordering::SeqCst)
-    }
-}
-
-impl Inner {
-    /// What becomes of the next request.
-    fn fate(&self) -> Option<Fault> {
-        let number = self.requests.fetch_add(1, Ordering::SeqCst);
-        let fault = *self.fault.lock().expect("nobody panics");
-        fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault)
-    }
-
-    fn serve(&self, mut client: TcpStream) -> Option<()> {
-        let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, self.server)).ok()?;
-        for side in [&client, &server] {
-            side.set_nodelay(true).ok()?;
-        }
-        let is_lost = Arc::new(AtomicBool::new(false));
-        {
-            let (from, to) = (server.try_clone().ok()?, client.try_clone().ok()?);
-            let is_lost = Arc::clone(&is_lost);
-            spawn(move || {
-                let client = to.try_clone();
-                answers(from, to, &is_lost);
-                client.map(|client| client.shutdown(Shutdown::Both))
-            });
-        }
-        let mut first = true;
-        while let Some((request, ends)) = request(&mut client, first) {
-            if ends {
-                match self.fate() {
-                    None => {}
-                    Some(Fault::RequestLost) => break,
-                    Some(Fault::AnswerLost) => is_lost.store(true, Ordering::SeqCst),
-                }
+    let mut first = true;
+    while let Some((request, ends)) = request(&mut client, first) {
+        if ends {
+            match requests.fate() {
+                None => {}
+                Some(Fault::RequestLost) => break,
+                Some(Fault::AnswerLost) => is_lost.store(true, Ordering::SeqCst),
             }
-            first = false;
-            server.write_all(&request).ok()?;
         }
-        let _ = server.shutdown(Shutdown::Both);
-        None
+        first = false;
+        server.write_all(&request).ok()?;
     }
+    let _ = server.shutdown(Shutdown::Both);
+    None
 }
 
 /// Passes answers on until one is to be lost, and reads that one to its end.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use cutover_store::{Store, StoreError};
 use cutover_store_s3::{Address, S3Store};
 use cutover_store_suite::processes::{self, LeaseEnd};
+use cutover_store_suite::relay::{Fault, Relay};
 use cutover_store_suite::{PLAN, claim, line, none, shared_out, story};
-use relay::{Fault, Relay};
+use relay::serve;
 use server::{ID, SECRET, Server, url};
 
 /// Opens the store with this URL, as a child process does too.
@@ -65,7 +66,7 @@ async fn takes_nothing_from_a_process_that_has_lost_its_lease() {
 #[expect(clippy::disallowed_methods, reason = "the environment says how much is tested")]
 async fn every_call_survives_a_lost_connection() {
     let server = Server::shared();
-    let relay = Relay::before(server.port());
+    let relay = Relay::before(server.port(), serve);
     relay.arm(None);
     story(&*open(&url(relay.port(), "whole", ""))).await;
     let requests = relay.arm(None);

@@ -1,88 +1,28 @@
-//! A relay in front of the server that cuts a connection off at an HTTP request.
+//! HTTP at a relay.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::spawn;
+use std::net::{Shutdown, TcpStream};
 
-/// What becomes of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The server does not get it.
-    RequestLost,
-    /// The server gets it, and the client no answer.
-    AnswerLost,
-}
+use cutover_store_suite::relay::{Fault, Requests};
 
-/// A relay, which lives as long as the process.
-pub(crate) struct Relay {
-    port: u16,
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    server: u16,
-    requests: AtomicUsize,
-    fault: Mutex<Option<(usize, Fault)>>,
-}
-
-impl Relay {
-    /// A relay in front of the server at this port.
-    pub(crate) fn before(server: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = listener.local_addr().expect("an address").port();
-        let (requests, fault) = (AtomicUsize::new(0), Mutex::new(None));
-        let inner = Arc::new(Inner { server, requests, fault });
-        let serving = Arc::clone(&inner);
-        spawn(move || {
-            for client in listener.incoming().flatten() {
-                let inner = Arc::clone(&serving);
-                spawn(move || inner.serve(client));
+/// Passes requests on, one after the other, and each answer back.
+pub(crate) fn serve(
+    requests: &Requests,
+    mut client: TcpStream,
+    mut server: TcpStream,
+) -> Option<()> {
+    loop {
+        let request = message(&mut client)?;
+        let fate = requests.fate();
+        if fate != Some(Fault::RequestLost) {
+            server.write_all(&request).ok()?;
+            let answer = message(&mut server)?;
+            if fate.is_none() {
+                client.write_all(&answer).ok()?;
+                continue;
             }
-        });
-        Self { port, inner }
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Counts from 0 again, and cuts off the request with this number. Returns how many requests
-    /// there were.
-    pub(crate) fn arm(&self, fault: Option<(usize, Fault)>) -> usize {
-        *self.inner.fault.lock().expect("nobody panics") = fault;
-        self.inner.requests.swap(0, Ordering::SeqCst)
-    }
-}
-
-impl Inner {
-    /// What becomes of the next request.
-    fn fate(&self) -> Option<Fault> {
-        let number = self.requests.fetch_add(1, Ordering::SeqCst);
-        let fault = *self.fault.lock().expect("nobody panics");
-        fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault)
-    }
-
-    /// Passes requests on, one after the other, and each answer back.
-    fn serve(&self, mut client: TcpStream) -> Option<()> {
-        let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, self.server)).ok()?;
-        for side in [&client, &server] {
-            side.set_nodelay(true).ok()?;
         }
-        loop {
-            let request = message(&mut client)?;
-            let fate = self.fate();
-            if fate != Some(Fault::RequestLost) {
-                server.write_all(&request).ok()?;
-                let answer = message(&mut server)?;
-                if fate.is_none() {
-                    client.write_all(&answer).ok()?;
-                    continue;
-                }
-            }
-            return client.shutdown(Shutdown::Both).ok();
-        }
+        return client.shutdown(Shutdown::Both).ok();
     }
 }
 

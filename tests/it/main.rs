@@ -31,6 +31,7 @@ mod garbage;
 mod gates;
 mod gather;
 mod ground;
+mod harmless;
 mod harms;
 mod history;
 mod judges;

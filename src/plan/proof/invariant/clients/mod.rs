@@ -143,7 +143,7 @@ impl Discovery {
         let mut unseen = BTreeSet::new();
         let old = OldNames::of(builder, domain_move);
         let mut old_has_clients = !domain_move.from.discovery.is_empty();
-        for key in discovery_keys(domain) {
+        for key in asked(builder, domain).iter().cloned() {
             let leads = old.leads_there(builder, &key);
             old_has_clients |= leads;
             if draft.owner_of(&key).is_some() {
@@ -163,6 +163,11 @@ impl Discovery {
         old_has_clients |= unseen.iter().any(|name| !said(name));
         Self { keys, left, unseen, old_has_clients }
     }
+}
+
+/// Every question that clients ask to find the servers of a domain.
+fn asked(builder: &PatternBuilder<'_>, domain: &Name) -> Arc<Vec<RrKey>> {
+    builder.always(("discovery-keys", domain, 0), &|| discovery_keys(domain).collect())
 }
 
 /// Whether clients use a record to find their server today: an alias, or otherwise addresses of
@@ -221,10 +226,10 @@ impl OldNames {
             builder.parties().has(Side::To, *ip)
                 || new.iter().any(|name| builder.end.addresses(name).contains(ip))
         };
-        for key in discovery_keys(&domain_move.domain.value) {
-            let published = snapshot.zone_of(&key.name).and_then(|zone| zone.get(&key));
+        for key in asked(builder, &domain_move.domain.value).iter() {
+            let published = snapshot.zone_of(&key.name).and_then(|zone| zone.get(key));
             for rdata in published.into_iter().flat_map(|rrset| rrset.rdata()) {
-                if domain_move.to.discovery.get(&key).is_some_and(|new| new.value == *rdata) {
+                if domain_move.to.discovery.get(key).is_some_and(|new| new.value == *rdata) {
                     continue;
                 }
                 match (target(rdata), rdata.ip()) {
@@ -480,9 +485,18 @@ fn early(view: &View<'_>, domain_move: &DomainMove, key: &RrKey) -> Option<()> {
     match declared {
         // A replacement is judged by the host that it names.
         true => {
-            (domain_move.from.discovery.contains_key(key) && found == Outside::Absent).then_some(())
+            (domain_move.from.discovery.contains_key(key) && offers_nothing(&found)).then_some(())
         }
         false => (found != live).then_some(()),
+    }
+}
+
+/// Whether a client that gets this answer knows that there is no such service.
+fn offers_nothing(answer: &Outside) -> bool {
+    match answer {
+        Outside::Records(found) => found.iter().all(Rdata::is_null_srv),
+        Outside::Absent => true,
+        Outside::Unknown(_) => false,
     }
 }
 
@@ -514,9 +528,7 @@ fn of_pairs(builder: &mut PatternBuilder<'_>, domain: &Name, found: &Discovery) 
         if !keys.iter().any(|key| found.keys.contains(key)) {
             continue;
         }
-        let has = |snapshot: &Snapshot| {
-            keys.iter().any(|key| matches!(snapshot.look_up(key), Seen::Records(_)))
-        };
+        let has = |snapshot: &Snapshot| keys.iter().any(|key| !offers_nothing(&snapshot.told(key)));
         // A record that the new host does not offer is gone in the end.
         let ends = |key: &RrKey| {
             builder.moving().any(|(name, domain_move)| {
@@ -527,7 +539,7 @@ fn of_pairs(builder: &mut PatternBuilder<'_>, domain: &Name, found: &Discovery) 
             continue;
         }
         let neither = |view: &View<'_>| {
-            keys.iter().all(|key| view.look_up(key) == Outside::Absent).then_some(())
+            keys.iter().all(|key| offers_nothing(&view.look_up(key))).then_some(())
         };
         let harm = Harm::new(
             format!("{ID}/{}/neither/{}", shown(domain), pair[0]),

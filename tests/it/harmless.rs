@@ -42,20 +42,22 @@ fn a_service_that_never_was_may_be_declared_absent() {
 fn the_same_key_may_be_written_in_another_way() {
     const KEY: &str = "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=";
     let acme = format!("{ACME}s1._domainkey TXT \"v=DKIM1; k=ed25519; p={KEY}\"\n");
-    let with = |text: &str| {
+    let with = |text: &str| -> bool {
         let plan = format!(
             "records: [ {{ zone: acme.test, name: s1._domainkey, type: TXT, to: [ '\"{text}\"' ] }} ]\n"
         );
-        broken(&[("acme.test", &acme)], &plan)
+        // Some are refused before the proof.
+        let found = case(&[("acme.test", &acme)], &plan);
+        found.is_some_and(|case| case.why_refuted.concat().is_empty())
     };
-    assert_eq!(with(&format!("v=DKIM1; k=ed25519; n=note; p={KEY}")), [""; 0]);
-    assert_eq!(with(&format!("p={KEY};k=ed25519")), [""; 0]);
+    assert!(with(&format!("v=DKIM1; k=ed25519; n=note; p={KEY}")));
+    assert!(with(&format!("p={KEY};k=ed25519")));
     for other in [
         format!("v=DKIM1; k=ed25519; t=s; p={KEY}"),
         format!("v=DKIM1; k=ed25519; s=other; p={KEY}"),
         "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".to_owned(),
     ] {
-        assert_ne!(with(&other), [""; 0], "{other}");
+        assert!(!with(&other), "{other}");
     }
 }
 

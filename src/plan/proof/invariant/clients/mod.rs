@@ -153,7 +153,7 @@ impl Discovery {
             } else if leads {
                 left.insert(key);
             } else {
-                unseen.extend(unseen_behind(draft.snapshot, &key));
+                unseen.extend(unseen_behind(builder, &key));
             }
         }
         let said = |name: &Name| {
@@ -184,13 +184,14 @@ fn is_used(builder: &PatternBuilder<'_>, key: &RrKey) -> bool {
 
 /// The target of a question that nobody could ask: a name outside the zones, or the delegation
 /// above it.
-fn unseen_behind(snapshot: &Snapshot, key: &RrKey) -> Option<Name> {
+fn unseen_behind(builder: &PatternBuilder<'_>, key: &RrKey) -> Option<Name> {
     // An alias is looked up for its target's addresses.
     let rtype = if key.rtype == RrType::CNAME { RrType::A } else { key.rtype };
     let key = RrKey::new(key.name.clone(), rtype);
-    if !matches!(snapshot.told(&key), Outside::Unknown(_)) {
+    if !matches!(builder.library.live(&key), Outside::Unknown(_)) {
         return None;
     }
+    let snapshot = builder.draft().snapshot;
     let end = snapshot.leaves_at(&key)?.name;
     let cut = snapshot.zone_of(&end).and_then(|zone| zone.delegation_of(&end));
     Some(cut.unwrap_or(end))
@@ -219,7 +220,7 @@ impl OldNames {
             domain_move.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
         let mut names: BTreeSet<Name> = declared.chain(exchanges).collect();
         let mut addresses: BTreeSet<IpAddr> =
-            names.iter().flat_map(|name| snapshot.addresses(name)).collect();
+            names.iter().flat_map(|name| builder.library.live_addresses(name)).collect();
         let new: BTreeSet<Name> =
             domain_move.to.discovery.values().filter_map(|rdata| target(&rdata.value)).collect();
         let is_new = |ip: &IpAddr| {
@@ -234,7 +235,7 @@ impl OldNames {
                 }
                 match (target(rdata), rdata.ip()) {
                     (Some(name), _) if !name.is_root() => {
-                        let found = snapshot.addresses(&name).into_iter();
+                        let found = builder.library.live_addresses(&name).into_iter();
                         addresses.extend(found.filter(|ip| !is_new(ip)));
                         names.insert(name);
                     }
@@ -528,14 +529,14 @@ fn of_pairs(builder: &mut PatternBuilder<'_>, domain: &Name, found: &Discovery) 
         if !keys.iter().any(|key| found.keys.contains(key)) {
             continue;
         }
-        let has = |snapshot: &Snapshot| keys.iter().any(|key| !offers_nothing(&snapshot.told(key)));
+        let has_now = keys.iter().any(|key| !offers_nothing(&builder.library.live(key)));
         // A record that the new host does not offer is gone in the end.
         let ends = |key: &RrKey| {
             builder.moving().any(|(name, domain_move)| {
                 name == domain && domain_move.to.discovery.contains_key(key)
             })
         };
-        if !has(builder.draft().snapshot) || !keys.iter().any(ends) {
+        if !has_now || !keys.iter().any(ends) {
             continue;
         }
         let neither = |view: &View<'_>| {

@@ -15,3 +15,4 @@ pub use cutover_steps::{
     approvals, ask, authority, config, fact, graph, invariant, notify, probe, resolver,
 };
 pub use cutover_view::{document, render};
+pub use {cutover_check as check, cutover_discover as discover};

@@ -24,11 +24,19 @@ const CRATES: &[(&str, &[&str])] = &[
     ("store/suite", &["base", "store", "store-git", "store-postgres", "store-s3"]),
     ("profile", &["zone"]),
     ("mail", &["base", "zone"]),
+    ("check", &["base", "mail", "profile", "zone"]),
     ("steps", &["base", "contract", "zone"]),
+    ("discover", &["base", "check", "mail", "profile", "steps", "zone"]),
     ("plan", &["base", "contract", "mail", "profile", "steps", "zone"]),
     // The simulated world is made of the adapter that keeps its zones in memory.
     ("run", &["base", "contract", "memory", "steps", "zone"]),
-    ("view", &["approval", "base", "contract", "mail", "profile", "run", "steps", "zone"]),
+    (
+        "view",
+        &[
+            "approval", "base", "check", "contract", "discover", "mail", "profile", "run", "steps",
+            "zone",
+        ],
+    ),
 ];
 
 /// Maximum lines of a source file.

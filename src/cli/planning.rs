@@ -136,6 +136,7 @@ pub(super) async fn plan(
     &Planning { state, commands, errors }: &Planning<'_>,
 ) -> Result<Artifact, Failure> {
     let Plan { source, intent } = plan;
+    intent.check_decided().map_err(|found| Failure::plan(&found, source))?;
     let connected = connect(registry(), &intent.providers, &home(path), commands)
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
     let asks_delegation = |provider: &str| {

@@ -20,11 +20,11 @@ use crate::language::gate::GatesSpec;
 use crate::language::task::TasksSpec;
 use crate::language::{
     AssumeSpec, Clocks, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec, SwitchKind,
-    ZoneSpec,
+    UNDECIDED, ZoneSpec,
 };
 use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{
-    Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted,
+    Code, Diagnostic, FINDINGS_MAX, Severity, Span, Spanned, did_you_mean, listed, quoted,
 };
 use cutover_steps::approvals::Demand;
 use cutover_steps::config::ProviderSpec;
@@ -84,6 +84,8 @@ pub struct Intent {
     pub on_drift: OnDrift,
     /// Who has to approve the plan before it is applied.
     pub approvals: Demand,
+    /// The values that nobody has decided yet.
+    pub undecided: Vec<Spanned<String>>,
 }
 
 /// The times that hold for the whole plan.
@@ -247,10 +249,34 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         overrides: spec.overrides,
         on_drift: spec.on_drift,
         approvals: spec.approvals,
+        undecided: spec.undecided,
     })
 }
 
 impl Intent {
+    /// What has to be decided before the plan can be proved: errors, each at its place.
+    ///
+    /// # Errors
+    /// If anything is undecided.
+    pub fn check_decided(&self) -> Result<(), Vec<Diagnostic>> {
+        let error = |todo: &Spanned<String>| {
+            let help = "replace the text by the value; `cutover check` lists all that are left";
+            Diagnostic::error(UNDECIDED, todo.span, "this is not decided yet", help)
+                .why("the proof would be about a plan that nobody has decided on")
+        };
+        match self.undecided.is_empty() {
+            true => Ok(()),
+            false => Err(self.undecided.iter().map(error).collect()),
+        }
+    }
+
+    /// The same as warnings, for whoever only reads the plan.
+    #[must_use]
+    pub fn undecided_remarks(&self) -> Vec<Diagnostic> {
+        let found = self.check_decided().err().unwrap_or_default();
+        found.into_iter().map(|one| Diagnostic { severity: Severity::Warning, ..one }).collect()
+    }
+
     /// The plan's zone that a name is in: the longest match.
     #[must_use]
     pub fn zone_of(&self, name: &Name) -> Option<&Name> {

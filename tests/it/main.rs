@@ -19,6 +19,7 @@ mod cli;
 mod clocks;
 mod delegation;
 mod differences;
+mod discover;
 mod earlier;
 mod engine;
 mod errors;

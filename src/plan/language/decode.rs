@@ -98,6 +98,7 @@ pub(super) fn plan(
             .and_then(|word| OnDrift::of_word(word.value))
             .unwrap_or_default(),
         approvals: decoder.approvals(root.get("approvals")),
+        undecided: Vec::new(),
     };
     name.map(|_| spec)
 }

@@ -160,6 +160,7 @@ fn with_no_zones(intent: &Intent) -> Intent {
         overrides: intent.overrides.clone(),
         on_drift: intent.on_drift,
         approvals: intent.approvals,
+        undecided: intent.undecided.clone(),
     }
 }
 

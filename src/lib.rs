@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 pub mod cli;
+pub mod findings;
 pub mod history;
 pub mod seal;
 pub mod world;

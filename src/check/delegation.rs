@@ -20,7 +20,7 @@ pub(crate) const NOT_SIGNED: Check = Check {
 
 pub(crate) const ONE_SERVER: Check = Check {
     code: "zone-one-server",
-    grade: Grade::Warning,
+    grade: Grade::Note,
     traps: &[21],
     means: "with a single name server, nobody can look up the domain while it is away (RFC 2182 §5 asks for three)",
     fix: "add a second server elsewhere",

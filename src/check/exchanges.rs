@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cutover_profile::recognised;
-use cutover_zone::{Name, RrType};
+use cutover_zone::{Name, Rdata, RrType};
 
 use crate::{Check, Grade, Look, Subject};
 
@@ -48,6 +48,22 @@ pub(crate) const HOSTS_MIXED: Check = Check {
 pub fn hosts_of(exchanges: &[Name]) -> BTreeSet<&'static str> {
     exchanges.iter().filter_map(recognised).collect()
 }
+
+pub(crate) const IMPLICIT: Check = Check {
+    code: "mx-implicit",
+    grade: Grade::Warning,
+    traps: &[7],
+    means: "without MX records mail goes to the server at the domain's address (RFC 5321 §5.1), often a web server, which refuses it or never answers",
+    fix: "publish MX records, or a null MX (`0 .`) if the domain takes no mail",
+    find: |subject| {
+        let at = [RrType::A, RrType::AAAA].map(|rtype| subject.own(rtype));
+        let has_address = at.iter().any(|look| matches!(look, Look::Records { .. }));
+        match subject.own(RrType::MX).is_absent() && has_address {
+            true => vec!["there is no MX record, but an address".to_owned()],
+            false => Vec::new(),
+        }
+    },
+};
 
 pub(crate) const NO_ADDRESS: Check = Check {
     code: "mx-without-address",
@@ -104,6 +120,25 @@ pub(crate) const NULL_AND_OTHERS: Check = Check {
         let exchanges = subject.exchanges();
         let is_mixed = exchanges.len() > 1 && exchanges.iter().any(|(_, name)| name.is_root());
         if is_mixed { vec!["a null MX stands beside others".to_owned()] } else { Vec::new() }
+    },
+};
+
+pub(crate) const SAME_HOST: Check = Check {
+    code: "same-host",
+    grade: Grade::Warning,
+    traps: &[18],
+    means: "most hosts let a domain belong to one account at a time: it has to be taken out of the old account before the new one takes it, and no mail arrives in between",
+    fix: "lead mail to a host that keeps it for a while first, and move the domain between the accounts then",
+    find: |subject| {
+        let after = subject.own_after(RrType::MX);
+        let new = after.iter().flat_map(Look::rdata).filter_map(Rdata::as_mx);
+        let new: Vec<Name> = new.map(|(_, name)| name).collect();
+        let old = subject.mail_exchanges();
+        let both: Vec<&str> = hosts_of(&old).intersection(&hosts_of(&new)).copied().collect();
+        match both.is_empty() {
+            true => Vec::new(),
+            false => vec![format!("old and new exchanges belong to {}", both.join(", "))],
+        }
     },
 };
 

@@ -1,11 +1,4 @@
-//! Checks: what is wrong, or will be during a move, with what a domain publishes.
-//!
-//! A check is pure. It looks at DNS through a function, so that it works on a snapshot, on the
-//! answers of `cutover discover`, and on a zone file alike. What cannot be seen is never held
-//! against a domain. To add a check: a file, and a line in [`ALL`].
-//!
-//! Checks say what the proof does not decide: defects of today that have nothing to do with the
-//! move, and habits that make a move harder. The trap numbers are those of `src/README.md`.
+#![doc = include_str!("README.md")]
 
 mod caa;
 mod delegation;
@@ -19,6 +12,7 @@ mod subject;
 mod times;
 mod tls_reports;
 mod transport;
+mod verification;
 
 pub use exchanges::hosts_of;
 pub use subject::{EXCHANGES_MAX, Look, Subject};
@@ -97,10 +91,12 @@ pub const ALL: &[Check] = &[
     dmarc::UNPROTECTED,
     exchanges::ALIAS,
     exchanges::HOSTS_MIXED,
+    exchanges::IMPLICIT,
     exchanges::NO_ADDRESS,
     exchanges::NO_IPV6,
     exchanges::NOT_A_NAME,
     exchanges::NULL_AND_OTHERS,
+    exchanges::SAME_HOST,
     exchanges::WILDCARD,
     parked::NOT_CLOSED,
     size::TXT,
@@ -121,7 +117,19 @@ pub const ALL: &[Check] = &[
     transport::POLICY_UNREADABLE,
     transport::RECORD,
     transport::TLSA,
+    verification::REMOVED,
 ];
+
+/// The codes of all checks, in the order of [`ALL`].
+pub const CODES: [&str; ALL.len()] = {
+    let mut codes = [ALL[0].code; ALL.len()];
+    let mut place = 0;
+    while place < ALL.len() {
+        codes[place] = ALL[place].code;
+        place += 1;
+    }
+    codes
+};
 
 /// The most findings of one check about one domain. Our choice: more would say nothing new.
 const FINDINGS_OF_ONE_MAX: usize = 8;

@@ -2,7 +2,7 @@
 
 use cutover_zone::RrType;
 
-use crate::{Check, Grade, Subject};
+use crate::{Check, Grade, Look, Subject};
 
 pub(crate) const NOT_CLOSED: Check = Check {
     code: "parked-not-closed",
@@ -13,7 +13,8 @@ pub(crate) const NOT_CLOSED: Check = Check {
     find: |subject| {
         let exchanges = subject.exchanges();
         let is_null = exchanges.len() == 1 && exchanges[0].1.is_root();
-        let is_parked = is_null || (exchanges.is_empty() && subject.own(RrType::MX).is_absent());
+        let none = [RrType::MX, RrType::A, RrType::AAAA].map(|rtype| subject.own(rtype));
+        let is_parked = is_null || none.iter().all(Look::is_absent);
         if !is_parked {
             return Vec::new();
         }

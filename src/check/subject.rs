@@ -63,6 +63,8 @@ pub struct Subject<'l> {
     pub zone: Option<&'l Name>,
     /// Answers for any name. Aliases are followed, except when an alias is asked for.
     pub look: &'l dyn Fn(&RrKey) -> Look,
+    /// The same for what a plan leaves in the end; `None` without a plan.
+    pub after: Option<&'l dyn Fn(&RrKey) -> Look>,
     /// The names of known DKIM keys.
     pub keys: &'l [Name],
     /// The text of the MTA-STS policy, or why it cannot be had; `None` if nobody asked for it.
@@ -76,6 +78,12 @@ impl Subject<'_> {
     #[must_use]
     pub fn own(&self, rtype: RrType) -> Look {
         (self.look)(&RrKey::new(self.domain.clone(), rtype))
+    }
+
+    /// What a plan leaves at the domain itself.
+    #[must_use]
+    pub fn own_after(&self, rtype: RrType) -> Option<Look> {
+        self.after.map(|after| after(&RrKey::new(self.domain.clone(), rtype)))
     }
 
     /// What is at a name.

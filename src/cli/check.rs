@@ -8,6 +8,7 @@ use super::annotations::{Finding, github, sarif};
 use super::exit::Exit;
 use super::failure::{ErrorFormat, Failure, Problem, entries, failed};
 use super::{planning, print_out, print_raw, several};
+use crate::findings;
 
 /// Check plans offline: their syntax, their values, and whether they are consistent
 #[derive(clap::Args)]
@@ -43,7 +44,8 @@ pub(super) fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
                 if format == Format::Text {
                     print_out(&passed(path, &plan))?;
                 }
-                let found = plan.intent.undecided_remarks();
+                let mut found = plan.intent.undecided_remarks();
+                found.extend(findings::offline(&plan.intent));
                 if !found.is_empty() {
                     remarks.push((path, Problem::plan(&found, &plan.source)));
                 }

@@ -94,6 +94,7 @@ fn findings(looking: &Looking<'_>, facts: &DomainFacts) -> Vec<Finding> {
         domain: &facts.domain,
         zone: facts.zone.as_ref().map(|zone| &zone.origin),
         look: &|key| looking.look(key),
+        after: None,
         keys: &keys,
         policy: facts.policy.as_ref(),
         is_signed: facts.zone.as_ref().and_then(|zone| zone.is_signed),

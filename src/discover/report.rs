@@ -162,13 +162,7 @@ fn depends(facts: &DomainFacts) -> Vec<Seen> {
         add("mail clients", format!("{key} {}", data.join(", ")));
     }
     for text in facts.texts.iter().take(LISTED_MAX) {
-        let owner = cutover_profile::names().find_map(|name| {
-            let profile = cutover_profile::profile(name)?;
-            let is_it = |start: &String| text.starts_with(start.as_str());
-            let keep =
-                profile.keep.iter().find(|keep| keep.starts_with.as_ref().is_some_and(is_it));
-            keep.map(|_| profile.title.clone())
-        });
+        let owner = cutover_profile::keeper(text);
         let owner = owner.map_or_else(|| "unknown".to_owned(), |title| format!("of {title}"));
         add("verification", format!("{text} ({owner})"));
     }

@@ -19,8 +19,8 @@ use cutover_zone::{Name, Rdata, RrKey, Ttl};
 use crate::language::gate::GatesSpec;
 use crate::language::task::TasksSpec;
 use crate::language::{
-    AssumeSpec, Clocks, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec, SwitchKind,
-    UNDECIDED, ZoneSpec,
+    AssumeSpec, Clocks, IgnoreSpec, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec,
+    SwitchKind, UNDECIDED, ZoneSpec,
 };
 use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{
@@ -80,6 +80,8 @@ pub struct Intent {
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
+    /// Checks whose findings do not count.
+    pub ignored: Vec<IgnoreSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
     /// Who has to approve the plan before it is applied.
@@ -247,6 +249,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         records: spec.records,
         assume,
         overrides: spec.overrides,
+        ignored: spec.ignored,
         on_drift: spec.on_drift,
         approvals: spec.approvals,
         undecided: spec.undecided,

@@ -257,3 +257,20 @@ pub fn recognised(exchange: &Name) -> Option<&'static str> {
 static PATTERNS: LazyLock<Vec<(&str, Vec<String>)>> = LazyLock::new(|| {
     names().filter_map(|name| Some((name, profile(name)?.recognised_by))).collect()
 });
+
+/// The title of the host whose customers have to keep a TXT record with this text; `None` if no
+/// profile knows it.
+#[must_use]
+pub fn keeper(text: &str) -> Option<&'static str> {
+    let found = KEPT.iter().find(|(start, _)| text.starts_with(start.as_str()));
+    found.map(|(_, title)| title.as_str())
+}
+
+/// How texts begin that have to be kept, and the title of the host; read once.
+static KEPT: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+    let all = names().filter_map(profile).flat_map(|profile| {
+        let starts = profile.keep.into_iter().filter_map(|kept| kept.starts_with);
+        starts.map(move |start| (start, profile.title.clone())).collect::<Vec<_>>()
+    });
+    all.collect()
+});

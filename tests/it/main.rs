@@ -15,6 +15,7 @@ mod approvals;
 mod away;
 mod bind_fixture;
 mod cases;
+mod checks;
 mod cli;
 mod clocks;
 mod delegation;

@@ -30,7 +30,7 @@ const OCTETS_MAX: usize = 8 * yaml::TEXT_OCTETS_MAX;
 /// Keys of a plan to which each file may add entries.
 const JOINED_MAPS: &[&str] = &["providers", "zones", "hosts"];
 /// Keys of a plan whose lists are concatenated.
-const JOINED_LISTS: &[&str] = &["records", "notify", "assume", "override"];
+const JOINED_LISTS: &[&str] = &["records", "notify", "assume", "override", "checks"];
 /// Keys that only the plan itself may have.
 const OF_THE_PLAN: &[&str] = &["version", "name", "include"];
 /// The keys of `defaults:`, and the keys of a plan that they apply to.

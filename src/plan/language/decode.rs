@@ -92,6 +92,7 @@ pub(super) fn plan(
         overrides: items(root.get("override"))
             .filter_map(|node| decoder.overridden(node))
             .collect(),
+        ignored: items(root.get("checks")).filter_map(|node| decoder.ignored(node)).collect(),
         on_drift: root
             .get("on_drift")
             .and_then(text)

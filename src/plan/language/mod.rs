@@ -67,6 +67,8 @@ pub struct PlanSpec {
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
+    /// Checks whose findings do not count.
+    pub ignored: Vec<IgnoreSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
     /// Who has to approve the plan before it is applied.
@@ -114,6 +116,15 @@ pub enum Confirm {
 pub struct OverrideSpec {
     /// An invariant by its name, or a defect by its id, which begins with the invariant's name.
     pub what: Spanned<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A check whose findings do not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoreSpec {
+    /// The code of the check.
+    pub code: Spanned<String>,
     /// Why.
     pub reason: String,
 }

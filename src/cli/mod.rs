@@ -12,6 +12,7 @@ mod check;
 mod completions;
 mod confirm;
 mod diff;
+mod discover;
 mod due;
 pub mod exit;
 mod explain;
@@ -83,6 +84,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Discover(discover::Args),
     Check(check::Args),
     Plan(plan::Args),
     Show(show::Args),
@@ -167,7 +169,8 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
     let Cli { command, error_format: errors } = cli;
     runtime.block_on(async {
         match command {
-            Command::Check(args) => check::run(args),
+            Command::Discover(args) => discover::run(args, errors).await,
+            Command::Check(args) => check::run(args, errors),
             Command::Plan(args) => plan::run(args, errors).await,
             Command::Show(args) => show::run(&args),
             Command::Diff(args) => diff::run(&args),

@@ -19,12 +19,12 @@ use cutover_zone::{Name, Rdata, RrKey, Ttl};
 use crate::language::gate::GatesSpec;
 use crate::language::task::TasksSpec;
 use crate::language::{
-    AssumeSpec, Clocks, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec, SwitchKind,
-    ZoneSpec,
+    AssumeSpec, Clocks, IgnoreSpec, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec,
+    SwitchKind, UNDECIDED, ZoneSpec,
 };
 use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{
-    Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted,
+    Code, Diagnostic, FINDINGS_MAX, Severity, Span, Spanned, did_you_mean, listed, quoted,
 };
 use cutover_steps::approvals::Demand;
 use cutover_steps::config::ProviderSpec;
@@ -80,10 +80,14 @@ pub struct Intent {
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
+    /// Checks whose findings do not count.
+    pub ignored: Vec<IgnoreSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
     /// Who has to approve the plan before it is applied.
     pub approvals: Demand,
+    /// The values that nobody has decided yet.
+    pub undecided: Vec<Spanned<String>>,
 }
 
 /// The times that hold for the whole plan.
@@ -245,12 +249,37 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         records: spec.records,
         assume,
         overrides: spec.overrides,
+        ignored: spec.ignored,
         on_drift: spec.on_drift,
         approvals: spec.approvals,
+        undecided: spec.undecided,
     })
 }
 
 impl Intent {
+    /// What has to be decided before the plan can be proved: errors, each at its place.
+    ///
+    /// # Errors
+    /// If anything is undecided.
+    pub fn check_decided(&self) -> Result<(), Vec<Diagnostic>> {
+        let error = |todo: &Spanned<String>| {
+            let help = "replace the text by the value; `cutover check` lists all that are left";
+            Diagnostic::error(UNDECIDED, todo.span, "this is not decided yet", help)
+                .why("the proof would be about a plan that nobody has decided on")
+        };
+        match self.undecided.is_empty() {
+            true => Ok(()),
+            false => Err(self.undecided.iter().map(error).collect()),
+        }
+    }
+
+    /// The same as warnings, for whoever only reads the plan.
+    #[must_use]
+    pub fn undecided_remarks(&self) -> Vec<Diagnostic> {
+        let found = self.check_decided().err().unwrap_or_default();
+        found.into_iter().map(|one| Diagnostic { severity: Severity::Warning, ..one }).collect()
+    }
+
     /// The plan's zone that a name is in: the longest match.
     #[must_use]
     pub fn zone_of(&self, name: &Name) -> Option<&Name> {

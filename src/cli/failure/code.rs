@@ -40,6 +40,8 @@ codes! {
     DelegatedSkipped = "delegated-skipped",
     /// The artifact is not the one that was reviewed.
     DigestMismatch = "digest-mismatch",
+    /// Nothing could be seen of any of the domains.
+    DomainsUnseen = "domains-unseen",
     /// The store has other runs than what is imported.
     ImportConflict = "import-conflict",
     /// What is imported is not a whole export.
@@ -94,6 +96,8 @@ codes! {
     ProviderFailed = "provider-failed",
     /// A provider cannot be used as it is configured.
     ProviderUnusable = "provider-unusable",
+    /// The resolver cannot be used.
+    ResolverUnusable = "resolver-unusable",
     /// There is no way back to this point.
     RollbackImpossible = "rollback-impossible",
     /// Another process drives the run.

@@ -92,12 +92,14 @@ pub(super) fn plan(
         overrides: items(root.get("override"))
             .filter_map(|node| decoder.overridden(node))
             .collect(),
+        ignored: items(root.get("checks")).filter_map(|node| decoder.ignored(node)).collect(),
         on_drift: root
             .get("on_drift")
             .and_then(text)
             .and_then(|word| OnDrift::of_word(word.value))
             .unwrap_or_default(),
         approvals: decoder.approvals(root.get("approvals")),
+        undecided: Vec::new(),
     };
     name.map(|_| spec)
 }

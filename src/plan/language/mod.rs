@@ -12,6 +12,7 @@ mod profile;
 pub mod reference;
 pub mod shape;
 pub mod task;
+mod todo;
 pub mod v1;
 pub mod yaml;
 
@@ -35,6 +36,7 @@ use gate::GatesSpec;
 use task::TasksSpec;
 
 pub use compose::{Reading, Wanted};
+pub use todo::UNDECIDED;
 
 /// A decoded plan: each value is checked on its own.
 #[derive(Clone, Debug)]
@@ -65,10 +67,14 @@ pub struct PlanSpec {
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
+    /// Checks whose findings do not count.
+    pub ignored: Vec<IgnoreSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
     /// Who has to approve the plan before it is applied.
     pub approvals: Demand,
+    /// The values that nobody has decided yet: texts that begin with `TODO`.
+    pub undecided: Vec<Spanned<String>>,
 }
 
 /// A fact that the plan states.
@@ -110,6 +116,15 @@ pub enum Confirm {
 pub struct OverrideSpec {
     /// An invariant by its name, or a defect by its id, which begins with the invariant's name.
     pub what: Spanned<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A check whose findings do not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoreSpec {
+    /// The code of the check.
+    pub code: Spanned<String>,
     /// Why.
     pub reason: String,
 }
@@ -429,13 +444,14 @@ pub fn parse(source: &Source, registry: Registry<'_>) -> Result<PlanSpec, Vec<Di
 fn decoded(
     root: &yaml::Node,
     registry: Registry<'_>,
-    mut found: Vec<Diagnostic>,
+    (undecided, mut found): (Vec<Spanned<String>>, Vec<Diagnostic>),
 ) -> Result<PlanSpec, Vec<Diagnostic>> {
     if !matches!(root.kind, yaml::Kind::Map(_)) {
         return Err(vec![no_plan(root)]);
     }
     v1::plan(registry).check(root, &mut found);
     let spec = decode::plan(root, registry, &mut found);
+    let spec = spec.map(|spec| PlanSpec { undecided, ..spec });
     match spec {
         Some(spec) if found.iter().all(|d| d.severity == Severity::Warning) => Ok(spec),
         _ => Err(found),

@@ -4,6 +4,7 @@ pub mod approvals;
 pub mod clashes;
 pub mod connect;
 pub mod delegation;
+pub mod discover;
 mod dns;
 mod earlier;
 mod gate;

@@ -21,6 +21,7 @@ mod log;
 mod person;
 mod plan;
 mod planning;
+mod probe;
 mod profiles;
 mod progress;
 mod providers;
@@ -44,7 +45,6 @@ use cutover_contract::Adapter;
 
 use crate::diag::is_unseen;
 use crate::language::Registry;
-use crate::probe;
 use crate::render::Styling;
 use crate::world::real::connect::Commands;
 use exit::Exit;
@@ -67,7 +67,7 @@ pub fn registry() -> &'static [Adapter] {
 /// What the plan language takes from adapters and probes.
 #[must_use]
 pub fn language() -> Registry<'static> {
-    Registry { adapters: registry(), probes: &probe::KEYS }
+    Registry { adapters: registry(), probes: &crate::probe::KEYS }
 }
 
 /// Move a domain's mail from one host to another: plan the DNS changes, their order and their
@@ -100,6 +100,7 @@ enum Command {
     Log(log::Args),
     State(state::Args),
     Zone(zone::Args),
+    Probe(probe::Args),
     Profiles(profiles::Args),
     Providers(providers::Args),
     Schema(schema::Args),
@@ -185,6 +186,7 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Log(args) => log::run(&args, errors).await,
             Command::State(args) => state::run(args, errors).await,
             Command::Zone(args) => zone::run(args, errors).await,
+            Command::Probe(args) => probe::run(args, errors).await,
             Command::Profiles(args) => profiles::run(&args),
             Command::Providers(args) => providers::run(&args),
             Command::Schema(args) => schema::run(&args),

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use cutover_zone::{Name, Rdata, RrKey, Ttl};
 
-use crate::language::gate::GatesSpec;
+use crate::language::gate::{GateSpec, GatesSpec};
 use crate::language::task::TasksSpec;
 use crate::language::{
     AssumeSpec, Clocks, IgnoreSpec, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec,
@@ -27,9 +27,11 @@ use cutover_base::diag::{
     Code, Diagnostic, FINDINGS_MAX, Severity, Span, Spanned, did_you_mean, listed, quoted,
 };
 use cutover_steps::approvals::Demand;
-use cutover_steps::config::ProviderSpec;
+use cutover_steps::config::{ConfigSpec, ProviderSpec};
 use cutover_steps::graph::OnDrift;
 use cutover_steps::notify::Notice;
+use cutover_steps::probe;
+use cutover_steps::probe::target::HOST;
 
 /// A provider, host or zone that the plan does not have.
 pub const UNKNOWN_REFERENCE: Code = Code::semantic("unknown-reference");
@@ -211,6 +213,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         let help = format!("add `migrate:`, or remove `{key}:`");
         resolver.report(Diagnostic::error(UNKNOWN_ANCHOR, span, title, help));
     }
+    resolver.asked();
     let found = resolver.found;
     if !found.is_empty() {
         return Err(found);
@@ -323,6 +326,28 @@ impl Resolver<'_> {
         };
         let title = format!("the plan has no {what} {}", quoted(&name.value));
         self.report(Diagnostic::error(UNKNOWN_REFERENCE, name.span, title, help));
+    }
+
+    /// The hosts and domains that gates ask about are the plan's.
+    fn asked(&mut self) {
+        let spec = self.spec;
+        let text = |gate: &GateSpec, key| match gate.settings.get(key) {
+            Some(ConfigSpec::Text(text)) => {
+                Some(Spanned { value: text.clone(), span: gate.probe.span })
+            }
+            Some(_) | None => None,
+        };
+        for gate in spec.gates.all() {
+            let keys = probe::of_name(&gate.probe.value).and_then(|probe| probe.keys.host);
+            if keys.is_none() {
+                continue;
+            }
+            if let Some(host) = text(gate, HOST)
+                && !spec.hosts.contains_key(&host.value)
+            {
+                self.unknown("host", &host, spec.hosts.keys());
+            }
+        }
     }
 
     fn references(&mut self) {

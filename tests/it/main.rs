@@ -48,6 +48,7 @@ mod oracle;
 mod over_ssh;
 mod pipelines;
 mod plans;
+mod probes;
 mod profiles;
 mod proof;
 mod provider_matrix;

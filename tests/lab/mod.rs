@@ -5,7 +5,7 @@
 //! dies first. The lab needs no network but the loopback interface.
 //!
 //! Needs Debian's `bind9`, `bind9-dnsutils`, `knot`, `knot-dnsutils`, `pdns-server`,
-//! `pdns-backend-sqlite3`, `sqlite3`, `unbound`, `postfix`, `openssl` and, for clocks, `libfaketime`. If a program is
+//! `pdns-backend-sqlite3`, `sqlite3`, `unbound`, `postfix`, `dovecot-imapd`, `openssl` and, for clocks, `libfaketime`. If a program is
 //! missing, the panic names its package. Uses only the standard library and `tempfile`.
 //!
 //! A secondary made by [`Bind::secondary_of`] gets no change before its lag has passed: the primary sends
@@ -14,11 +14,13 @@
 #![allow(dead_code, reason = "each test binary that includes the lab uses a part of it")]
 
 mod bind;
+mod dovecot;
 mod fast_clock;
 pub(crate) mod fault_proxy;
 mod knot;
 mod lag;
 mod loopback;
+mod odd;
 mod pdns;
 mod postfix;
 pub(crate) mod published_dns;
@@ -31,12 +33,14 @@ mod unbound;
 #[allow(unused_imports, reason = "each test binary that includes the lab uses a part of it")]
 pub(crate) use {
     bind::Bind,
+    dovecot::Dovecot,
     fast_clock::{FastClock, SetClock},
     knot::Knot,
     loopback::{free_port, loopback},
+    odd::{Odd, odd},
     pdns::{Pdns, PdnsZone},
     postfix::{Postfix, Session},
     server::{Server, TsigKey, now, sleep},
-    tls::certificate,
+    tls::{Authority, certificate},
     unbound::Unbound,
 };

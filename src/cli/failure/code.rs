@@ -64,6 +64,8 @@ codes! {
     LeaseLost = "lease-lost",
     /// There is no run, or none that the command can be used on.
     NoRun = "no-run",
+    /// There is no probe of this name.
+    NoSuchProbe = "no-such-probe",
     /// There is no profile of this name.
     NoSuchProfile = "no-such-profile",
     /// Nobody was told of a rollback.

@@ -10,13 +10,14 @@ use cutover_contract::Change;
 use cutover_zone::{Name, RrKey, RrSet, RrType};
 
 use super::compiled::CompiledWayBack;
+use super::servers;
 use crate::language::gate::{GateSpec, OnFail};
 use crate::model::hold::hold_of_replaced;
 use crate::observe::Snapshot;
 use crate::proof::draft::Draft;
 use cutover_base::calendar::show_span;
 use cutover_base::diag::{Code, Diagnostic};
-use cutover_steps::graph::gate::{Expected, Failing, Gate};
+use cutover_steps::graph::gate::{Expected, Failing, Gate, Settings};
 use cutover_steps::graph::paths::Paths;
 use cutover_steps::graph::{
     Cause, MovePoint, Origin, Primitive, SAMPLE_MAX, Step, StepGraph, StepId, sample,
@@ -89,7 +90,9 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
                 let cause = held_by.and_then(|held_by| held_by.get(id)).unwrap_or(&cause);
                 (id.clone(), cause.clone())
             });
-            let gate = gate(place, spec, &expect, switched_before(draft));
+            let published = |name: &Name| servers::published(draft.snapshot, name);
+            let settings = servers::settings(intent, &published, spec);
+            let gate = gate(place, spec, settings, &expect, switched_before(draft));
             let early = early(place, spec, &expect);
             steps.push(Step {
                 id,
@@ -181,7 +184,13 @@ fn id(place: Place, spec: &GateSpec, number: usize) -> StepId {
     StepId::of_gate(place.word(), &spec.probe.value, number)
 }
 
-fn gate(place: Place, spec: &GateSpec, expect: &[Expected], switched_before: bool) -> Gate {
+fn gate(
+    place: Place,
+    spec: &GateSpec,
+    settings: Settings,
+    expect: &[Expected],
+    switched_before: bool,
+) -> Gate {
     let keys = probe::of_name(&spec.probe.value).map(|probe| probe.keys);
     // A probe that looks for no records may ask for anything: before the switch, it probes at once.
     let after_expiry =
@@ -195,7 +204,7 @@ fn gate(place: Place, spec: &GateSpec, expect: &[Expected], switched_before: boo
     let open = if may_be_open { kept.saturating_sub(delay) } else { Duration::ZERO };
     Gate {
         probe: spec.probe.value.clone(),
-        settings: spec.settings.clone(),
+        settings,
         expect: match keys.is_some_and(|keys| keys.in_dns) {
             true => expect.to_vec(),
             false => Vec::new(),

@@ -23,6 +23,7 @@ mod leftovers;
 mod order;
 mod reads;
 mod refuted;
+pub mod servers;
 mod task_after;
 mod tasks;
 

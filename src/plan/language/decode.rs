@@ -309,7 +309,7 @@ impl Decoder<'_> {
                     .span(Some(value))
                     .and_then(|_| text(value))
                     .map(|text| ConfigSpec::Text(text.value.to_owned())),
-                FieldKind::Argv => Some(ConfigSpec::Argv(argv(value))),
+                FieldKind::Argv | FieldKind::Texts => Some(ConfigSpec::Argv(argv(value))),
                 FieldKind::Secret => self.secret(value).map(ConfigSpec::Secret),
                 FieldKind::Object(fields) => Some(ConfigSpec::Object(self.config(fields, value))),
                 FieldKind::Settings => Some(ConfigSpec::Object(self.settings(value))),

@@ -131,7 +131,7 @@ fn adapter_field(field: &ConfigField) -> Field {
         FieldKind::Text | FieldKind::SocketAddr | FieldKind::Path | FieldKind::Name => TEXT,
         FieldKind::Duration => SPAN,
         FieldKind::Secret => secret(),
-        FieldKind::Argv => list(1, TEXT),
+        FieldKind::Argv | FieldKind::Texts => list(1, TEXT),
         FieldKind::Choice(words) => Shape::Choice(words),
         FieldKind::Object(fields) => Shape::Object(fields.iter().map(adapter_field).collect()),
         FieldKind::Either(words, fields) => Shape::AnyOf(vec![
@@ -263,7 +263,6 @@ pub(super) const NOT_BUILT_PROBES: &[&str] = &[
     "dkim",
     "dnsbl",
     "mta_sts",
-    "recipients",
     "rejected_recipients",
     "round_trip",
     "spf",

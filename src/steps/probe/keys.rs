@@ -17,6 +17,17 @@ pub struct ProbeKeys {
     pub in_dns: bool,
     /// Whether it first asks after the old records have expired in caches.
     pub after_expiry: bool,
+    /// The host of the plan whose servers it asks, unless the plan names another.
+    pub host: Option<HostOf>,
+}
+
+/// A host of a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostOf {
+    /// The one that mail moves to.
+    New,
+    /// The one that mail moves from.
+    Old,
 }
 
 /// A key with a value that the probe cannot use.

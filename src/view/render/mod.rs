@@ -12,6 +12,7 @@ pub mod explain;
 mod fold;
 mod gate;
 pub mod plan;
+pub mod probe;
 pub mod profile;
 pub mod status;
 pub mod status_json;

@@ -5,8 +5,8 @@
 //! dies first. The lab needs no network but the loopback interface.
 //!
 //! Needs Debian's `bind9`, `bind9-dnsutils`, `knot`, `knot-dnsutils`, `pdns-server`,
-//! `pdns-backend-sqlite3`, `sqlite3`, `unbound`, `postfix`, `openssl` and, for clocks, `libfaketime`. If a program is
-//! missing, the panic names its package. Uses only the standard library and `tempfile`.
+//! `pdns-backend-sqlite3`, `sqlite3`, `unbound`, `postfix`, `dovecot-imapd`, `openssl` and, for clocks,
+//! `libfaketime`. If a program is missing, the panic names its package. Uses only the standard library and `tempfile`.
 //!
 //! A secondary made by [`Bind::secondary_of`] gets no change before its lag has passed: the primary sends
 //! no NOTIFY, and a thread of the lab sends it later instead.
@@ -14,6 +14,7 @@
 #![allow(dead_code, reason = "each test binary that includes the lab uses a part of it")]
 
 mod bind;
+pub(crate) mod dovecot;
 mod fast_clock;
 pub(crate) mod fault_proxy;
 mod knot;
@@ -31,6 +32,7 @@ mod unbound;
 #[allow(unused_imports, reason = "each test binary that includes the lab uses a part of it")]
 pub(crate) use {
     bind::Bind,
+    dovecot::Dovecot,
     fast_clock::{FastClock, SetClock},
     knot::Knot,
     loopback::{free_port, loopback},

@@ -1,0 +1,9 @@
+//! Copies between real Dovecots, judged by Python's `imaplib`; faults of all kinds; and a server that
+//! answers in odd ways.
+
+#[path = "../../../tests/lab/mod.rs"]
+mod lab;
+
+mod bed;
+mod copies;
+mod mail;

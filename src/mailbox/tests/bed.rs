@@ -81,19 +81,12 @@ impl Bed {
 
     /// What Python's `imaplib` finds in the mailbox of a user at both sides.
     pub(crate) fn judge(&self, user: &str) -> [Vec<String>; 2] {
-        [(&self.old, &self.setups[0]), (&self.new, &self.setups[1])].map(|(host, setup)| {
-            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge.py");
-            let separator = if setup.separator.is_empty() { "/" } else { setup.separator };
-            let port = host.tls_port().to_string();
-            let authority = host.authority().display().to_string();
-            let arguments =
-                [script, HOST, &port, &authority, user, PASSWORD, setup.prefix, separator];
-            let output = Command::new("python3").args(arguments).output().expect("Python");
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{errors}\n{}", host.log());
-            let text = String::from_utf8(output.stdout).expect("text");
-            text.lines().map(str::to_owned).collect()
-        })
+        [judged(&self.old, &self.setups[0], user), judged(&self.new, &self.setups[1], user)]
+    }
+
+    /// What it finds at the new side.
+    pub(crate) fn judge_new(&self, user: &str) -> Vec<String> {
+        judged(&self.new, &self.setups[1], user)
     }
 
     /// Asserts that the judge finds the same at both sides: each message exactly once, with its
@@ -112,6 +105,19 @@ impl Bed {
         assert!(lost.is_empty() && more.is_empty(), "lost: {lost:#?}\nmore: {more:#?}");
         old.iter().filter(|line| !line.ends_with("\tempty")).count()
     }
+}
+
+fn judged(host: &Dovecot, setup: &Setup, user: &str) -> Vec<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge.py");
+    let separator = if setup.separator.is_empty() { "/" } else { setup.separator };
+    let port = host.tls_port().to_string();
+    let authority = host.authority().display().to_string();
+    let arguments = [script, HOST, &port, &authority, user, PASSWORD, setup.prefix, separator];
+    let output = Command::new("python3").args(arguments).output().expect("Python");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}\n{}", host.log());
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines().map(str::to_owned).collect()
 }
 
 /// Limits for tests: a server on the same machine has stored what it got within a second.

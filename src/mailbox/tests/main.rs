@@ -6,4 +6,8 @@ mod lab;
 
 mod bed;
 mod copies;
+mod cuts;
+mod fake;
+mod killed;
 mod mail;
+mod odd;

@@ -86,7 +86,7 @@ impl Session {
                 }
             }
         };
-        let ((), reply) = tokio::try_join!(writing, reading)?;
+        let reply = both(tokio::join!(writing, reading))?;
         Ok(match reply.status {
             Status::Ok => {
                 let uids = appended(&reply, messages.len());
@@ -157,8 +157,7 @@ impl Session {
             }
             Ok(outcomes)
         };
-        let ((), outcomes) = tokio::try_join!(writing, reading)?;
-        Ok(outcomes)
+        both(tokio::join!(writing, reading))
     }
 
     async fn append_one(
@@ -195,6 +194,13 @@ impl Session {
             }
         }
     }
+}
+
+/// What was read while something was written. If both failed, the reader knows why: it has the last
+/// words of a server that closes the connection.
+fn both<T>((written, read): (Result<(), ImapError>, Result<T, ImapError>)) -> Result<T, ImapError> {
+    let value = read?;
+    written.map(|()| value)
 }
 
 /// The flags, the date, and the announcement of the octets.

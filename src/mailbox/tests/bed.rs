@@ -152,3 +152,9 @@ pub(crate) fn run<F: Future>(future: F) -> F::Output {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(future)
 }
+
+/// What the environment asks of the tests.
+#[expect(clippy::disallowed_methods, reason = "a longer run is asked for by the environment")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

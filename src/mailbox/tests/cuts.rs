@@ -11,7 +11,7 @@ use std::time::Duration;
 use cutover_imap::Security;
 use cutover_mailbox::copy::Limits;
 
-use crate::bed::{Bed, limits};
+use crate::bed::{Bed, limits, variable};
 use crate::copies::{dots, slash, small};
 use crate::lab::dovecot::Setup;
 use crate::lab::sleep;
@@ -59,8 +59,7 @@ fn relay(mut client: TcpStream, server: u16, commands: &AtomicUsize, at: usize, 
     });
     let mut buffer = vec![0; 64 * 1024];
     let mut tags = 0;
-    loop {
-        let Ok(read @ 1..) = client.read(&mut buffer) else { break };
+    while let Ok(read @ 1..) = client.read(&mut buffer) {
         let chunk = &buffer[..read];
         // The tags of the client count from 1 in each connection.
         let mut from = 0;
@@ -98,8 +97,7 @@ fn find(octets: &[u8], words: &[u8]) -> Option<usize> {
 fn cut_everywhere(setup: Setup) {
     let bed = Bed::start(dots(), setup);
     let limits = Limits { window_messages: 8, settle_max: Duration::from_millis(500), ..limits() };
-    let every = if std::env::var_os("CUTOVER_SWEEP").is_some() { 1 } else { 5 };
-    let mut runs = 0;
+    let every = if variable("CUTOVER_SWEEP").is_some() { 1 } else { 5 };
     let copy = |at: usize, lost: Lost, is_old: bool| {
         let side = if is_old { "old" } else { "new" };
         let user = format!("{side}{at}{lost:?}").to_lowercase();
@@ -117,7 +115,7 @@ fn cut_everywhere(setup: Setup) {
         assert_eq!(report.restarts, u32::from(at > 0), "{user}: {report:#?}");
         cutter.commands.load(Ordering::SeqCst)
     };
-    for is_old in [true, false] {
+    for (runs, is_old) in [true, false].into_iter().enumerate() {
         let commands = copy(0, Lost::Command, is_old);
         assert!(commands > 10, "{commands}");
         // LOGOUT is the last: nobody waits for its end.
@@ -126,7 +124,6 @@ fn cut_everywhere(setup: Setup) {
                 copy(at, lost, is_old);
             }
         }
-        runs += 1;
     }
 }
 

@@ -14,7 +14,7 @@ use cutover_mailbox::copy::{Limits, Pass, copy};
 use cutover_mailbox::ledger::{Ledger, LedgerError};
 use cutover_mailbox::report::Progress;
 
-use crate::bed::{Bed, limits, password, run};
+use crate::bed::{Bed, limits, password, run, variable};
 use crate::copies::{dots, slash, small};
 use crate::lab::dovecot::{HOST, PASSWORD, Setup};
 use crate::lab::{now, sleep};
@@ -25,8 +25,12 @@ const JOB: &str = "CUTOVER_MAILBOX_JOB";
 const KILLS: u32 = 12;
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this process is a child, and its code is its result"
+)]
 fn child() {
-    let Ok(job) = std::env::var(JOB) else { return };
+    let Some(job) = variable(JOB) else { return };
     let words: Vec<&str> = job.split('|').collect();
     let [old, old_ca, new, new_ca, dir, users] = words[..] else { panic!("{job}") };
     let account = |name: &str, port: &str, ca: &str, user: &str| Account {
@@ -82,7 +86,7 @@ fn random(seed: &mut u64) -> f64 {
 }
 
 fn killed_often(new: Setup, seed: u64) {
-    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    let number = |name: &str| variable(name)?.parse().ok();
     let kills = number("CUTOVER_KILLS").unwrap_or(KILLS.into());
     let first = number("CUTOVER_SEED").unwrap_or(seed);
     let bed = Bed::start(dots(), new);

@@ -6,7 +6,7 @@ pub mod connect;
 pub mod delegation;
 pub mod discover;
 mod dns;
-mod earlier;
+pub mod earlier;
 mod gate;
 pub mod history;
 mod mail;

@@ -49,6 +49,7 @@ const DOMAINS: &[(&str, &str)] = &[
 @ TXT \"odd \\\"quotes\\\" and | a pipe\"
 @ CAA 0 issue \"ca.example\"
 mail A 192.0.2.10
+lists MX 10 mail
 www A 192.0.2.80
 _dmarc TXT \"v=DMARC1; p=none; rua=mailto:dmarc@reports.example\"
 mail._domainkey TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"
@@ -241,9 +242,12 @@ fn the_written_plan_proves_once_its_todos_are_replaced() {
     let with_dns = ["--dns", &provider()];
     let (code, report) = here.discover(&[&to[..], &with_dns].concat());
     assert_eq!(code, 0, "{report}");
+    // Only the whole zone shows the other mail domain in it.
+    assert!(report.contains("lists.acme.test. MX mail.acme.test."), "{report}");
     here.edit(&[
         ("\"TODO: the DKIM key", &format!("\"{KEY}\"")),
-        ("\"TODO: how you know", "\"their support says so\""),
+        ("\"TODO: how you know that mail", "\"their support says so\""),
+        ("\"TODO: how you know that the old host", "\"the list server stays\""),
     ]);
     let (code, said) = here.cutover(&["plan", "plan.yaml"]);
     assert_eq!(code, 0, "{said}");

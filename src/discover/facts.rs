@@ -11,7 +11,7 @@ use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use crate::ZoneServers;
 use crate::domain::{DomainFacts, Exchange, Key, KeyFound, Mailed};
-use crate::known;
+use crate::known::{self, Known};
 use crate::looking::{Looking, Named};
 use crate::senders;
 
@@ -90,11 +90,19 @@ fn findings(looking: &Looking<'_>, facts: &DomainFacts) -> Vec<Finding> {
         Name::from_user(&format!("{}._domainkey", key.selector)).ok()?.join(&facts.domain).ok()
     });
     let keys: Vec<Name> = keys.collect();
+    let new = looking.request.to.map(|to| Known::of(to).mx(&facts.domain)).unwrap_or_default();
+    // Nothing else of the new host is known yet.
+    let after = |key: &RrKey| match key.rtype {
+        RrType::MX if key.name == facts.domain && !new.is_empty() => {
+            Look::Records { rdata: new.clone().into(), ttl: None, is_wildcard: false }
+        }
+        _ => Look::Unseen("no plan says it yet".to_owned()),
+    };
     cutover_check::look(&Subject {
         domain: &facts.domain,
         zone: facts.zone.as_ref().map(|zone| &zone.origin),
         look: &|key| looking.look(key),
-        after: None,
+        after: Some(&after),
         keys: &keys,
         policy: facts.policy.as_ref(),
         is_signed: facts.zone.as_ref().and_then(|zone| zone.is_signed),

@@ -141,7 +141,7 @@ fn hostile() -> String {
         text += &format!("s{n} TXT {}\n", record(n));
     }
     text += "_dmarc CNAME a\na CNAME b\nb CNAME a\n";
-    for n in 0..20 {
+    for n in 0..10 {
         text += &format!("@ TXT \"{n}{}\"\n", "x".repeat(250));
     }
     text += "@ TXT \"\\010- evil: {{ }} \\\"\\\\ `rm` <script> \\226\\128\\174 @team | #\"\n";
@@ -297,6 +297,9 @@ fn hosts_are_recognised_by_their_profiles() {
     let here = Here::new();
     let all = ["gws.test", "m365.test", "fast.test", "zo.test", "pro.test"];
     let found = here.json(&all);
+    // To move to where the mail is already is to move between accounts.
+    let (_, said) = here.discover(&["gws.test", "--to", "google-workspace"]);
+    assert!(said.contains("same-host"), "{said}");
     let hosts: Vec<&str> = found["domains"]
         .as_array()
         .expect("domains")
@@ -361,10 +364,17 @@ fn a_hostile_zone_ends_within_bounds_and_is_escaped() {
     fs::write(here.dir().join("plan.yaml"), plan).expect("a plan");
     let (code, said) = here.cutover(&["check", "plan.yaml"]);
     assert_eq!(code, 0, "{said}\n{plan}");
-    let (code, text) = here.discover(&["hostile.test", "--format", "markdown"]);
-    assert_eq!(code, 0, "{text}");
-    assert!(!text.contains('\u{202e}'), "{text}");
-    assert!(!text.contains("<script>") || text.contains("`"), "{text}");
+    for format in ["text", "markdown"] {
+        let (code, text) = here.discover(&["hostile.test", "--format", format]);
+        assert_eq!(code, 0, "{text}");
+        let line =
+            text.lines().find(|line| line.contains("evil")).unwrap_or_else(|| panic!("{text}"));
+        assert!(!text.lines().any(|line| line.starts_with("- evil")), "a line of its own: {text}");
+        assert!(!text.contains('\u{202e}'), "{text}");
+        // It stays in its cell: the writers have their own tests of what is in it.
+        let begins = if format == "markdown" { "| verification | `" } else { "    verification" };
+        assert!(line.starts_with(begins), "{line}");
+    }
 }
 
 #[test]

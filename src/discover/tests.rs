@@ -29,6 +29,7 @@ fn zone(servers: Vec<SocketAddr>) -> Answer {
         names: vec![name("ns1.acme.test")],
         is_signed: Some(false),
         problem: None,
+        odd: Vec::new(),
     }))
 }
 

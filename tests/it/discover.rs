@@ -7,11 +7,19 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use cutover::ask::{Outside, Served};
+use cutover::diag::Source;
+use cutover::discover::{Answer, Answers, Next, Question, Request, ZoneServers, next, plan_text};
+use cutover::intent::resolve;
+use cutover::language::Reading;
+use cutover::profile::{names, profile};
+use cutover_zone::{Name, Rdata, RrSet, RrType, Ttl};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::bind_fixture::said;
 use crate::lab::{Bind, Server, now};
+use crate::registry::language;
 
 /// The address of the servers above, which is also the resolver, and that of the domains' server.
 const ABOVE: u8 = 7;
@@ -94,6 +102,8 @@ static LAB: LazyLock<Lab> = LazyLock::new(|| {
     let delegations: String = names
         .map(|name| match name {
             "broken.test" => "broken NS ns.gone\nns.gone A 127.0.53.9\n".to_owned(),
+            // One of two servers is away.
+            "fast.test" => "fast NS ns.child\nfast NS ns.gone\n".to_owned(),
             name => format!("{}. NS ns.child.test.\n", name),
         })
         .collect();
@@ -218,6 +228,8 @@ fn the_written_plan_proves_once_its_todos_are_replaced() {
         "_spf.crm.test. v=spf1 ip4:198.51.100.0/24 -all",
         "of Google Workspace",
         "caa-limits-issuers",
+        "acme.test. CAA 0 issue \"ca.example\"",
+        "2 s",
         "tls-reports-inside",
         "cutover plan plan.yaml",
     ] {
@@ -236,7 +248,8 @@ fn the_written_plan_proves_once_its_todos_are_replaced() {
     }
     // It does not overwrite what somebody may have edited.
     let (code, again) = here.discover(&to);
-    assert_eq!(code, 1, "{again}");
+    assert_eq!(code, 2, "{again}");
+    assert!(again.contains("plan.yaml exists already"), "{again}");
 
     fs::remove_file(here.dir().join("plan.yaml")).expect("a plan");
     let with_dns = ["--dns", &provider()];
@@ -292,6 +305,51 @@ fn the_written_plan_is_applied_to_the_end() {
     }
 }
 
+/// Whatever host is wanted, the written plan is one that the language takes, with a `TODO` for each of
+/// the profile's parameters, for the provider, and for what only a person can know about the host.
+#[test]
+fn a_plan_can_be_written_for_every_profile() {
+    let domain = Name::from_user("acme.test").expect("a name");
+    let answer = |question: &Question| match question {
+        Question::Zone(_) => Answer::Zone(Ok(ZoneServers {
+            origin: domain.clone(),
+            servers: vec!["192.0.2.53:53".parse().expect("an address")],
+            names: Vec::new(),
+            is_signed: None,
+            problem: None,
+            odd: Vec::new(),
+        })),
+        Question::Served { key, .. } => Answer::Served(Served::Answer(match key.rtype {
+            RrType::MX => {
+                let exchange = Name::from_user("mail.acme.test").expect("a name");
+                RrSet::new(Ttl::from_wire(60), [Rdata::mx(10, &exchange)]).ok()
+            }
+            _ => None,
+        })),
+        Question::Public(_) => Answer::Public(Outside::Absent),
+        Question::Policy(_) => Answer::Policy(Err("nobody asks".to_owned())),
+    };
+    for to in names() {
+        let request = Request { domains: vec![domain.clone()], to: Some(to), ..Request::default() };
+        let mut answers = Answers::new();
+        let found = loop {
+            match next(&request, &answers) {
+                Next::Found(found) => break found,
+                Next::Ask(all) => {
+                    answers.extend(all.into_iter().map(|one| (one.clone(), answer(&one))))
+                }
+            }
+        };
+        let text = plan_text(&request, &found).expect("a plan");
+        let (_, spec) = Reading::of(Source::new("plan.yaml", text.clone())).finish(language());
+        let intent =
+            spec.and_then(resolve).unwrap_or_else(|found| panic!("{to}: {found:#?}\n{text}"));
+        let parameters = profile(to).expect("it is listed").parameters.len();
+        assert_eq!(intent.undecided.len(), parameters + 2, "{to}: {text}");
+        assert!(intent.check_decided().is_err(), "{to}");
+    }
+}
+
 #[test]
 fn hosts_are_recognised_by_their_profiles() {
     let here = Here::new();
@@ -340,6 +398,11 @@ fn what_cannot_be_seen_is_said_with_the_reason() {
     let (code, said) = here.cutover(&["discover", "acme.example", "--resolver", "127.0.53.8"]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("acme.example. SOA"), "{said}");
+    // A server that is away does not hide what the others serve.
+    let found = here.json(&["fast.test"]);
+    assert_eq!(found["domains"][0]["hosts"][0], "fastmail", "{found}");
+    let unseen = found["domains"][0]["unseen"].to_string();
+    assert!(unseen.contains("127.0.53.9:53, a name server of fast.test."), "{unseen}");
     // The rest is looked at.
     let found = here.json(&["broken.test", "gws.test"]);
     assert_eq!(found["domains"][0]["mail"], "nothing could be seen");

@@ -71,6 +71,12 @@ pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure
     let to = args.to.as_deref().map(known_profile).transpose()?;
     let resolver = resolver(&args.resolver)?;
     let provider = args.dns.as_deref().map(provider);
+    // Said before anybody is asked; `write` looks again.
+    if let Some(path) = args.output.as_ref().filter(|path| path.exists()) {
+        let text = format!("{} exists already", path.display());
+        let help = "name a file that does not exist yet: this one may be somebody's work";
+        return Err(Message::new(Code::OutputFailed, text).help(help).usage());
+    }
     let mut request = Request {
         domains,
         to,

@@ -53,4 +53,7 @@ pub struct ZoneServers {
     pub is_signed: Option<bool>,
     /// What is wrong with the delegation.
     pub problem: Option<String>,
+    /// Servers that do not answer, or have another version of the zone than the first: a sentence
+    /// each.
+    pub odd: Vec<String>,
 }

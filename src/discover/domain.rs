@@ -68,6 +68,10 @@ pub struct DomainFacts {
     pub exchanges: Vec<Exchange>,
     /// The TTL of the MX records.
     pub mx_ttl: Option<Ttl>,
+    /// How long resolvers may remember that a name of the zone does not exist (RFC 2308 §5).
+    pub negative_ttl: Option<Ttl>,
+    /// TLSA records of its exchanges, and the CAA records of the domain.
+    pub certificates: Vec<(RrKey, Vec<Rdata>)>,
     /// The profiles whose exchanges it has.
     pub hosts: BTreeSet<&'static str>,
     /// The SPF record, and those that it leads to: a name and the text for each.
@@ -103,6 +107,8 @@ impl DomainFacts {
             mailed: Mailed::Unseen,
             exchanges: Vec::new(),
             mx_ttl: None,
+            negative_ttl: None,
+            certificates: Vec::new(),
             hosts: BTreeSet::new(),
             spf: Vec::new(),
             senders: Senders::default(),

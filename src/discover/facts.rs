@@ -7,11 +7,11 @@ use std::net::IpAddr;
 use cutover_base::diag::some_of;
 use cutover_check::{EXCHANGES_MAX, Finding, Look, Subject, hosts_of};
 use cutover_mail::spf::{SpfRecord, Target};
-use cutover_zone::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType, Ttl};
 
 use crate::ZoneServers;
 use crate::domain::{DomainFacts, Exchange, Key, KeyFound, Mailed};
-use crate::known;
+use crate::known::{self, Known};
 use crate::looking::{Looking, Named};
 use crate::senders;
 
@@ -50,6 +50,7 @@ pub(crate) fn of(looking: &Looking<'_>, domain: &Name) -> DomainFacts {
     match (zone, held) {
         (Ok(zone), _) => {
             facts.unseen.extend(zone.problem.clone());
+            facts.unseen.extend(zone.odd.iter().cloned());
             facts.zone = Some(zone.clone());
         }
         (Err(why), Some(held)) => {
@@ -60,6 +61,7 @@ pub(crate) fn of(looking: &Looking<'_>, domain: &Name) -> DomainFacts {
                 names: Vec::new(),
                 is_signed: None,
                 problem: None,
+                odd: Vec::new(),
             });
         }
         (Err(why), None) => {
@@ -75,6 +77,7 @@ pub(crate) fn of(looking: &Looking<'_>, domain: &Name) -> DomainFacts {
     seeing.policies(&mut facts);
     seeing.texts(&mut facts);
     seeing.siblings(&mut facts);
+    seeing.zone(&mut facts);
     facts.senders = senders::of(&facts, looking.request.to);
     let unseen = seeing.unseen.take().into_iter();
     facts
@@ -90,11 +93,19 @@ fn findings(looking: &Looking<'_>, facts: &DomainFacts) -> Vec<Finding> {
         Name::from_user(&format!("{}._domainkey", key.selector)).ok()?.join(&facts.domain).ok()
     });
     let keys: Vec<Name> = keys.collect();
+    let new = looking.request.to.map(|to| Known::of(to).mx(&facts.domain)).unwrap_or_default();
+    // Nothing else of the new host is known yet.
+    let after = |key: &RrKey| match key.rtype {
+        RrType::MX if key.name == facts.domain && !new.is_empty() => {
+            Look::Records { rdata: new.clone().into(), ttl: None, is_wildcard: false }
+        }
+        _ => Look::Unseen("no plan says it yet".to_owned()),
+    };
     cutover_check::look(&Subject {
         domain: &facts.domain,
         zone: facts.zone.as_ref().map(|zone| &zone.origin),
         look: &|key| looking.look(key),
-        after: None,
+        after: Some(&after),
         keys: &keys,
         policy: facts.policy.as_ref(),
         is_signed: facts.zone.as_ref().and_then(|zone| zone.is_signed),
@@ -304,6 +315,27 @@ impl Seeing<'_> {
         let others = found.rdata().iter().filter(|rdata| !SpfRecord::is_in(rdata));
         let texts = others.filter_map(Rdata::txt_joined);
         facts.texts = texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect();
+    }
+
+    /// What is about the zone, and about certificates.
+    fn zone(&self, facts: &mut DomainFacts) {
+        if let Some(zone) = &facts.zone {
+            let soa = self.look(&RrKey::new(zone.origin.clone(), RrType::SOA));
+            let minimum = soa.rdata().first().and_then(Rdata::as_soa).map(|soa| soa.minimum);
+            let both = soa.ttl().zip(minimum.map(Ttl::from_wire));
+            facts.negative_ttl = both.map(|(ttl, minimum)| ttl.min(minimum));
+        }
+        let tlsa = facts.exchanges.iter().filter_map(|exchange| {
+            let owner = Name::from_user("_25._tcp").ok()?.join(&exchange.name).ok()?;
+            Some(RrKey::new(owner, RrType::TLSA))
+        });
+        let caa = RrKey::new(self.domain.clone(), RrType::CAA);
+        let all: Vec<RrKey> = tlsa.chain([caa]).collect();
+        let found = all.into_iter().filter_map(|key| {
+            let rdata = self.look(&key).rdata().to_vec();
+            (!rdata.is_empty()).then_some((key, rdata))
+        });
+        facts.certificates = found.collect();
     }
 
     fn siblings(&self, facts: &mut DomainFacts) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use cutover_zone::Name;
+use cutover_zone::{Name, Rdata};
 use serde::Deserialize;
 
 /// Selectors that many programs and services use; each profile has those of its host. Our choice,
@@ -24,9 +24,17 @@ pub(crate) struct Known {
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Host {
     #[serde(default)]
+    exchanges: Vec<Exchange>,
+    #[serde(default)]
     senders: Vec<Sender>,
     #[serde(default)]
     discovery: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Exchange {
+    preference: u16,
+    name: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -63,6 +71,18 @@ impl Known {
     fn terms(&self) -> impl Iterator<Item = &str> {
         let all = self.host.senders.iter().filter_map(|sender| sender.spf.as_deref());
         all.flat_map(str::split_ascii_whitespace).filter(|term| is_telling(term))
+    }
+
+    /// Its MX records for a domain, as far as they need no parameter.
+    pub(crate) fn mx(&self, domain: &Name) -> Vec<Rdata> {
+        let of = domain.to_string();
+        let of = of.trim_end_matches('.');
+        let all = self.host.exchanges.iter().map(|one| {
+            let name = one.name.replace("{domain-dashed}", &of.replace('.', "-"));
+            (one.preference, name.replace("{domain}", of))
+        });
+        let all = all.filter(|(_, name)| !name.contains('{'));
+        all.filter_map(|(at, name)| Some(Rdata::mx(at, &Name::from_user(&name).ok()?))).collect()
     }
 
     /// Its selectors that are the same for every customer, in lower case.

@@ -21,6 +21,8 @@ mod looking;
 mod plan;
 mod report;
 mod senders;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use std::collections::BTreeMap;

@@ -182,6 +182,13 @@ fn depends(facts: &DomainFacts) -> Vec<Seen> {
         };
         add("DNSSEC", signed.to_owned());
     }
+    for (key, rdata) in facts.certificates.iter().take(LISTED_MAX) {
+        let data: Vec<String> = rdata.iter().map(Rdata::to_string).collect();
+        add("certificates", format!("{key} {}", data.join(", ")));
+    }
+    if let Some(ttl) = facts.negative_ttl {
+        add("negative TTL", format!("{} s", ttl.secs()));
+    }
     if let Some(ttl) = facts.mx_ttl {
         add("TTL of the MX records", format!("{} s", ttl.secs()));
     }

@@ -335,7 +335,7 @@ fn without_answers_there_are_no_findings() {
         zone: Some(&domain),
         look: &unseen,
         after: Some(&unseen),
-        keys: &[domain.clone()],
+        keys: std::slice::from_ref(&domain),
         policy: None,
         is_signed: None,
     });

@@ -7,11 +7,19 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use cutover::ask::{Outside, Served};
+use cutover::diag::Source;
+use cutover::discover::{Answer, Answers, Next, Question, Request, ZoneServers, next, plan_text};
+use cutover::intent::resolve;
+use cutover::language::Reading;
+use cutover::profile::{names, profile};
+use cutover_zone::{Name, Rdata, RrSet, RrType, Ttl};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::bind_fixture::said;
 use crate::lab::{Bind, Server, now};
+use crate::registry::language;
 
 /// The address of the servers above, which is also the resolver, and that of the domains' server.
 const ABOVE: u8 = 7;
@@ -49,6 +57,7 @@ const DOMAINS: &[(&str, &str)] = &[
 @ TXT \"odd \\\"quotes\\\" and | a pipe\"
 @ CAA 0 issue \"ca.example\"
 mail A 192.0.2.10
+lists MX 10 mail
 www A 192.0.2.80
 _dmarc TXT \"v=DMARC1; p=none; rua=mailto:dmarc@reports.example\"
 mail._domainkey TXT \"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"
@@ -93,6 +102,8 @@ static LAB: LazyLock<Lab> = LazyLock::new(|| {
     let delegations: String = names
         .map(|name| match name {
             "broken.test" => "broken NS ns.gone\nns.gone A 127.0.53.9\n".to_owned(),
+            // One of two servers is away.
+            "fast.test" => "fast NS ns.child\nfast NS ns.gone\n".to_owned(),
             name => format!("{}. NS ns.child.test.\n", name),
         })
         .collect();
@@ -140,7 +151,7 @@ fn hostile() -> String {
         text += &format!("s{n} TXT {}\n", record(n));
     }
     text += "_dmarc CNAME a\na CNAME b\nb CNAME a\n";
-    for n in 0..20 {
+    for n in 0..10 {
         text += &format!("@ TXT \"{n}{}\"\n", "x".repeat(250));
     }
     text += "@ TXT \"\\010- evil: {{ }} \\\"\\\\ `rm` <script> \\226\\128\\174 @team | #\"\n";
@@ -217,6 +228,8 @@ fn the_written_plan_proves_once_its_todos_are_replaced() {
         "_spf.crm.test. v=spf1 ip4:198.51.100.0/24 -all",
         "of Google Workspace",
         "caa-limits-issuers",
+        "acme.test. CAA 0 issue \"ca.example\"",
+        "2 s",
         "tls-reports-inside",
         "cutover plan plan.yaml",
     ] {
@@ -235,15 +248,19 @@ fn the_written_plan_proves_once_its_todos_are_replaced() {
     }
     // It does not overwrite what somebody may have edited.
     let (code, again) = here.discover(&to);
-    assert_eq!(code, 1, "{again}");
+    assert_eq!(code, 2, "{again}");
+    assert!(again.contains("plan.yaml exists already"), "{again}");
 
     fs::remove_file(here.dir().join("plan.yaml")).expect("a plan");
     let with_dns = ["--dns", &provider()];
     let (code, report) = here.discover(&[&to[..], &with_dns].concat());
     assert_eq!(code, 0, "{report}");
+    // Only the whole zone shows the other mail domain in it.
+    assert!(report.contains("lists.acme.test. MX mail.acme.test."), "{report}");
     here.edit(&[
         ("\"TODO: the DKIM key", &format!("\"{KEY}\"")),
-        ("\"TODO: how you know", "\"their support says so\""),
+        ("\"TODO: how you know that mail", "\"their support says so\""),
+        ("\"TODO: how you know that the old host", "\"the list server stays\""),
     ]);
     let (code, said) = here.cutover(&["plan", "plan.yaml"]);
     assert_eq!(code, 0, "{said}");
@@ -288,11 +305,59 @@ fn the_written_plan_is_applied_to_the_end() {
     }
 }
 
+/// Whatever host is wanted, the written plan is one that the language takes, with a `TODO` for each of
+/// the profile's parameters, for the provider, and for what only a person can know about the host.
+#[test]
+fn a_plan_can_be_written_for_every_profile() {
+    let domain = Name::from_user("acme.test").expect("a name");
+    let answer = |question: &Question| match question {
+        Question::Zone(_) => Answer::Zone(Ok(ZoneServers {
+            origin: domain.clone(),
+            servers: vec!["192.0.2.53:53".parse().expect("an address")],
+            names: Vec::new(),
+            is_signed: None,
+            problem: None,
+            odd: Vec::new(),
+        })),
+        Question::Served { key, .. } => Answer::Served(Served::Answer(match key.rtype {
+            RrType::MX => {
+                let exchange = Name::from_user("mail.acme.test").expect("a name");
+                RrSet::new(Ttl::from_wire(60), [Rdata::mx(10, &exchange)]).ok()
+            }
+            _ => None,
+        })),
+        Question::Public(_) => Answer::Public(Outside::Absent),
+        Question::Policy(_) => Answer::Policy(Err("nobody asks".to_owned())),
+    };
+    for to in names() {
+        let request = Request { domains: vec![domain.clone()], to: Some(to), ..Request::default() };
+        let mut answers = Answers::new();
+        let found = loop {
+            match next(&request, &answers) {
+                Next::Found(found) => break found,
+                Next::Ask(all) => {
+                    answers.extend(all.into_iter().map(|one| (one.clone(), answer(&one))))
+                }
+            }
+        };
+        let text = plan_text(&request, &found).expect("a plan");
+        let (_, spec) = Reading::of(Source::new("plan.yaml", text.clone())).finish(language());
+        let intent =
+            spec.and_then(resolve).unwrap_or_else(|found| panic!("{to}: {found:#?}\n{text}"));
+        let parameters = profile(to).expect("it is listed").parameters.len();
+        assert_eq!(intent.undecided.len(), parameters + 2, "{to}: {text}");
+        assert!(intent.check_decided().is_err(), "{to}");
+    }
+}
+
 #[test]
 fn hosts_are_recognised_by_their_profiles() {
     let here = Here::new();
     let all = ["gws.test", "m365.test", "fast.test", "zo.test", "pro.test"];
     let found = here.json(&all);
+    // To move to where the mail is already is to move between accounts.
+    let (_, said) = here.discover(&["gws.test", "--to", "google-workspace"]);
+    assert!(said.contains("same-host"), "{said}");
     let hosts: Vec<&str> = found["domains"]
         .as_array()
         .expect("domains")
@@ -333,6 +398,11 @@ fn what_cannot_be_seen_is_said_with_the_reason() {
     let (code, said) = here.cutover(&["discover", "acme.example", "--resolver", "127.0.53.8"]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("acme.example. SOA"), "{said}");
+    // A server that is away does not hide what the others serve.
+    let found = here.json(&["fast.test"]);
+    assert_eq!(found["domains"][0]["hosts"][0], "fastmail", "{found}");
+    let unseen = found["domains"][0]["unseen"].to_string();
+    assert!(unseen.contains("127.0.53.9:53, a name server of fast.test."), "{unseen}");
     // The rest is looked at.
     let found = here.json(&["broken.test", "gws.test"]);
     assert_eq!(found["domains"][0]["mail"], "nothing could be seen");
@@ -357,10 +427,17 @@ fn a_hostile_zone_ends_within_bounds_and_is_escaped() {
     fs::write(here.dir().join("plan.yaml"), plan).expect("a plan");
     let (code, said) = here.cutover(&["check", "plan.yaml"]);
     assert_eq!(code, 0, "{said}\n{plan}");
-    let (code, text) = here.discover(&["hostile.test", "--format", "markdown"]);
-    assert_eq!(code, 0, "{text}");
-    assert!(!text.contains('\u{202e}'), "{text}");
-    assert!(!text.contains("<script>") || text.contains("`"), "{text}");
+    for format in ["text", "markdown"] {
+        let (code, text) = here.discover(&["hostile.test", "--format", format]);
+        assert_eq!(code, 0, "{text}");
+        let line =
+            text.lines().find(|line| line.contains("evil")).unwrap_or_else(|| panic!("{text}"));
+        assert!(!text.lines().any(|line| line.starts_with("- evil")), "a line of its own: {text}");
+        assert!(!text.contains('\u{202e}'), "{text}");
+        // It stays in its cell: the writers have their own tests of what is in it.
+        let begins = if format == "markdown" { "| verification | `" } else { "    verification" };
+        assert!(line.starts_with(begins), "{line}");
+    }
 }
 
 #[test]

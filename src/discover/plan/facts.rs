@@ -1,11 +1,13 @@
 //! The plan's `tasks:` and `assume:`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use cutover_profile::Profile;
+use cutover_zone::Name;
 
 use crate::domain::DomainFacts;
-use crate::yaml::quoted;
+use crate::yaml::{self, quoted};
 
 /// A task of a person: its name, and what to do.
 type Task = (&'static str, &'static str);
@@ -112,5 +114,23 @@ assume:
         "  - {{ fact: routes_local, host: new, value: false, reason: {} }}",
         quoted(&todo)
     );
+    for name in siblings_at_old(moving) {
+        let todo = "TODO: how you know that the old host goes on for it; or add it to `domains`";
+        let _ = writeln!(
+            text,
+            "  - {{ fact: stays, name: {}, reason: {} }}",
+            yaml::name(name),
+            quoted(todo)
+        );
+    }
     text
+}
+
+/// Other mail domains in the zones whose mail goes to the old host, which is to be switched off.
+fn siblings_at_old<'f>(moving: &[&'f DomainFacts]) -> BTreeSet<&'f Name> {
+    let old: BTreeSet<&Name> =
+        moving.iter().flat_map(|facts| &facts.exchanges).map(|one| &one.name).collect();
+    let siblings = moving.iter().flat_map(|facts| &facts.siblings);
+    let at_old = siblings.filter(|(_, exchanges)| exchanges.iter().any(|name| old.contains(name)));
+    at_old.map(|(name, _)| name).filter(|name| !name.is_wildcard()).collect()
 }

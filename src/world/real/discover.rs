@@ -117,11 +117,11 @@ impl Asker {
                 servers.extend(found.into_iter().map(|ip| SocketAddr::new(ip, DNS_PORT)));
             }
         }
-        let servers = self.answering(servers, &origin).await;
+        let (servers, odd) = self.answering(servers, &origin).await;
         if servers.is_empty() && problem.is_none() {
             problem = Some(format!("no name server of {origin} answers from here"));
         }
-        Ok(ZoneServers { origin, servers, names, is_signed, problem })
+        Ok(ZoneServers { origin, servers, names, is_signed, problem, odd })
     }
 
     async fn origin(&self, domain: &Name) -> Result<Name, String> {
@@ -146,16 +146,42 @@ impl Asker {
         }
     }
 
-    /// The servers that answer for the zone, so that a silent one costs its time once.
-    async fn answering(&self, servers: Vec<SocketAddr>, origin: &Name) -> Vec<SocketAddr> {
+    /// The servers that answer for the zone, so that a silent one costs its time once; and what is
+    /// odd about the others.
+    async fn answering(
+        &self,
+        servers: Vec<SocketAddr>,
+        origin: &Name,
+    ) -> (Vec<SocketAddr>, Vec<String>) {
         let key = RrKey::new(origin.clone(), RrType::SOA);
         let asked = stream::iter(servers).map(|server| {
             let key = &key;
             async move { (server, dns::served(server, key).await) }
         });
         let asked: Vec<_> = asked.buffered(CONCURRENT_QUERIES_MAX).collect().await;
-        let answers = asked.into_iter().filter(|(_, served)| served.records().is_some());
-        answers.map(|(server, _)| server).collect()
+        let (mut good, mut odd) = (Vec::new(), Vec::new());
+        let mut first: Option<(SocketAddr, u32)> = None;
+        for (server, served) in asked {
+            let soa = served.records().and_then(|rrset| rrset.rdata().first()?.as_soa());
+            let Some(soa) = soa else {
+                let why = match served {
+                    Served::Unanswered(why) => why,
+                    Served::Answer(_) | Served::Wildcard(_) => "it has no such zone".to_owned(),
+                };
+                odd.push(format!("{server}, a name server of {origin}: {why}"));
+                continue;
+            };
+            match first {
+                Some((other, serial)) if serial != soa.serial => odd.push(format!(
+                    "{server} has version {} of {origin}, and {other} has {serial}",
+                    soa.serial
+                )),
+                Some(_) => {}
+                None => first = Some((server, soa.serial)),
+            }
+            good.push(server);
+        }
+        (good, odd)
     }
 
     async fn served(&self, servers: &[SocketAddr], key: &RrKey) -> Served {

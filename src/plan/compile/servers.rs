@@ -40,7 +40,7 @@ pub fn needs_zones(intent: &Intent) -> bool {
     let is_inside = |name: &Name| intent.zones.keys().any(|zone| name.is_at_or_below(zone));
     intent.moves.iter().flat_map(|one| [&one.from, &one.to]).any(|host| {
         let mut exchanges = host.exchanges.iter().filter(|one| one.addresses.is_empty());
-        let mut servers = host.discovery.values().filter_map(|rdata| rdata.value.target());
+        let mut servers = host.discovery.values().filter_map(|rdata| rdata.value.srv_target());
         exchanges.any(|exchange| is_inside(&exchange.name.value))
             || servers.any(|name| is_inside(&name))
     })
@@ -141,7 +141,7 @@ fn for_clients<'m>(
             Some(_) | None => continue,
         };
         // A target `.` says that there is no such service (RFC 6186 §3.4).
-        let target = rdata.value.target().filter(|name| !name.is_root());
+        let target = rdata.value.srv_target().filter(|name| !name.is_root());
         let (Some(name), Some(port)) = (target, srv_port(&rdata.value)) else { continue };
         let of = |address| Target { name: name.clone(), address, port: Some(port) };
         let all = published(&name);

@@ -7,6 +7,7 @@
 //! What it does not do: look at live DNS (`observe`), or decide what has to change (`recipe`).
 
 mod anchors;
+mod evidence;
 mod moves;
 mod stated;
 
@@ -236,7 +237,9 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
             clocks: spec.clocks,
         },
     );
-    let assume = stated::placed(&spec.tasks, spec.assume);
+    let mut assume = stated::placed(&spec.tasks, spec.assume);
+    let by_gates = evidence::of_gates(&spec.gates, &moves, &assume);
+    assume.extend(by_gates);
     Ok(Intent {
         name: spec.name.value,
         name_span: spec.name.span,

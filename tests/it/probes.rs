@@ -4,6 +4,7 @@
 //! Each case is a gate of a plan and what it has to find. All gates of a table are asked by one
 //! `cutover probe`.
 
+mod facts;
 mod hostile;
 mod lists;
 mod sessions;

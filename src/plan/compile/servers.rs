@@ -40,7 +40,7 @@ pub fn needs_zones(intent: &Intent) -> bool {
     let is_inside = |name: &Name| intent.zones.keys().any(|zone| name.is_at_or_below(zone));
     intent.moves.iter().flat_map(|one| [&one.from, &one.to]).any(|host| {
         let mut exchanges = host.exchanges.iter().filter(|one| one.addresses.is_empty());
-        let mut servers = host.discovery.values().filter_map(|rdata| rdata.value.target());
+        let mut servers = host.discovery.values().filter_map(|rdata| rdata.value.srv_target());
         exchanges.any(|exchange| is_inside(&exchange.name.value))
             || servers.any(|name| is_inside(&name))
     })
@@ -54,6 +54,7 @@ pub fn settings(
     spec: &GateSpec,
 ) -> Settings {
     let mut settings = spec.settings.clone();
+    let published = &|name: &Name| stated(intent, name).unwrap_or_else(|| published(name));
     let Some(keys) = probe::of_name(&spec.probe.value).map(|probe| probe.keys) else {
         return settings;
     };
@@ -73,13 +74,15 @@ pub fn settings(
         };
         if takes(EXCHANGES) && !settings.contains_key(EXCHANGES) {
             let hosts = moves.iter().filter_map(|one| host(one, named.as_deref(), host_of));
-            let all: BTreeSet<Target> = hosts
+            let by_name: BTreeMap<&Name, &Exchange> = hosts
                 .flat_map(|host| &host.exchanges)
-                .flat_map(|exchange| targets(exchange, published))
+                .map(|exchange| (&exchange.name.value, exchange))
                 .collect();
-            let all: Vec<String> = all.iter().map(Target::to_string).collect();
             // Many domains may have exchanges of their own on the same machines.
-            let all = sample(&all).cloned().collect();
+            let exchanges: Vec<&Exchange> = by_name.into_values().collect();
+            let all: BTreeSet<Target> =
+                sample(&exchanges).flat_map(|exchange| targets(exchange, published)).collect();
+            let all = all.iter().map(Target::to_string).collect();
             settings.insert(EXCHANGES.to_owned(), ConfigSpec::Argv(all));
         }
         if takes(SERVERS) && !settings.contains_key(SERVERS) {
@@ -104,6 +107,14 @@ pub fn settings(
         settings.extend(resolvers.map(|all| (RESOLVER.to_owned(), ConfigSpec::Argv(all))));
     }
     settings
+}
+
+/// The addresses that the plan itself publishes for an exchange.
+fn stated(intent: &Intent, name: &Name) -> Option<Vec<IpAddr>> {
+    let hosts = intent.moves.iter().flat_map(|one| [&one.to, &one.from]);
+    let mut exchanges = hosts.flat_map(|host| &host.exchanges);
+    let it = exchanges.find(|one| one.name.value == *name && !one.addresses.is_empty())?;
+    Some(it.addresses.clone())
 }
 
 /// The host that is meant.
@@ -141,7 +152,7 @@ fn for_clients<'m>(
             Some(_) | None => continue,
         };
         // A target `.` says that there is no such service (RFC 6186 §3.4).
-        let target = rdata.value.target().filter(|name| !name.is_root());
+        let target = rdata.value.srv_target().filter(|name| !name.is_root());
         let (Some(name), Some(port)) = (target, srv_port(&rdata.value)) else { continue };
         let of = |address| Target { name: name.clone(), address, port: Some(port) };
         let all = published(&name);
@@ -167,10 +178,7 @@ fn srv_port(rdata: &Rdata) -> Option<u16> {
 /// An exchange, at each address that the plan knows.
 fn targets(exchange: &Exchange, published: &dyn Fn(&Name) -> Vec<IpAddr>) -> Vec<Target> {
     let name = exchange.name.value.clone();
-    let addresses = match exchange.addresses.is_empty() {
-        true => published(&name),
-        false => exchange.addresses.clone(),
-    };
+    let addresses = published(&name);
     let of = |address| Target { name: name.clone(), address, port: None };
     match addresses.is_empty() {
         true => vec![of(None)],

@@ -18,12 +18,13 @@ use super::target::{
     At, EXCHANGES, EXCHANGES_FIELD, HOST, Located, RESOLVER_FIELD, check_targets, locate, targets,
 };
 use super::{
-    Asked, BadSetting, Finding, HostOf, Next, Probe, ProbeKeys, Round, check_within, text, texts,
-    told, within,
+    Asked, BadSetting, Establishes, Finding, HostOf, Next, Probe, ProbeKeys, Round, check_within,
+    text, texts, told, within,
 };
 use crate::ask::{
     Answered, AskHost, AskLines, AskSmtp, Encrypts, MailSeen, Query, Reply, SmtpCommand,
 };
+use crate::fact::Fact;
 use crate::graph::gate::Settings;
 use cutover_base::calendar::parse_span;
 
@@ -35,6 +36,11 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: false,
         host: Some(HostOf::New),
+        establishes: Some(Establishes {
+            fact: Fact::Accepts,
+            needs: None,
+            reach: "for the addresses of its list",
+        }),
     },
     doc: "every exchange takes mail for every address of a list",
     next,

@@ -17,6 +17,7 @@ pub mod exit;
 mod explain;
 mod failure;
 mod log;
+mod mailboxes;
 mod person;
 mod plan;
 mod planning;
@@ -96,6 +97,7 @@ enum Command {
     Confirm(confirm::Args),
     Status(status::Args),
     Log(log::Args),
+    Mailboxes(mailboxes::Args),
     State(state::Args),
     Zone(zone::Args),
     Profiles(profiles::Args),
@@ -180,6 +182,7 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Confirm(args) => confirm::run(args, errors).await,
             Command::Status(args) => status::run(&args, errors).await,
             Command::Log(args) => log::run(&args, errors).await,
+            Command::Mailboxes(args) => mailboxes::run(args).await,
             Command::State(args) => state::run(args, errors).await,
             Command::Zone(args) => zone::run(args, errors).await,
             Command::Profiles(args) => profiles::run(&args),

@@ -36,6 +36,7 @@ mod history;
 mod judges;
 mod language;
 mod lost;
+mod mailboxes;
 mod many;
 mod markdown;
 mod moves;

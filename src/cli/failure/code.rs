@@ -60,6 +60,14 @@ codes! {
     KeyUnusable = "key-unusable",
     /// Another process has taken the lease of a plan.
     LeaseLost = "lease-lost",
+    /// The ledger of a copy cannot be used.
+    LedgerUnusable = "ledger-unusable",
+    /// The work on a mailbox ended early, or is not complete.
+    MailboxFailed = "mailbox-failed",
+    /// The plan does not say how mailboxes are opened, or which move.
+    MailboxesUnsaid = "mailboxes-unsaid",
+    /// Messages of the old side were not found at the new side.
+    MessagesMissing = "messages-missing",
     /// There is no run, or none that the command can be used on.
     NoRun = "no-run",
     /// There is no profile of this name.
@@ -94,6 +102,8 @@ codes! {
     ProviderFailed = "provider-failed",
     /// A provider cannot be used as it is configured.
     ProviderUnusable = "provider-unusable",
+    /// The list of recipients is wrong.
+    RecipientsUnusable = "recipients-unusable",
     /// There is no way back to this point.
     RollbackImpossible = "rollback-impossible",
     /// Another process drives the run.

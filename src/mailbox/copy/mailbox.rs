@@ -89,6 +89,7 @@ fn can_begin_anew(error: &MailboxError) -> bool {
             ImapError::Tls { .. }
             | ImapError::TooLarge { .. }
             | ImapError::NotOffered(_)
+            | ImapError::NoToken(_)
             | ImapError::SignIn(_)
             | ImapError::Refused { .. } => false,
         },

@@ -139,6 +139,7 @@ pub(crate) fn account(host: &Dovecot, name: &str, user: &str) -> Account {
         name: format!("{name} {user}"),
         server: server(host),
         sign_in: password(user, PASSWORD),
+        renew: None,
     }
 }
 

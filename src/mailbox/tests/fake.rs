@@ -52,7 +52,7 @@ impl Fake {
             roots: Roots::in_file(&bed.new.authority()).expect("certificates"),
         };
         let name = format!("fake {user}");
-        let account = Account { name, server, sign_in: password(user, "pw") };
+        let account = Account { name, server, sign_in: password(user, "pw"), renew: None };
         let mut pair = bed.pair(user);
         *(if is_old { &mut pair.old } else { &mut pair.new }) = account;
         pair

@@ -155,6 +155,41 @@ fn mailboxes_are_copied_and_compared_from_a_plan_and_each_that_fails_is_named() 
 }
 
 #[test]
+fn backups_are_made_checked_and_restored_from_a_plan() {
+    let case = Case::start();
+    case.write("recipients.csv", "address,old_user,old_secret\nanna@acme.test,anna,env:ANNA\n");
+    case.fill("anna", 5);
+    let backup = ["mailboxes", "backup", "plan.yaml", "--to", "kept"];
+    let (code, out, err) = case.cutover(&backup);
+    assert_eq!((code, &*err), (0, ""));
+    let expected =
+        "anna@acme.test: 5 messages at the server, 5 new in the backup (195 B), 0 there before\n";
+    assert_eq!(out, expected);
+    let (code, out, err) = case.cutover(&["mailboxes", "check-backup", "kept/anna@acme.test"]);
+    assert_eq!((code, &*err), (0, ""));
+    assert!(out.starts_with("kept/anna@acme.test: as it was made, 5 messages, "), "{out}");
+    let restore = ["mailboxes", "restore", "plan.yaml", "--from", "kept"];
+    let (code, out, err) = case.cutover(&restore);
+    assert_eq!((code, &*err), (0, ""));
+    assert!(out.contains("anna@acme.test: complete") && out.contains("5 messages copied"), "{out}");
+    let (code, out, _) = case.cutover(&["mailboxes", "verify", "plan.yaml"]);
+    assert_eq!(code, 0, "{out}");
+    let (code, out, _) = case.cutover(&["mailboxes", "inventory", "plan.yaml"]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.starts_with("anna@acme.test: 5 messages, 195 B, in 2 folders\n"), "{out}");
+    assert!(
+        out.contains("INBOX.Work: 5 messages, 195 B, the largest 39 B, from 2020-09-13"),
+        "{out}"
+    );
+    let message = fs::read_dir(case.dir.path().join("kept/anna@acme.test/data/2"));
+    let message = message.expect("a directory").flatten().next().expect("a message").path();
+    fs::write(message, "edited").expect("our own");
+    let (code, out, err) = case.cutover(&["mailboxes", "check-backup", "kept/anna@acme.test"]);
+    assert_eq!(code, 1);
+    assert!(out.contains("DAMAGED") && err.contains("has changed: its digest is another"), "{err}");
+}
+
+#[test]
 fn a_plan_that_does_not_say_enough_gets_the_lines_to_add() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::create_dir(dir.path().join("zones")).expect("a directory");

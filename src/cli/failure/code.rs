@@ -34,6 +34,8 @@ codes! {
     ArtifactEdited = "artifact-edited",
     /// The file is not an artifact that this version reads.
     ArtifactUnusable = "artifact-unusable",
+    /// A backup is not as it was made.
+    BackupDamaged = "backup-damaged",
     /// Something is broken before the plan begins, and the plan does not accept it.
     BrokenBefore = "broken-before",
     /// RRsets below a delegation were left out.

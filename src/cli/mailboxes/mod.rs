@@ -1,6 +1,7 @@
 //! `cutover mailboxes`: arguments in, one call of the library, and what it found.
 
 mod accounts;
+mod backups;
 mod progress;
 mod shown;
 
@@ -13,11 +14,12 @@ use super::failure::{Code, Failure, Message, Problem};
 use super::{CommandArgs, planning, print_out, print_raw};
 use crate::mailbox::clock::RealClock;
 use crate::mailbox::copy::{Limits, Pass, copy};
+use crate::mailbox::inventory::{Survey, inventory};
 use crate::mailbox::ledger::{Ledger, LedgerError};
-use crate::mailbox::report::Progress;
+use crate::mailbox::report::{MailboxReport, Progress};
 use crate::mailbox::verify::{Comparison, verify};
 
-/// Copy mailboxes from the old host to the new one, and compare both sides
+/// Count mailboxes, copy them from the old host to the new one, compare both sides, and back them up
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -26,8 +28,19 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand)]
 enum What {
+    Inventory(InventoryArgs),
     Copy(CopyArgs),
     Verify(VerifyArgs),
+    Backup(backups::BackupArgs),
+    CheckBackup(backups::CheckArgs),
+    Restore(backups::RestoreArgs),
+}
+
+/// Count and measure what is in the mailboxes, and say what the new host will refuse
+#[derive(clap::Args)]
+struct InventoryArgs {
+    #[command(flatten)]
+    which: Which,
 }
 
 /// Copy every message that is not at the new side yet, with flags, dates and folders
@@ -117,9 +130,30 @@ impl Which {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     match args.what {
+        What::Inventory(InventoryArgs { which }) => run_inventory(&which).await,
         What::Copy(CopyArgs { which }) => run_copy(&which).await,
         What::Verify(VerifyArgs { which }) => run_verify(&which).await,
+        What::Backup(args) => backups::run_backup(&args).await,
+        What::CheckBackup(args) => backups::run_check(&args),
+        What::Restore(args) => backups::run_restore(&args).await,
     }
+}
+
+async fn run_inventory(which: &Which) -> Result<Exit, Failure> {
+    let plan = planning::read_plan(&which.plan)?;
+    let Accounts { pairs, mut problems } = accounts::of(&plan, which)?;
+    let progress = Progress::default();
+    let survey = Survey { clock: &RealClock, progress: &progress, mailboxes: which.at_once.into() };
+    let found = Shown::of(&progress).during(inventory(&pairs, &survey)).await;
+    match which.format {
+        Format::Text => print_out(&shown::surveyed(&found))?,
+        Format::Json => print_raw(&shown::json("cutover/mailboxes-inventory/1", &found))?,
+    }
+    let failed = found.iter().filter_map(|one| Some((&one.address, one.error.as_ref()?)));
+    problems.extend(failed.map(|(address, error)| {
+        Message::new(Code::MailboxFailed, format!("{address}: {error}")).into()
+    }));
+    ended(problems)
 }
 
 async fn run_copy(which: &Which) -> Result<Exit, Failure> {
@@ -134,22 +168,7 @@ async fn run_copy(which: &Which) -> Result<Exit, Failure> {
         Format::Text => print_out(&shown::copied(&reports))?,
         Format::Json => print_raw(&shown::json("cutover/mailboxes-copy/1", &reports))?,
     }
-    for report in reports.iter().filter(|report| !report.is_complete()) {
-        let total = report.total();
-        let text = match &report.error {
-            Some(error) => format!("{}: {error}", report.address),
-            None => format!(
-                "{}: {} messages are refused by the new side, {} are not handed out by the old",
-                report.address, total.refused, total.unreadable
-            ),
-        };
-        let folders = report.folders.iter().filter_map(|folder| {
-            folder.error.as_ref().map(|error| format!("{}: {error}", folder.old))
-        });
-        let message = Message::new(Code::MailboxFailed, text).details(folders);
-        problems
-            .push(message.help("run the same command again: it continues where it ended").into());
-    }
+    problems.extend(incomplete(&reports));
     ended(problems)
 }
 
@@ -192,6 +211,27 @@ async fn run_verify(which: &Which) -> Result<Exit, Failure> {
         problems.push(message.into());
     }
     ended(problems)
+}
+
+/// What is wrong with each mailbox that is not complete.
+fn incomplete(reports: &[MailboxReport]) -> Vec<Problem> {
+    let failed = reports.iter().filter(|report| !report.is_complete());
+    let problem = |report: &MailboxReport| {
+        let total = report.total();
+        let text = match &report.error {
+            Some(error) => format!("{}: {error}", report.address),
+            None => format!(
+                "{}: {} messages are refused by the new side, {} cannot be read",
+                report.address, total.refused, total.unreadable
+            ),
+        };
+        let folders = report.folders.iter().filter_map(|folder| {
+            folder.error.as_ref().map(|error| format!("{}: {error}", folder.old))
+        });
+        let message = Message::new(Code::MailboxFailed, text).details(folders);
+        message.help("run the same command again: it continues where it ended").into()
+    };
+    failed.map(problem).collect()
 }
 
 /// Each mailbox that failed is named; the others are done.

@@ -1,10 +1,13 @@
 //! What was done, as text and as JSON.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use indicatif::HumanBytes;
 use serde::Serialize;
 
+use crate::mailbox::backup::{Checked, Counts, Made};
+use crate::mailbox::inventory::{MailboxInventory, Quota};
 use crate::mailbox::report::{FolderReport, MailboxReport};
 use crate::mailbox::verify::{FolderComparison, List, MailboxComparison};
 
@@ -20,6 +23,57 @@ pub(super) fn json<T: Serialize>(format: &str, mailboxes: &[T]) -> String {
 /// `1 message`, `2 messages`.
 fn messages(count: u64) -> String {
     format!("{count} message{}", if count == 1 { "" } else { "s" })
+}
+
+pub(super) fn surveyed(found: &[MailboxInventory]) -> String {
+    let mut text = String::new();
+    for mailbox in found {
+        let (all, octets) = (messages(mailbox.messages()), HumanBytes(mailbox.octets()));
+        let folders = mailbox.folders.len();
+        let _ = writeln!(text, "{}: {all}, {octets}, in {folders} folders", mailbox.address);
+        for (side, quota) in [("old", &mailbox.quota_at_old), ("new", &mailbox.quota_at_new)] {
+            if let Some(Quota { used, limit }) = quota {
+                let (used, limit) = (HumanBytes(*used), HumanBytes(*limit));
+                let _ = writeln!(text, "  quota at the {side} side: {used} of {limit}");
+            }
+        }
+        if mailbox.excess() > 0 {
+            let excess = HumanBytes(mailbox.excess());
+            let _ = writeln!(text, "  REFUSED: {excess} more than is free at the new side");
+        }
+        for folder in &mailbox.folders {
+            let day = |seconds: Option<i64>| {
+                let date = chrono::DateTime::from_timestamp(seconds.unwrap_or_default(), 0);
+                date.map(|date| date.format("%Y-%m-%d").to_string()).unwrap_or_default()
+            };
+            let _ = write!(
+                text,
+                "  {}: {}, {}",
+                folder.old,
+                messages(folder.messages),
+                HumanBytes(folder.octets)
+            );
+            if folder.oldest.is_some() {
+                let largest = HumanBytes(folder.largest);
+                let (oldest, newest) = (day(folder.oldest), day(folder.newest));
+                let _ = write!(text, ", the largest {largest}, from {oldest} to {newest}");
+            }
+            if folder.new != folder.old {
+                let _ = write!(text, "; at the new side {}", folder.new);
+            }
+            text.push('\n');
+            if folder.too_large > 0 {
+                let limit = HumanBytes(mailbox.limit_at_new.unwrap_or_default());
+                let what = messages(folder.too_large);
+                let _ = writeln!(text, "    REFUSED: {what} above the limit of {limit}");
+            }
+            if folder.unknown > 0 {
+                let what = messages(folder.unknown);
+                let _ = writeln!(text, "    {what} of which the server tells no size or date");
+            }
+        }
+    }
+    text
 }
 
 pub(super) fn copied(reports: &[MailboxReport]) -> String {
@@ -73,6 +127,34 @@ pub(super) fn copied(reports: &[MailboxReport]) -> String {
                     writeln!(text, "  {}: {more} more remarks, see `--format json`", folder.old);
             }
         }
+    }
+    text
+}
+
+pub(super) fn backed_up(done: &[Made]) -> String {
+    let mut text = String::new();
+    for Made { address, counts, gone, .. } in done {
+        let Counts { messages: all, done, octets, already } = counts;
+        let _ = writeln!(
+            text,
+            "{address}: {} at the server, {done} new in the backup ({}), {already} there before",
+            messages(*all),
+            HumanBytes(*octets)
+        );
+        if *gone > 0 {
+            let what = messages(*gone);
+            let _ = writeln!(text, "  {what} in the backup that are not at the server any more");
+        }
+    }
+    text
+}
+
+pub(super) fn checked(found: &[(&Path, Checked)]) -> String {
+    let mut text = String::new();
+    for (bag, Checked { files, octets, messages: count, problems, left_out: _ }) in found {
+        let state = if problems.is_empty() { "as it was made" } else { "DAMAGED" };
+        let (bag, count, octets) = (bag.display(), messages(*count), HumanBytes(*octets));
+        let _ = writeln!(text, "{bag}: {state}, {count}, {files} files, {octets}");
     }
     text
 }

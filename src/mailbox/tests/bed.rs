@@ -36,6 +36,10 @@ impl Bed {
         self.dir.path().join("ledger.sqlite")
     }
 
+    pub(crate) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     pub(crate) fn aside(&self) -> PathBuf {
         self.dir.path().join("aside")
     }

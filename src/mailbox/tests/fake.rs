@@ -74,7 +74,7 @@ fn serve(
     let Ok(mut writer) = client.try_clone() else { return };
     let mut reader = BufReader::new(client);
     let mut say = |octets: &[u8]| writer.write_all(octets).is_ok();
-    if !say(b"* OK [CAPABILITY IMAP4rev1 LITERAL+ UIDPLUS] fake\r\n") {
+    if !say(b"* OK fake\r\n") {
         return;
     }
     loop {

@@ -18,6 +18,7 @@ pub mod exit;
 mod explain;
 mod failure;
 mod log;
+mod mailboxes;
 mod person;
 mod plan;
 mod planning;
@@ -98,6 +99,7 @@ enum Command {
     Confirm(confirm::Args),
     Status(status::Args),
     Log(log::Args),
+    Mailboxes(mailboxes::Args),
     State(state::Args),
     Zone(zone::Args),
     Probe(probe::Args),
@@ -184,6 +186,7 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Confirm(args) => confirm::run(args, errors).await,
             Command::Status(args) => status::run(&args, errors).await,
             Command::Log(args) => log::run(&args, errors).await,
+            Command::Mailboxes(args) => mailboxes::run(args).await,
             Command::State(args) => state::run(args, errors).await,
             Command::Zone(args) => zone::run(args, errors).await,
             Command::Probe(args) => probe::run(args, errors).await,

@@ -1,5 +1,7 @@
 //! The accounts of a mailbox that moves, and what a session may cost.
 
+use std::sync::Arc;
+
 use cutover_imap::{Bounds, ImapError, Server, Session, SignIn};
 
 /// A mailbox of a user at a server.
@@ -11,7 +13,12 @@ pub struct Account {
     pub server: Server,
     /// How to sign in.
     pub sign_in: SignIn,
+    /// Asks for a new token before each session, if tokens expire.
+    pub renew: Option<Renew>,
 }
+
+/// Asks for a new secret; an error is one line for people, without the secret.
+pub type Renew = Arc<dyn Fn() -> Result<SignIn, String> + Send + Sync>;
 
 /// A mailbox that moves.
 #[derive(Clone)]
@@ -30,8 +37,17 @@ impl Account {
     /// # Errors
     /// Any [`ImapError`].
     pub async fn session(&self) -> Result<Session, ImapError> {
+        let sign_in = match self.renew.clone() {
+            None => self.sign_in.clone(),
+            // A command may take its time.
+            Some(renew) => {
+                let renewed = tokio::task::spawn_blocking(move || renew()).await;
+                let renewed = renewed.unwrap_or_else(|error| Err(error.to_string()));
+                renewed.map_err(ImapError::NoToken)?
+            }
+        };
         let bounds = Bounds { memory_octets_max: MEMORY_OCTETS_MAX, ..Bounds::default() };
-        Session::open(&self.server, &self.sign_in, bounds).await
+        Session::open(&self.server, &sign_in, bounds).await
     }
 }
 

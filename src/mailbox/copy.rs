@@ -16,10 +16,10 @@
 
 mod flags;
 mod folder;
-mod mailbox;
-mod source;
-mod target;
-mod window;
+pub(crate) mod mailbox;
+pub(crate) mod source;
+pub(crate) mod target;
+pub(crate) mod window;
 mod work;
 
 use std::path::PathBuf;

@@ -239,6 +239,8 @@ pub fn mapped(
             names.insert(name.clone(), other);
         }
     }
+    let by_components: BTreeMap<Vec<Vec<u8>>, &Vec<u8>> =
+        old.folders.keys().map(|name| (old.components(name), name)).collect();
     for name in old.folders.keys() {
         if names.contains_key(name) {
             continue;
@@ -246,10 +248,9 @@ pub fn mapped(
         let components = old.components(name);
         // A folder below one that has another name at the new side goes with it.
         let parent = (1..components.len()).rev().find_map(|count| {
-            let above = old.folders.keys().find(|other| {
-                old.components(other) == components[..count] && names.contains_key(*other)
-            })?;
-            (!is_inbox(above)).then(|| (new.components(&names[above]), count))
+            let above = *by_components.get(&components[..count])?;
+            let other = names.get(above).filter(|_| !is_inbox(above))?;
+            Some((new.components(other), count))
         });
         let (mut path, rest) = match parent {
             Some((path, count)) => (path, &components[count..]),

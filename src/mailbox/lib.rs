@@ -4,9 +4,11 @@
 //! what IMAP calls a mailbox. The *old side* is read and never changed. The *new side* gets
 //! messages and flags; nothing is ever deleted there.
 //!
+//! * [`inventory`] counts and measures, and says what the new side will refuse.
 //! * [`copy`] brings each message of the old side to the new side exactly once, whatever happens on
 //!   the way: the [`ledger`] has an intent before each window of messages and the outcome after it,
 //!   and what a lost answer left open is looked for at the new side by its digest.
+//! * [`backup`] keeps mailboxes as files that a stranger can check, and restores them.
 //! * [`verify`] reads both sides and compares them message by message. It does not look into the
 //!   ledger, so it judges the copy without believing it.
 //!
@@ -17,12 +19,14 @@
 //! This crate knows nothing about plans, hosts of a plan, or DNS.
 
 pub mod account;
+pub mod backup;
 pub mod clock;
 pub mod content;
 pub mod copy;
 pub mod error;
 mod flags;
 pub mod folders;
+pub mod inventory;
 pub mod ledger;
 mod read;
 pub mod report;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use cutover_zone::{Name, Rdata, RrKey, Ttl};
 
 use crate::language::gate::{GateSpec, GatesSpec};
+use crate::language::mailboxes::MailboxesSpec;
 use crate::language::task::TasksSpec;
 use crate::language::{
     AssumeSpec, Clocks, IgnoreSpec, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec,
@@ -67,6 +68,8 @@ pub struct Intent {
     pub zones: BTreeMap<Name, ZoneSpec>,
     /// The domains that move, in the order of the plan.
     pub moves: Vec<DomainMove>,
+    /// The mailboxes that move with them; `None` if no mail moves.
+    pub mailboxes: Option<Mailboxes>,
     /// How they move.
     pub terms: Terms,
     /// When the switch may begin; `None`: at any time.
@@ -123,6 +126,29 @@ pub struct DomainMove {
     pub to: Host,
     /// Hosts that send as the domain before, during and after.
     pub others: Vec<Host>,
+}
+
+/// The mailboxes that move, as far as the plan speaks of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mailboxes {
+    /// The host that has them now: its name, and how they are opened.
+    pub old: (String, Option<MailboxesSpec>),
+    /// The host that gets them.
+    pub new: (String, Option<MailboxesSpec>),
+    /// The file that lists them.
+    pub recipients: Option<Spanned<String>>,
+}
+
+impl Mailboxes {
+    fn of(spec: &PlanSpec) -> Option<Self> {
+        let migrate = spec.migrate.as_ref()?;
+        let side = |name: &Spanned<String>| {
+            let host = spec.hosts.get(&name.value);
+            (name.value.clone(), host.and_then(|host| host.mailboxes.clone()))
+        };
+        let recipients = migrate.recipients.clone();
+        Some(Self { old: side(&migrate.from), new: side(&migrate.to), recipients })
+    }
 }
 
 /// A host as it applies to one domain.
@@ -237,6 +263,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
             clocks: spec.clocks,
         },
     );
+    let mailboxes = Mailboxes::of(&spec);
     let mut assume = stated::placed(&spec.tasks, spec.assume);
     let by_gates = evidence::of_gates(&spec.gates, &moves, &assume);
     assume.extend(by_gates);
@@ -247,6 +274,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         resolver: spec.resolver,
         zones: spec.zones.into_iter().map(|zone| (zone.name.value.clone(), zone)).collect(),
         moves,
+        mailboxes,
         terms,
         windows: spec.migrate.and_then(|migrate| migrate.windows),
         gates: spec.gates,

@@ -39,6 +39,7 @@ mod history;
 mod judges;
 mod language;
 mod lost;
+mod mailboxes;
 mod many;
 mod markdown;
 mod moves;

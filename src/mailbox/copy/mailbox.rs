@@ -78,7 +78,7 @@ pub(super) async fn copy(pair: &Pair, pass: &Pass<'_>) -> MailboxReport {
 }
 
 /// Whether another try may succeed: only after what a network does.
-fn can_begin_anew(error: &MailboxError) -> bool {
+pub(crate) fn can_begin_anew(error: &MailboxError) -> bool {
     match error {
         MailboxError::Imap { side: _, error } => match error {
             ImapError::Connect { .. }
@@ -89,6 +89,7 @@ fn can_begin_anew(error: &MailboxError) -> bool {
             ImapError::Tls { .. }
             | ImapError::TooLarge { .. }
             | ImapError::NotOffered(_)
+            | ImapError::NoToken(_)
             | ImapError::SignIn(_)
             | ImapError::Refused { .. } => false,
         },
@@ -164,7 +165,7 @@ impl Work<'_> {
 }
 
 /// Makes a folder. One that is there already is fine: another session may have made it.
-async fn create(new: &mut Session, name: &[u8]) -> Result<(), MailboxError> {
+pub(crate) async fn create(new: &mut Session, name: &[u8]) -> Result<(), MailboxError> {
     let refused = |reply| MailboxError::NoFolder { folder: shown(name), reply };
     let argument = quoted(name).unwrap_or_default();
     match new.run(&[b"CREATE ", &*argument].concat()).await {
@@ -180,7 +181,8 @@ async fn create(new: &mut Session, name: &[u8]) -> Result<(), MailboxError> {
     }
 }
 
-async fn subscribe(
+/// Subscribes to a folder, unless the server refuses.
+pub(crate) async fn subscribe(
     new: &mut Session,
     name: &[u8],
     report: &mut FolderReport,

@@ -10,21 +10,21 @@ use crate::flags::sendable;
 use crate::read::{Reading, Unread};
 
 /// A message of the old side.
-pub(super) struct Mail {
-    pub(super) uid: u32,
+pub(crate) struct Mail {
+    pub(crate) uid: u32,
     /// The flags that can be sent.
-    pub(super) flags: std::collections::BTreeSet<String>,
+    pub(crate) flags: std::collections::BTreeSet<String>,
     /// The internal date, as it was sent by the old side; only if it is a date.
-    pub(super) date: Option<String>,
-    pub(super) body: Octets,
-    pub(super) digests: Digests,
+    pub(crate) date: Option<String>,
+    pub(crate) body: Octets,
+    pub(crate) digests: Digests,
     /// What could not be taken over.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Reads messages and sends them in windows to where they are stored. What could not be read is
 /// the result. If nobody stores any more, reading ends.
-pub(super) async fn read(
+pub(crate) async fn read(
     session: &mut Session,
     uids: &[u32],
     sender: mpsc::Sender<Vec<Mail>>,
@@ -54,7 +54,8 @@ pub(super) async fn read(
     Ok(reading.unread())
 }
 
-fn mail(uid: u32, fetched: Fetched) -> Result<Mail, MailboxError> {
+/// A message as it is sent.
+pub(crate) fn mail(uid: u32, fetched: Fetched) -> Result<Mail, MailboxError> {
     let Fetched { flags, internal_date, body, .. } = fetched;
     let body = body.expect("only messages with a body are read");
     let failed =

@@ -16,16 +16,16 @@ const ADDED_AT_ONCE: usize = 500;
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// A folder of the new side.
-pub(super) struct Target<'a> {
-    pub(super) folder: FolderId,
-    pub(super) name: &'a [u8],
-    pub(super) validity: u32,
-    pub(super) selected: Selected,
+pub(crate) struct Target<'a> {
+    pub(crate) folder: FolderId,
+    pub(crate) name: &'a [u8],
+    pub(crate) validity: u32,
+    pub(crate) selected: Selected,
 }
 
 impl Target<'_> {
     /// Reads every message of the folder that the ledger does not know.
-    pub(super) async fn look(
+    pub(crate) async fn look(
         &mut self,
         new: &mut Session,
         ledger: &Ledger,
@@ -50,7 +50,7 @@ impl Target<'_> {
 
 /// Finds the copies of messages whose answer was lost in an earlier try. One that is not there may
 /// still be on its way, so it is looked for until it would have arrived. How many were found.
-pub(super) async fn settle_lost(
+pub(crate) async fn settle_lost(
     target: &mut Target<'_>,
     new: &mut Session,
     pass: &Pass<'_>,

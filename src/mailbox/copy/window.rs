@@ -25,10 +25,10 @@ use crate::throttle::{Meaning, meaning};
 const DATE_MIN_SECS: i64 = 86_400;
 
 /// A folder into which windows are stored.
-pub(super) struct Window<'a> {
-    pub(super) pass: &'a Pass<'a>,
-    pub(super) target: &'a Target<'a>,
-    pub(super) report: &'a mut FolderReport,
+pub(crate) struct Window<'a> {
+    pub(crate) pass: &'a Pass<'a>,
+    pub(crate) target: &'a Target<'a>,
+    pub(crate) report: &'a mut FolderReport,
 }
 
 /// A form in which a message is sent.
@@ -42,7 +42,7 @@ struct Form {
 
 impl Window<'_> {
     /// Stores messages, and notes what became of each.
-    pub(super) async fn store(
+    pub(crate) async fn store(
         &mut self,
         new: &mut Session,
         mut mails: Vec<Mail>,

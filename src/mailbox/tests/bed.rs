@@ -36,6 +36,10 @@ impl Bed {
         self.dir.path().join("ledger.sqlite")
     }
 
+    pub(crate) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     pub(crate) fn aside(&self) -> PathBuf {
         self.dir.path().join("aside")
     }
@@ -139,6 +143,7 @@ pub(crate) fn account(host: &MailboxHost, name: &str, user: &str) -> Account {
         name: format!("{name} {user}"),
         server: server(host),
         sign_in: password(user, PASSWORD),
+        renew: None,
     }
 }
 

@@ -52,7 +52,7 @@ impl Fake {
             roots: Roots::in_file(&bed.new.authority()).expect("certificates"),
         };
         let name = format!("fake {user}");
-        let account = Account { name, server, sign_in: password(user, "pw") };
+        let account = Account { name, server, sign_in: password(user, "pw"), renew: None };
         let mut pair = bed.pair(user);
         *(if is_old { &mut pair.old } else { &mut pair.new }) = account;
         pair
@@ -74,7 +74,7 @@ fn serve(
     let Ok(mut writer) = client.try_clone() else { return };
     let mut reader = BufReader::new(client);
     let mut say = |octets: &[u8]| writer.write_all(octets).is_ok();
-    if !say(b"* OK [CAPABILITY IMAP4rev1 LITERAL+ UIDPLUS] fake\r\n") {
+    if !say(b"* OK fake\r\n") {
         return;
     }
     loop {

@@ -42,6 +42,7 @@ fn child() {
             roots: Roots::in_file(ca.as_ref()).expect("certificates"),
         },
         sign_in: password(user, PASSWORD),
+        renew: None,
     };
     let pairs: Vec<Pair> = users
         .split(' ')

@@ -4,6 +4,7 @@
 #[path = "../../../tests/lab/mod.rs"]
 mod lab;
 
+mod backups;
 mod bed;
 mod copies;
 mod cuts;
@@ -11,3 +12,4 @@ mod fake;
 mod killed;
 mod mail;
 mod odd;
+mod surveys;

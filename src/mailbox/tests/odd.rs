@@ -1,11 +1,14 @@
 //! Servers that answer in odd ways, and servers that ask to wait.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
 use cutover_base::calendar::Timestamp;
+use cutover_imap::{Secret, SignIn};
 use cutover_mailbox::account::Pair;
 use cutover_mailbox::clock::{Clock, RealClock};
 use cutover_mailbox::copy::{Limits, Pass, copy};
@@ -196,6 +199,53 @@ fn a_server_that_asks_to_wait_is_obeyed_and_that_is_no_error() {
         let sum: u128 = waits.iter().sum();
         assert_eq!((u128::from(report.waited_ms), report.restarts), (sum, 0), "{words}");
     }
+}
+
+#[test]
+fn a_token_that_expires_is_asked_for_again() {
+    let bed = Bed::start(slash(), slash());
+    small(&bed, "u1", "", 30);
+    let mut appends = 0;
+    let mut uid = 0;
+    let fake = Fake::start(0, move |command| {
+        if command.starts_with("CAPABILITY") {
+            let line = b"* CAPABILITY IMAP4rev1 LITERAL+ UIDPLUS SASL-IR AUTH=OAUTHBEARER\r\n";
+            return Some((line.to_vec(), ok()));
+        }
+        if let Some(first) = command.strip_prefix("AUTHENTICATE OAUTHBEARER ") {
+            let first = base64::engine::general_purpose::STANDARD.decode(first).expect("base64");
+            let text = String::from_utf8(first).expect("text");
+            // The second token is good for the rest.
+            let is_good = match appends {
+                0 => text.contains("auth=Bearer token 1\x01"),
+                _ => text.contains("auth=Bearer token 2\x01"),
+            };
+            assert!(text.starts_with("n,a=u1,\x01host=localhost\x01port="), "{text:?}");
+            let end = if is_good { ok() } else { "NO [AUTHENTICATIONFAILED] expired".to_owned() };
+            return Some((Vec::new(), end));
+        }
+        if !command.starts_with("APPEND") {
+            return None;
+        }
+        appends += 1;
+        if appends == 10 {
+            return Some((Vec::new(), "BYE the token has expired".to_owned()));
+        }
+        uid += 1;
+        Some((Vec::new(), format!("OK [APPENDUID 7 {uid}] done")))
+    });
+    let mut pair = fake.pair(&bed, "u1", false);
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&asked);
+    pair.new.renew = Some(Arc::new(move || {
+        let number = counter.fetch_add(1, Ordering::SeqCst) + 1;
+        let token = Secret::new(format!("token {number}"));
+        Ok(SignIn::Token { user: "u1".to_owned(), token })
+    }));
+    let clock = Patient::default();
+    let report = copied(&bed, pair, &clock, limits());
+    assert_eq!((report.error.as_deref(), report.restarts), (None, 1), "{report:#?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
 #[test]

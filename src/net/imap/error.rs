@@ -47,6 +47,9 @@ pub enum ImapError {
     /// The server does not offer what the command needs.
     #[error("the server does not offer {0}")]
     NotOffered(&'static str),
+    /// Whoever gives out access tokens gives none.
+    #[error("no access token: {0}")]
+    NoToken(String),
     /// The server refuses the sign-in.
     #[error("the sign-in is refused: {0}")]
     SignIn(Reply),
@@ -87,7 +90,8 @@ impl ImapError {
             | Self::Silent(_)
             | Self::TooLarge { .. }
             | Self::Protocol(_)
-            | Self::NotOffered(_) => None,
+            | Self::NotOffered(_)
+            | Self::NoToken(_) => None,
         }
     }
 }

@@ -192,3 +192,6 @@ pub(crate) fn capabilities_in(code: Option<&Code>) -> Option<Capabilities> {
     let code = code.filter(|code| code.name == "CAPABILITY")?;
     Some(Capabilities::of(&code.arguments))
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,12 +160,14 @@ impl Scanner {
             Some(b'(') => {
                 self.step();
                 let mut elements = Vec::new();
-                while let Some(element) = self.value_at(depth + 1) {
-                    if depth < DEPTH_MAX {
+                if depth < DEPTH_MAX {
+                    while let Some(element) = self.value_at(depth + 1) {
                         elements.push(element);
                     }
+                    self.takes(b')');
+                } else {
+                    self.skip_list();
                 }
-                self.takes(b')');
                 Some(Value::List(elements))
             }
             Some(b'"') => Some(Value::Text(Octets::Memory(self.quoted()))),
@@ -174,6 +176,33 @@ impl Scanner {
                 match word.eq_ignore_ascii_case(b"NIL") {
                     true => Some(Value::Nil),
                     false => Some(Value::Word(word)),
+                }
+            }
+        }
+    }
+
+    /// Skips the rest of a list, whatever is in it. It needs no stack, because a server decides how
+    /// deep it is.
+    fn skip_list(&mut self) {
+        let mut open = 1_usize;
+        while open > 0 {
+            match self.peek() {
+                None => match self.parts.pop() {
+                    None => return,
+                    Some(Part::Literal(_)) => {}
+                    Some(Part::Text(text)) => {
+                        self.text = text;
+                        self.at = 0;
+                    }
+                },
+                Some(b'"') => _ = self.quoted(),
+                Some(octet) => {
+                    match octet {
+                        b'(' => open += 1,
+                        b')' => open -= 1,
+                        _ => {}
+                    }
+                    self.step();
                 }
             }
         }

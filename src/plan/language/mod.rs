@@ -8,6 +8,7 @@
 mod compose;
 mod decode;
 pub mod gate;
+pub mod mailboxes;
 mod profile;
 pub mod reference;
 pub mod shape;
@@ -33,6 +34,7 @@ use cutover_steps::graph::{OnDrift, Point, StepId};
 use cutover_steps::notify::Notice;
 use cutover_steps::probe::ProbeKeys;
 use gate::GatesSpec;
+use mailboxes::MailboxesSpec;
 use task::TasksSpec;
 
 pub use compose::{Reading, Wanted};
@@ -207,6 +209,8 @@ pub struct HostSpec {
     pub discovery: DiscoverySpec,
     /// TLSA records that the certificates of its exchanges match.
     pub tlsa: Vec<Rdata>,
+    /// How its mailboxes are opened.
+    pub mailboxes: Option<MailboxesSpec>,
 }
 
 /// A mail exchanger.
@@ -315,6 +319,8 @@ pub struct MigrateSpec {
     pub switch: SwitchKind,
     /// When the switch may begin; `None`: at any time.
     pub windows: Option<Windows>,
+    /// The file of the addresses that move.
+    pub recipients: Option<Spanned<String>>,
 }
 
 /// Another record.

@@ -5,6 +5,7 @@
 //! reported as `not-built-yet` and not as `unknown-key`.
 
 mod host;
+mod mailboxes;
 mod work;
 
 use cutover_contract::{Adapter, ConfigField, FieldKind};

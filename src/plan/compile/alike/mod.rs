@@ -150,6 +150,7 @@ fn with_no_zones(intent: &Intent) -> Intent {
         resolver: intent.resolver.clone(),
         zones: BTreeMap::new(),
         moves: Vec::new(),
+        mailboxes: intent.mailboxes.clone(),
         terms: intent.terms,
         windows: intent.windows.clone(),
         gates: intent.gates.clone(),

@@ -69,8 +69,12 @@ impl Workspace {
     }
 
     fn planned(&self) -> Artifact {
-        let (code, text) = self.cutover(&["plan", "plan.yaml", "--format", "json"]);
-        assert_eq!(code, 0, "{text}");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        command.args(["plan", "plan.yaml", "--format", "json"]).current_dir(self.dir.path());
+        let output = command.output().expect("the program");
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output).1);
+        // Warnings of checks go to standard error.
+        let text = String::from_utf8(output.stdout).expect("text");
         Artifact::decode(&text).expect("an artifact")
     }
 

@@ -17,6 +17,18 @@ impl Digest {
         Self(Sha256::digest(octets).into())
     }
 
+    /// Its 32 octets.
+    #[must_use]
+    pub fn octets(&self) -> [u8; 32] {
+        self.0
+    }
+
+    /// The digest with these octets.
+    #[must_use]
+    pub fn from_octets(octets: [u8; 32]) -> Self {
+        Self(octets)
+    }
+
     /// The digests of two texts with the same beginning, which is hashed only once.
     #[must_use]
     pub fn of_both(beginning: &[u8], one: &[u8], other: &[u8]) -> (Self, Self) {

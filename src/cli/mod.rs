@@ -12,11 +12,13 @@ mod check;
 mod completions;
 mod confirm;
 mod diff;
+mod discover;
 mod due;
 pub mod exit;
 mod explain;
 mod failure;
 mod log;
+mod mailboxes;
 mod person;
 mod plan;
 mod planning;
@@ -83,6 +85,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Discover(discover::Args),
     Check(check::Args),
     Plan(plan::Args),
     Show(show::Args),
@@ -96,6 +99,7 @@ enum Command {
     Confirm(confirm::Args),
     Status(status::Args),
     Log(log::Args),
+    Mailboxes(mailboxes::Args),
     State(state::Args),
     Zone(zone::Args),
     Probe(probe::Args),
@@ -168,7 +172,8 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
     let Cli { command, error_format: errors } = cli;
     runtime.block_on(async {
         match command {
-            Command::Check(args) => check::run(args),
+            Command::Discover(args) => discover::run(args, errors).await,
+            Command::Check(args) => check::run(args, errors),
             Command::Plan(args) => plan::run(args, errors).await,
             Command::Show(args) => show::run(&args),
             Command::Diff(args) => diff::run(&args),
@@ -181,6 +186,7 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Confirm(args) => confirm::run(args, errors).await,
             Command::Status(args) => status::run(&args, errors).await,
             Command::Log(args) => log::run(&args, errors).await,
+            Command::Mailboxes(args) => mailboxes::run(args).await,
             Command::State(args) => state::run(args, errors).await,
             Command::Zone(args) => zone::run(args, errors).await,
             Command::Probe(args) => probe::run(args, errors).await,

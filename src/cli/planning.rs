@@ -10,6 +10,7 @@ use crate::artifact::{self, Artifact, ReadError, Verdict};
 use crate::calendar::Moment;
 use crate::compile::{compile, touched};
 use crate::diag::{Diagnostic, Source, some_of};
+use crate::findings;
 use crate::intent::{Intent, resolve};
 use crate::language::Reading;
 use crate::observe::Snapshot;
@@ -160,6 +161,7 @@ pub(super) async fn plan(
     &Planning { state, commands, errors }: &Planning<'_>,
 ) -> Result<Artifact, Failure> {
     let Plan { source, intent } = plan;
+    intent.check_decided().map_err(|found| Failure::plan(&found, source))?;
     let connected = connect(registry(), &intent.providers, &home(path), commands)
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
     let seen = looked_at(plan, &connected).await;
@@ -183,7 +185,8 @@ pub(super) async fn plan(
     if !disagreeing.is_empty() {
         return Err(unseen(&disagreeing, source));
     }
-    let warnings = [&snapshot.remarks[..], &compiled.warnings[..]].concat();
+    let found = findings::of_plan(intent, &snapshot);
+    let warnings = [&snapshot.remarks[..], &compiled.warnings[..], &found[..]].concat();
     if !warnings.is_empty() {
         errors.remark(Problem::plan(&warnings, source));
     }

@@ -18,14 +18,15 @@ use std::time::Duration;
 use cutover_zone::{Name, Rdata, RrKey, Ttl};
 
 use crate::language::gate::{GateSpec, GatesSpec};
+use crate::language::mailboxes::MailboxesSpec;
 use crate::language::task::TasksSpec;
 use crate::language::{
-    AssumeSpec, Clocks, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec, SwitchKind,
-    ZoneSpec,
+    AssumeSpec, Clocks, IgnoreSpec, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec,
+    SwitchKind, UNDECIDED, ZoneSpec,
 };
 use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{
-    Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted,
+    Code, Diagnostic, FINDINGS_MAX, Severity, Span, Spanned, did_you_mean, listed, quoted,
 };
 use cutover_steps::approvals::Demand;
 use cutover_steps::config::{ConfigSpec, ProviderSpec};
@@ -67,6 +68,8 @@ pub struct Intent {
     pub zones: BTreeMap<Name, ZoneSpec>,
     /// The domains that move, in the order of the plan.
     pub moves: Vec<DomainMove>,
+    /// The mailboxes that move with them; `None` if no mail moves.
+    pub mailboxes: Option<Mailboxes>,
     /// How they move.
     pub terms: Terms,
     /// When the switch may begin; `None`: at any time.
@@ -83,10 +86,14 @@ pub struct Intent {
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
+    /// Checks whose findings do not count.
+    pub ignored: Vec<IgnoreSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
     /// Who has to approve the plan before it is applied.
     pub approvals: Demand,
+    /// The values that nobody has decided yet.
+    pub undecided: Vec<Spanned<String>>,
 }
 
 /// The times that hold for the whole plan.
@@ -119,6 +126,29 @@ pub struct DomainMove {
     pub to: Host,
     /// Hosts that send as the domain before, during and after.
     pub others: Vec<Host>,
+}
+
+/// The mailboxes that move, as far as the plan speaks of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mailboxes {
+    /// The host that has them now: its name, and how they are opened.
+    pub old: (String, Option<MailboxesSpec>),
+    /// The host that gets them.
+    pub new: (String, Option<MailboxesSpec>),
+    /// The file that lists them.
+    pub recipients: Option<Spanned<String>>,
+}
+
+impl Mailboxes {
+    fn of(spec: &PlanSpec) -> Option<Self> {
+        let migrate = spec.migrate.as_ref()?;
+        let side = |name: &Spanned<String>| {
+            let host = spec.hosts.get(&name.value);
+            (name.value.clone(), host.and_then(|host| host.mailboxes.clone()))
+        };
+        let recipients = migrate.recipients.clone();
+        Some(Self { old: side(&migrate.from), new: side(&migrate.to), recipients })
+    }
 }
 
 /// A host as it applies to one domain.
@@ -233,6 +263,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
             clocks: spec.clocks,
         },
     );
+    let mailboxes = Mailboxes::of(&spec);
     let mut assume = stated::placed(&spec.tasks, spec.assume);
     let by_gates = evidence::of_gates(&spec.gates, &moves, &assume);
     assume.extend(by_gates);
@@ -243,6 +274,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         resolver: spec.resolver,
         zones: spec.zones.into_iter().map(|zone| (zone.name.value.clone(), zone)).collect(),
         moves,
+        mailboxes,
         terms,
         windows: spec.migrate.and_then(|migrate| migrate.windows),
         gates: spec.gates,
@@ -251,12 +283,37 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         records: spec.records,
         assume,
         overrides: spec.overrides,
+        ignored: spec.ignored,
         on_drift: spec.on_drift,
         approvals: spec.approvals,
+        undecided: spec.undecided,
     })
 }
 
 impl Intent {
+    /// What has to be decided before the plan can be proved: errors, each at its place.
+    ///
+    /// # Errors
+    /// If anything is undecided.
+    pub fn check_decided(&self) -> Result<(), Vec<Diagnostic>> {
+        let error = |todo: &Spanned<String>| {
+            let help = "replace the text by the value; `cutover check` lists all that are left";
+            Diagnostic::error(UNDECIDED, todo.span, "this is not decided yet", help)
+                .why("the proof would be about a plan that nobody has decided on")
+        };
+        match self.undecided.is_empty() {
+            true => Ok(()),
+            false => Err(self.undecided.iter().map(error).collect()),
+        }
+    }
+
+    /// The same as warnings, for whoever only reads the plan.
+    #[must_use]
+    pub fn undecided_remarks(&self) -> Vec<Diagnostic> {
+        let found = self.check_decided().err().unwrap_or_default();
+        found.into_iter().map(|one| Diagnostic { severity: Severity::Warning, ..one }).collect()
+    }
+
     /// The plan's zone that a name is in: the longest match.
     #[must_use]
     pub fn zone_of(&self, name: &Name) -> Option<&Name> {

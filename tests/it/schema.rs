@@ -89,7 +89,6 @@ fn keys_that_are_not_built_are_not_offered() {
             ".dual_delivery",
             ".approvals.signers",
             ".hosts.after_switch",
-            ".recipients",
             ".envelope",
             ".sts_refresh",
             ".max_deferral",

@@ -5,8 +5,8 @@
 //! dies first. The lab needs no network but the loopback interface.
 //!
 //! Needs Debian's `bind9`, `bind9-dnsutils`, `knot`, `knot-dnsutils`, `pdns-server`,
-//! `pdns-backend-sqlite3`, `sqlite3`, `unbound`, `postfix`, `dovecot-imapd`, `openssl` and, for clocks, `libfaketime`. If a program is
-//! missing, the panic names its package. Uses only the standard library and `tempfile`.
+//! `pdns-backend-sqlite3`, `sqlite3`, `unbound`, `postfix`, `dovecot-imapd`, `openssl` and, for clocks,
+//! `libfaketime`. If a program is missing, the panic names its package. Uses only the standard library and `tempfile`.
 //!
 //! A secondary made by [`Bind::secondary_of`] gets no change before its lag has passed: the primary sends
 //! no NOTIFY, and a thread of the lab sends it later instead.
@@ -20,6 +20,7 @@ pub(crate) mod fault_proxy;
 mod knot;
 mod lag;
 mod loopback;
+pub(crate) mod mailbox_host;
 mod odd;
 mod pdns;
 mod postfix;
@@ -37,6 +38,7 @@ pub(crate) use {
     fast_clock::{FastClock, SetClock},
     knot::Knot,
     loopback::{free_port, loopback},
+    mailbox_host::MailboxHost,
     odd::{Odd, odd},
     pdns::{Pdns, PdnsZone},
     postfix::{Postfix, Session},

@@ -34,12 +34,16 @@ codes! {
     ArtifactEdited = "artifact-edited",
     /// The file is not an artifact that this version reads.
     ArtifactUnusable = "artifact-unusable",
+    /// A backup is not as it was made.
+    BackupDamaged = "backup-damaged",
     /// Something is broken before the plan begins, and the plan does not accept it.
     BrokenBefore = "broken-before",
     /// RRsets below a delegation were left out.
     DelegatedSkipped = "delegated-skipped",
     /// The artifact is not the one that was reviewed.
     DigestMismatch = "digest-mismatch",
+    /// Nothing could be seen of any of the domains.
+    DomainsUnseen = "domains-unseen",
     /// The store has other runs than what is imported.
     ImportConflict = "import-conflict",
     /// What is imported is not a whole export.
@@ -60,6 +64,14 @@ codes! {
     KeyUnusable = "key-unusable",
     /// Another process has taken the lease of a plan.
     LeaseLost = "lease-lost",
+    /// The ledger of a copy cannot be used.
+    LedgerUnusable = "ledger-unusable",
+    /// The work on a mailbox ended early, or is not complete.
+    MailboxFailed = "mailbox-failed",
+    /// The plan does not say how mailboxes are opened, or which move.
+    MailboxesUnsaid = "mailboxes-unsaid",
+    /// Messages of the old side were not found at the new side.
+    MessagesMissing = "messages-missing",
     /// There is no run, or none that the command can be used on.
     NoRun = "no-run",
     /// There is no probe of this name.
@@ -96,6 +108,10 @@ codes! {
     ProviderFailed = "provider-failed",
     /// A provider cannot be used as it is configured.
     ProviderUnusable = "provider-unusable",
+    /// The list of recipients is wrong.
+    RecipientsUnusable = "recipients-unusable",
+    /// The resolver cannot be used.
+    ResolverUnusable = "resolver-unusable",
     /// There is no way back to this point.
     RollbackImpossible = "rollback-impossible",
     /// Another process drives the run.

@@ -60,6 +60,10 @@ pub(super) fn of_plan(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
         return Vec::new();
     }
     let mut all: Vec<Sentence> = plain(stated(draft)).collect();
+    let ignored = draft.intent.ignored.iter();
+    all.extend(plain(ignored.map(|one| {
+        format!("what the check `{}` finds does not count: {}", one.code.value, one.reason)
+    })));
     all.extend(plain(findings.steady.iter().cloned()));
     all.extend(staying(draft));
     all.extend(plain(seen_outside(draft)));

@@ -101,6 +101,7 @@ pub fn compile_with(
     snapshot: &Snapshot,
     options: &ModelOptions,
 ) -> Result<Compiled, Vec<Diagnostic>> {
+    intent.check_decided()?;
     let of_reduced = ReducedPlan::of(intent, snapshot).and_then(|reduced| {
         let compiled = whole(&reduced.intent, &reduced.snapshot, options).ok()?;
         if reduced.was_missed() { None } else { unfold(compiled, &reduced.groups) }

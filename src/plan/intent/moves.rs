@@ -23,7 +23,7 @@ fn parts(spec: &PlanSpec) -> usize {
     let exchange = |exchange: &ExchangeSpec| 1 + exchange.addresses.len();
     let sender = |sender: &SenderSpec| 1 + sender.dkim.len();
     let host = |host: &HostSpec| {
-        let HostSpec { exchanges, senders, discovery: _, tlsa } = host;
+        let HostSpec { exchanges, senders, discovery: _, tlsa, mailboxes: _ } = host;
         let exchanges: usize = exchanges.iter().map(exchange).sum();
         // The host itself, and at most five discovery records.
         6 + tlsa.len() + exchanges + senders.iter().map(sender).sum::<usize>()

@@ -6,6 +6,7 @@
 mod approvals;
 mod assume;
 mod gate;
+mod mailboxes;
 mod notify;
 mod record;
 mod sender;
@@ -92,12 +93,14 @@ pub(super) fn plan(
         overrides: items(root.get("override"))
             .filter_map(|node| decoder.overridden(node))
             .collect(),
+        ignored: items(root.get("checks")).filter_map(|node| decoder.ignored(node)).collect(),
         on_drift: root
             .get("on_drift")
             .and_then(text)
             .and_then(|word| OnDrift::of_word(word.value))
             .unwrap_or_default(),
         approvals: decoder.approvals(root.get("approvals")),
+        undecided: Vec::new(),
     };
     name.map(|_| spec)
 }
@@ -410,6 +413,7 @@ impl Decoder<'_> {
             senders: items(node.get("senders")).filter_map(|n| self.sender(n)).collect(),
             discovery: node.get("discovery").map(|n| self.discovery(n)).unwrap_or_default(),
             tlsa: items(node.get("tlsa")).filter_map(|n| self.tlsa(n)).collect(),
+            mailboxes: node.get("mailboxes").and_then(|n| self.mailboxes(n)),
         }
     }
 
@@ -474,6 +478,7 @@ impl Decoder<'_> {
         let keep_old = self.span(node.get("keep_old"));
         let overrun = self.span(node.get("overrun"));
         let windows = self.windows(node);
+        let recipients = node.get("recipients").and_then(Self::recipients);
         let domains = items(node.get("domains")).filter_map(|n| self.name(n)).collect();
         let host =
             |key| text(node.get(key)?).map(|t| Spanned { value: t.value.to_owned(), span: t.span });
@@ -490,6 +495,7 @@ impl Decoder<'_> {
                 Some(_) | None => SwitchKind::Direct,
             },
             windows,
+            recipients,
         })
     }
 

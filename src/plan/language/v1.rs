@@ -5,6 +5,7 @@
 //! reported as `not-built-yet` and not as `unknown-key`.
 
 mod host;
+mod mailboxes;
 mod work;
 
 use cutover_contract::{Adapter, ConfigField, FieldKind};
@@ -96,6 +97,11 @@ pub fn plan(registry: Registry<'_>) -> Shape {
             "override",
             "Invariants that may be broken, by name and with a reason; the reviewer sees them.",
             list(1, overridden()),
+        ),
+        optional(
+            "checks",
+            "Checks of what is live that do not count, each with a reason; the reviewer sees them.",
+            list(1, ignored()),
         ),
         optional(
             "on_drift",
@@ -439,6 +445,17 @@ fn overridden() -> Shape {
             TEXT,
         ),
         required("reason", "Why it may be broken; the reviewer sees it.", TEXT),
+    ])
+}
+
+fn ignored() -> Shape {
+    Shape::Object(vec![
+        required(
+            "ignore",
+            "The code of the check; `cutover explain CODE` explains it.",
+            Shape::Choice(&cutover_check::CODES),
+        ),
+        required("reason", "Why its findings do not count; the reviewer sees it.", TEXT),
     ])
 }
 

@@ -267,6 +267,11 @@ impl<'d> Facts<'d> {
         if let Some(stated) = already {
             return (stated.value, false);
         }
+        // Who says from when on the new host sends also says that it does not before.
+        let begins = |first: &&AssumeSpec| first.value == Value::True;
+        if fact == Fact::Sends && self.is_new(subject) && stated.first().is_some_and(begins) {
+            return (Value::False, false);
+        }
         let row = fact.row();
         match row.of_old.filter(|_| self.is_old(subject)) {
             Some(today) => (today, false),

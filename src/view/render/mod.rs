@@ -7,6 +7,7 @@ pub mod approvals;
 pub mod calendar;
 mod chain;
 pub mod diff;
+pub mod discover;
 pub mod explain;
 mod fold;
 mod gate;

@@ -150,6 +150,7 @@ fn with_no_zones(intent: &Intent) -> Intent {
         resolver: intent.resolver.clone(),
         zones: BTreeMap::new(),
         moves: Vec::new(),
+        mailboxes: intent.mailboxes.clone(),
         terms: intent.terms,
         windows: intent.windows.clone(),
         gates: intent.gates.clone(),
@@ -158,8 +159,10 @@ fn with_no_zones(intent: &Intent) -> Intent {
         records: intent.records.clone(),
         assume: intent.assume.clone(),
         overrides: intent.overrides.clone(),
+        ignored: intent.ignored.clone(),
         on_drift: intent.on_drift,
         approvals: intent.approvals,
+        undecided: intent.undecided.clone(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `hosts:` and `migrate:`.
 
+use super::mailboxes::{mailboxes, recipients};
 use super::{PORT_NUMBER_MAX, SLUG, SPAN, TEXT, names, names_of_file, one_or_more};
 use crate::language::shape::{Form, Shape, list, map, not_built, optional, required};
 
@@ -92,6 +93,11 @@ pub(super) fn host() -> Shape {
             "What the profile needs to know, by name: `cutover profiles NAME` says what, and where to find it.",
             map(Form::Slug, 1, Shape::Text(Form::Lines)),
         ),
+        optional(
+            "mailboxes",
+            "How the mailboxes of the host are opened, for `cutover mailboxes`.",
+            mailboxes(),
+        ),
         not_built("after_switch", "what the host does with mail after the switch"),
     ])
 }
@@ -130,7 +136,7 @@ pub(super) fn migrate() -> Shape {
             "`direct` (the default): the MX records are replaced in one change. `standby`: the new exchanges first join with a worse preference, are then preferred, and finally remain alone.",
             Shape::Choice(&["direct", "standby"]),
         ),
-        not_built("recipients", "the addresses that the new host must accept"),
+        optional("recipients", "The addresses that move.", recipients()),
         optional(
             "window",
             "When the switch may begin, such as `Sat 20:00-23:00 Europe/Berlin`: days, local times, time zone; or a list of these. Default: any time.",

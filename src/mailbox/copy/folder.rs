@@ -1,0 +1,191 @@
+//! A pass over one folder.
+
+use std::collections::BTreeSet;
+
+use cutover_imap::{ImapError, Mode, Selected, Session, StatusOf, Untagged, quoted};
+use tokio::sync::mpsc;
+
+use super::Pass;
+use super::flags;
+use super::source::{self, Mail};
+use super::target::{self, Target};
+use super::window::Window;
+use super::work::Folder;
+use crate::account::Pair;
+use crate::error::{MailboxError, Side};
+use crate::folders::shown;
+use crate::ledger::{FolderId, Mark, Settled};
+use crate::report::Outcome;
+
+/// Makes a pass over one folder, with a session at each side.
+pub(super) async fn copy(
+    work: &mut Folder,
+    pair: &Pair,
+    pass: &Pass<'_>,
+    (old, old_name): (&mut Session, &[u8]),
+    (new, new_name): (&mut Session, &[u8]),
+) -> Result<(), MailboxError> {
+    let ledger = pass.ledger;
+    let accounts = (pair.old.name.as_str(), pair.new.name.as_str());
+    let folder = ledger.folder(accounts, (old_name, new_name))?;
+    let mark = ledger.mark(folder)?;
+    if let Some(mark) = mark
+        && is_unchanged(old, old_name, &mark).await?
+    {
+        work.report.messages = mark.exists.into();
+        work.report.already = mark.exists.into();
+        return Ok(());
+    }
+    let there = old.select(old_name, Mode::Read).await.map_err(MailboxError::old)?;
+    let no_validity = |side, name| MailboxError::NoUidValidity { side, folder: shown(name) };
+    let old_validity = there.uid_validity.ok_or_else(|| no_validity(Side::Old, old_name))?;
+    ledger.old_validity(folder, old_validity)?;
+    let target = select_new(new, new_name).await?;
+    let new_validity = target.uid_validity.ok_or_else(|| no_validity(Side::New, new_name))?;
+    if ledger.new_validity(folder, new_validity)? {
+        work.report.note(0, "the folder was made anew at the new side: its messages are compared");
+    }
+    let uids = old.uids(there.exists).await.map_err(MailboxError::old)?;
+    let compared = ledger.compare(folder, &uids)?;
+    begin(work, pass, uids.len() as u64, &compared);
+    let mark = mark.filter(|mark| mark.uid_validity == old_validity);
+    if compared.copied > 0 {
+        let since = mark.and_then(|mark| mark.modseq);
+        flags::follow(work, pass, folder, (old, &there, since), (new, &target)).await?;
+    }
+    let mut open = compared.open;
+    if !open.is_empty() {
+        let mut target =
+            Target { folder, name: new_name, validity: new_validity, selected: target };
+        target.look(new, ledger).await?;
+        let found = target::settle_lost(&mut target, new, pass).await?;
+        work.report.already += found;
+        if found > 0 {
+            open = ledger.compare(folder, &uids)?.open;
+        }
+        messages(work, pass, &target, &open, old, new).await?;
+        // Where the server does not say which UID a copy has, the copies are looked for.
+        target.look(new, ledger).await?;
+        let (_, unknown) = ledger.claim_begun(folder)?;
+        settle_unrecognized(work, pass, folder, &unknown)?;
+    }
+    if work.report.is_complete() {
+        let mark = Mark {
+            uid_validity: old_validity,
+            uid_next: there.uid_next.unwrap_or(0),
+            exists: there.exists,
+            modseq: there.highest_modseq,
+        };
+        ledger.set_mark(folder, &mark)?;
+    }
+    Ok(())
+}
+
+/// Notes what a pass begins with. Each try of it finds the same again, so some counts are set anew.
+fn begin(work: &mut Folder, pass: &Pass<'_>, messages: u64, compared: &crate::ledger::Compared) {
+    let Folder { report, was_begun, .. } = work;
+    report.messages = messages;
+    report.gone_at_old = compared.gone;
+    report.vanished += compared.vanished;
+    report.refused = 0;
+    report.unreadable = 0;
+    report.notes.clear();
+    report.notes_left_out = 0;
+    if !*was_begun {
+        *was_begun = true;
+        report.already = compared.copied;
+        pass.progress.expect(compared.open.len() as u64);
+    }
+}
+
+/// Whether nothing has changed in a folder since everything in it was settled. Only the modification
+/// sequence tells about flags.
+async fn is_unchanged(old: &mut Session, name: &[u8], mark: &Mark) -> Result<bool, MailboxError> {
+    if mark.modseq.is_none() || !old.capabilities().has("CONDSTORE") {
+        return Ok(false);
+    }
+    let argument = quoted(name).unwrap_or_default();
+    let items = b" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)";
+    let ended = old.run(&[b"STATUS ", &*argument, items].concat()).await;
+    let untagged = match ended {
+        Ok(ended) => ended.untagged,
+        Err(error @ ImapError::Refused { .. }) if !error.ends_session() => return Ok(false),
+        Err(error) => return Err(MailboxError::old(error)),
+    };
+    let counts = untagged
+        .into_iter()
+        .find_map(|one| if let Untagged::Counts(counts) = one { Some(counts) } else { None });
+    let Some(StatusOf { messages, uid_next, uid_validity, highest_modseq, .. }) = counts else {
+        return Ok(false);
+    };
+    Ok(uid_validity == Some(mark.uid_validity)
+        && uid_next == Some(mark.uid_next)
+        && messages == Some(mark.exists)
+        && highest_modseq == mark.modseq)
+}
+
+/// Opens the folder of the new side.
+async fn select_new(new: &mut Session, name: &[u8]) -> Result<Selected, MailboxError> {
+    new.select(name, Mode::Write).await.map_err(|error| {
+        if let ImapError::Refused { reply, .. } = error {
+            return MailboxError::NoFolder { folder: shown(name), reply };
+        }
+        MailboxError::new(error)
+    })
+}
+
+/// Copies messages: one side reads while the other stores.
+async fn messages(
+    work: &mut Folder,
+    pass: &Pass<'_>,
+    target: &Target<'_>,
+    uids: &[u32],
+    old: &mut Session,
+    new: &mut Session,
+) -> Result<(), MailboxError> {
+    let (sender, mut receiver) = mpsc::channel::<Vec<Mail>>(1);
+    let reading = source::read(old, uids, sender, pass.limits);
+    let mut window = Window { pass, target, report: &mut work.report };
+    let storing = async {
+        while let Some(mails) = receiver.recv().await {
+            window.store(new, mails).await?;
+        }
+        Ok::<(), MailboxError>(())
+    };
+    let (unread, ()) = tokio::try_join!(reading, storing)?;
+    let vanished = unread.vanished.iter().map(|uid| (*uid, Outcome::Vanished, None));
+    let refused = unread.refused.iter();
+    let refused = refused.map(|(uid, why)| (*uid, Outcome::Unreadable, Some(why.clone())));
+    let settled: Vec<Settled> = vanished
+        .chain(refused)
+        .map(|(uid, outcome, note)| Settled { uid, outcome, copy: None, note })
+        .collect();
+    pass.ledger.settle(target.folder, &settled)?;
+    pass.progress.unexpect(settled.len() as u64);
+    work.report.vanished += unread.vanished.len() as u64;
+    work.report.unreadable += unread.refused.len() as u64;
+    for (uid, why) in unread.refused {
+        work.report.note(uid, format!("the old side does not hand it out: {why}"));
+    }
+    Ok(())
+}
+
+/// Settles messages that the new side has taken, and that cannot be recognized there: its answer
+/// names no UID, and it has changed them.
+fn settle_unrecognized(
+    work: &mut Folder,
+    pass: &Pass<'_>,
+    folder: FolderId,
+    uids: &BTreeSet<u32>,
+) -> Result<(), MailboxError> {
+    let note = "the new side has taken it, and has changed it: it cannot be recognized there";
+    let settled = uids.iter().map(|uid| Settled {
+        uid: *uid,
+        outcome: Outcome::Copied,
+        copy: None,
+        note: Some(note.to_owned()),
+    });
+    pass.ledger.settle(folder, &settled.collect::<Vec<_>>())?;
+    uids.iter().for_each(|uid| work.report.note(*uid, note));
+    Ok(())
+}

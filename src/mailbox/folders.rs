@@ -1,0 +1,361 @@
+//! Folders: what a server has, and what each is called at the other side.
+//!
+//! Names are cut into components at the server's separator, and put together with the other
+//! server's. What is INBOX, or has a special use (RFC 6154), keeps its part in the mailbox whatever
+//! it is called. Two folders never become one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cutover_imap::{ImapError, Listed, Namespace, Session, Untagged, decoded, encoded};
+
+/// The special uses that are mapped (RFC 6154 §2), and what servers call such folders if they
+/// support no special uses. The names are those of common clients; our choice.
+const ROLES: &[(&str, &[&str])] = &[
+    ("\\drafts", &["Drafts", "Draft", "Entwürfe", "Brouillons", "Borradores", "Bozze"]),
+    (
+        "\\sent",
+        &[
+            "Sent",
+            "Sent Items",
+            "Sent Messages",
+            "Sent Mail",
+            "Gesendet",
+            "Gesendete Elemente",
+            "Envoyés",
+            "Éléments envoyés",
+            "Enviados",
+            "Posta inviata",
+        ],
+    ),
+    ("\\junk", &["Junk", "Spam", "Junk E-mail", "Junk Email", "Junk-E-Mail", "Bulk Mail"]),
+    (
+        "\\trash",
+        &[
+            "Trash",
+            "Deleted Items",
+            "Deleted Messages",
+            "Papierkorb",
+            "Gelöschte Elemente",
+            "Corbeille",
+            "Éléments supprimés",
+            "Papelera",
+            "Cestino",
+        ],
+    ),
+    ("\\archive", &["Archive", "Archives", "Archiv"]),
+];
+/// The octets that no folder name of another server should contain: they are wildcards or worse.
+/// Cyrus refuses some of them, Dovecot TAB.
+const REFUSED: &[u8] = b"%*\\^\t\r\n\x00\x7f";
+/// The longest component, in octets. Dovecot 2.3 takes 255 for the whole name.
+const COMPONENT_OCTETS_MAX: usize = 200;
+
+/// The folders of a mailbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tree {
+    /// What the names of folders begin with, INBOX aside.
+    pub prefix: Vec<u8>,
+    /// The separator; there is none if names are flat.
+    pub separator: Option<u8>,
+    /// The folders that can be opened, by name.
+    pub folders: BTreeMap<Vec<u8>, Folder>,
+}
+
+/// A folder that can be opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folder {
+    /// Its special use, in lower case with its backslash.
+    pub role: Option<String>,
+    /// Whether the user is subscribed to it.
+    pub is_subscribed: bool,
+}
+
+/// The name of a folder for people. Octets that are not text are escaped.
+#[must_use]
+pub fn shown(name: &[u8]) -> String {
+    decoded(name).unwrap_or_else(|| name.escape_ascii().to_string())
+}
+
+fn is_inbox(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"INBOX")
+}
+
+impl Tree {
+    /// Asks a server for its folders.
+    ///
+    /// # Errors
+    /// Any [`ImapError`].
+    pub async fn of(session: &mut Session) -> Result<Self, ImapError> {
+        let has = |session: &Session, name: &str| session.capabilities().has(name);
+        let mut namespace = Namespace::default();
+        if has(session, "NAMESPACE") {
+            for untagged in session.run(b"NAMESPACE").await?.untagged {
+                if let Untagged::Namespace(found) = untagged {
+                    namespace = found;
+                }
+            }
+        }
+        // A server may refuse to return special uses that it does not announce.
+        let command: &[u8] = match has(session, "LIST-EXTENDED") && has(session, "SPECIAL-USE") {
+            true => b"LIST \"\" \"*\" RETURN (SPECIAL-USE)",
+            false => b"LIST \"\" \"*\"",
+        };
+        let mut listed = Vec::new();
+        for untagged in session.run(command).await?.untagged {
+            if let Untagged::Other(line) = &untagged {
+                // Nothing that a server says about folders may be skipped.
+                let words = format!("to LIST: {}", line.escape_ascii());
+                return Err(ImapError::Protocol(words));
+            }
+            if let Untagged::List(one) = untagged {
+                listed.push(one);
+            }
+        }
+        let mut subscribed = BTreeSet::new();
+        for untagged in session.run(b"LSUB \"\" \"*\"").await?.untagged {
+            if let Untagged::Subscribed(one) = untagged {
+                subscribed.insert(one.name);
+            }
+        }
+        Ok(Self::from(&namespace, &listed, &subscribed))
+    }
+
+    /// Puts together what a server has said.
+    fn from(namespace: &Namespace, listed: &[Listed], subscribed: &BTreeSet<Vec<u8>>) -> Self {
+        let separator = listed.iter().find_map(|one| one.separator).or(namespace.separator);
+        let announces = listed.iter().any(|one| ROLES.iter().any(|(role, _)| one.has(role)));
+        let mut folders = BTreeMap::new();
+        let mut taken = BTreeSet::new();
+        for one in listed {
+            if one.has("\\noselect") || one.has("\\nonexistent") {
+                continue;
+            }
+            let by_attribute = ROLES.iter().find(|(role, _)| one.has(role));
+            let by_name = || {
+                let name = decoded(one.name.strip_prefix(&*namespace.prefix).unwrap_or(&one.name))?;
+                let is_called = |known: &&str| known.eq_ignore_ascii_case(&name);
+                ROLES.iter().find(|(_, names)| names.iter().any(is_called))
+            };
+            let role = if announces { by_attribute } else { by_name() };
+            // The second folder with a role is a folder like any other.
+            let role = role.map(|(role, _)| (*role).to_owned());
+            let role = role.filter(|role| taken.insert(role.clone()));
+            let is_subscribed = subscribed.contains(&one.name);
+            folders.insert(one.name.clone(), Folder { role, is_subscribed });
+        }
+        Self { prefix: namespace.prefix.clone(), separator, folders }
+    }
+
+    /// The components of a name, without the prefix.
+    fn components(&self, name: &[u8]) -> Vec<Vec<u8>> {
+        if is_inbox(name) {
+            return vec![b"INBOX".to_vec()];
+        }
+        let name = name.strip_prefix(&*self.prefix).filter(|rest| !rest.is_empty()).unwrap_or(name);
+        match self.separator {
+            Some(separator) => {
+                name.split(|octet| *octet == separator).map(<[u8]>::to_vec).collect()
+            }
+            None => vec![name.to_vec()],
+        }
+    }
+
+    /// The name that these components have here.
+    fn name(&self, components: &[Vec<u8>]) -> Vec<u8> {
+        // INBOX and what is below it stand outside of the prefix `INBOX.`.
+        let first_is_inbox = components.first().is_some_and(|first| is_inbox(first));
+        let below = match first_is_inbox && self.prefix.to_ascii_uppercase().starts_with(b"INBOX") {
+            true if components.len() == 1 => return b"INBOX".to_vec(),
+            true => &components[1..],
+            false => components,
+        };
+        if first_is_inbox && components.len() == 1 {
+            return b"INBOX".to_vec();
+        }
+        let separator: &[u8] = match &self.separator {
+            Some(separator) => std::slice::from_ref(separator),
+            // Flat names: the levels are still told apart.
+            None => b"-",
+        };
+        [self.prefix.clone(), below.join(separator)].concat()
+    }
+
+    fn with_role(&self, role: &str) -> Option<&Vec<u8>> {
+        let found = self.folders.iter().find(|(_, folder)| folder.role.as_deref() == Some(role));
+        found.map(|(name, _)| name)
+    }
+}
+
+/// A component as the other server takes it: modified UTF-7, none of the refused octets, no
+/// separator, no space at the ends, and not too long.
+fn component(octets: &[u8], separator: Option<u8>) -> Vec<u8> {
+    // Octets that are not in modified UTF-7 are most often Latin-1.
+    let text = match decoded(octets) {
+        Some(text) => text,
+        None => octets.iter().map(|octet| char::from(*octet)).collect(),
+    };
+    let name: String = text
+        .trim_matches(' ')
+        .chars()
+        .map(|c| {
+            let octet = u8::try_from(c).ok().filter(u8::is_ascii);
+            match octet.is_some_and(|octet| REFUSED.contains(&octet) || Some(octet) == separator) {
+                true => '_',
+                false => c,
+            }
+        })
+        .collect();
+    let mut name = if name.is_empty() { "_".to_owned() } else { name };
+    while encoded(&name).len() > COMPONENT_OCTETS_MAX {
+        name.pop();
+    }
+    encoded(&name)
+}
+
+/// What each folder of the old side is called at the new side.
+///
+/// `settled` has the names that earlier passes have chosen: they stay.
+#[must_use]
+pub fn mapped(
+    old: &Tree,
+    new: &Tree,
+    settled: &BTreeMap<Vec<u8>, Vec<u8>>,
+) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut names: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    let mut taken: BTreeSet<Vec<u8>> = settled.values().cloned().collect();
+    let settled = settled.iter().filter(|(name, _)| old.folders.contains_key(*name));
+    names.extend(settled.map(|(name, other)| (name.clone(), other.clone())));
+    // Folders with a role come first, so that no other folder takes their names.
+    for (name, folder) in &old.folders {
+        let other = match &folder.role {
+            _ if is_inbox(name) => Some(b"INBOX".to_vec()),
+            Some(role) => new.with_role(role).cloned(),
+            None => None,
+        };
+        if let Some(other) = other
+            && !names.contains_key(name)
+            && taken.insert(other.clone())
+        {
+            names.insert(name.clone(), other);
+        }
+    }
+    let by_components: BTreeMap<Vec<Vec<u8>>, &Vec<u8>> =
+        old.folders.keys().map(|name| (old.components(name), name)).collect();
+    for name in old.folders.keys() {
+        if names.contains_key(name) {
+            continue;
+        }
+        let components = old.components(name);
+        // A folder below one that has another name at the new side goes with it.
+        let parent = (1..components.len()).rev().find_map(|count| {
+            let above = *by_components.get(&components[..count])?;
+            let other = names.get(above).filter(|_| !is_inbox(above))?;
+            Some((new.components(other), count))
+        });
+        let (mut path, rest) = match parent {
+            Some((path, count)) => (path, &components[count..]),
+            None => (Vec::new(), &components[..]),
+        };
+        path.extend(rest.iter().map(|part| component(part, new.separator)));
+        let mut other = new.name(&path);
+        for count in 2.. {
+            if taken.insert(other.clone()) {
+                break;
+            }
+            let last = path.len() - 1;
+            let mut again = path.clone();
+            again[last].extend(format!(" ({count})").into_bytes());
+            other = new.name(&again);
+        }
+        names.insert(name.clone(), other);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(prefix: &str, separator: u8, folders: &[(&str, Option<&str>)]) -> Tree {
+        let folders = folders.iter().map(|(name, role)| {
+            let role = role.map(str::to_owned);
+            (name.as_bytes().to_vec(), Folder { role, is_subscribed: false })
+        });
+        let prefix = prefix.as_bytes().to_vec();
+        Tree { prefix, separator: Some(separator), folders: folders.collect() }
+    }
+
+    #[track_caller]
+    fn check(old: &Tree, new: &Tree, expected: &[(&str, &str)]) {
+        let found = mapped(old, new, &BTreeMap::new());
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        let found: Vec<_> = found.iter().map(|(old, new)| (text(old), text(new))).collect();
+        let found: Vec<_> = found.iter().map(|(old, new)| (old.as_str(), new.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn separators_and_prefixes_are_translated() {
+        let old = tree(
+            "INBOX.",
+            b'.',
+            &[("INBOX", None), ("INBOX.Work", None), ("INBOX.Work.2024/25", None)],
+        );
+        let new = tree("", b'/', &[("INBOX", None)]);
+        check(
+            &old,
+            &new,
+            &[("INBOX", "INBOX"), ("INBOX.Work", "Work"), ("INBOX.Work.2024/25", "Work/2024_25")],
+        );
+        let back = tree("", b'/', &[("INBOX", None), ("INBOX/a.b", None), ("Work", None)]);
+        let dots = tree("INBOX.", b'.', &[("INBOX", None)]);
+        check(
+            &back,
+            &dots,
+            &[("INBOX", "INBOX"), ("INBOX/a.b", "INBOX.a_b"), ("Work", "INBOX.Work")],
+        );
+    }
+
+    #[test]
+    fn special_uses_lead_and_what_is_below_follows() {
+        let old = tree(
+            "",
+            b'/',
+            &[("Gesendet", Some("\\sent")), ("Gesendet/2024", None), ("Sent", None)],
+        );
+        let new = tree("", b'.', &[("Sent", Some("\\sent"))]);
+        check(
+            &old,
+            &new,
+            &[("Gesendet", "Sent"), ("Gesendet/2024", "Sent.2024"), ("Sent", "Sent (2)")],
+        );
+    }
+
+    #[test]
+    fn two_folders_never_become_one_and_choices_stay() {
+        let old = tree("", b'/', &[("a.b", None), ("a_b", None), ("Entw\u{fc}rfe", None)]);
+        let new = tree("", b'.', &[]);
+        check(&old, &new, &[("Entw\u{fc}rfe", "Entw&APw-rfe"), ("a.b", "a_b"), ("a_b", "a_b (2)")]);
+        let settled = BTreeMap::from([(b"a_b".to_vec(), b"a_b".to_vec())]);
+        let found = mapped(&old, &new, &settled);
+        assert_eq!(found[&b"a_b"[..]], b"a_b");
+        assert_eq!(found[&b"a.b"[..]], b"a_b (2)");
+    }
+
+    #[test]
+    fn roles_come_from_names_only_where_no_server_announces_them() {
+        let listed = |name: &str, attribute: &str| Listed {
+            attributes: vec![attribute.to_owned()],
+            separator: Some(b'/'),
+            name: name.as_bytes().to_vec(),
+        };
+        let roles = |listed: &[Listed]| {
+            let tree = Tree::from(&Namespace::default(), listed, &BTreeSet::new());
+            tree.folders.into_values().map(|folder| folder.role).collect::<Vec<_>>()
+        };
+        let plain = [listed("Sent Items", ""), listed("sent", ""), listed("x", "\\noselect")];
+        assert_eq!(roles(&plain), [Some("\\sent".to_owned()), None]);
+        let special = [listed("Sent", ""), listed("Verschickt", "\\sent")];
+        assert_eq!(roles(&special), [None, Some("\\sent".to_owned())]);
+    }
+}

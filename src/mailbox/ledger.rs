@@ -1,0 +1,485 @@
+//! The ledger of a copy: what became of each message, so that each is copied exactly once.
+//!
+//! It is one SQLite file. A row of `message` is written *before* the message is sent (`begun`), and
+//! changed once the new side has answered. `target` has the messages of the new side by digest, and
+//! the message of the old side that each one is the copy of. A message whose answer was lost is
+//! found there, so nothing is sent twice.
+//!
+//! One process at a time holds a ledger: SQLite's lock lasts as long as the process. Each change is
+//! on the disk before the next step. Only the current UIDVALIDITY of a folder has rows.
+
+mod schema;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use cutover_base::digest::Digest;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use crate::content::Digests;
+use crate::report::Outcome;
+
+/// Why a ledger cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Another process copies with it.
+    #[error("the ledger {} is in use: another copy is running", .0.display())]
+    Locked(PathBuf),
+    /// It is of another version of this program, or no ledger.
+    #[error("{} is not a ledger that this version can use: it has format {found}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The format that it states.
+        found: i64,
+    },
+    /// The file system, or the file is damaged.
+    #[error("the ledger cannot be used: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+type Result<T> = std::result::Result<T, LedgerError>;
+
+/// The number of a folder in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FolderId(i64);
+
+impl std::fmt::Display for FolderId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A message of the old side, before it is sent.
+pub struct Begun<'a> {
+    /// Its UID at the old side.
+    pub uid: u32,
+    /// Its digests.
+    pub digests: Digests,
+    /// Its flags, separated by spaces.
+    pub flags: &'a str,
+}
+
+/// What became of a message.
+pub struct Settled {
+    /// Its UID at the old side.
+    pub uid: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its UID at the new side, and its digest there, if both are known.
+    pub copy: Option<(u32, Digest)>,
+    /// What was changed, or why it was refused.
+    pub note: Option<String>,
+}
+
+/// What the old side looked like when a pass had settled everything in a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// UIDNEXT.
+    pub uid_next: u32,
+    /// Messages.
+    pub exists: u32,
+    /// HIGHESTMODSEQ, without which a folder is never known to be unchanged.
+    pub modseq: Option<u64>,
+}
+
+/// What the ledger says about the UIDs that the old side has.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// UIDs without a final outcome, sorted.
+    pub open: Vec<u32>,
+    /// How many are copied.
+    pub copied: u64,
+    /// How many were copied, and are not at the old side any more.
+    pub gone: u64,
+    /// How many had begun or failed, and are not at the old side any more.
+    pub vanished: u64,
+}
+
+/// A ledger that is held.
+pub struct Ledger {
+    connection: Mutex<Connection>,
+}
+
+impl Ledger {
+    /// Opens a ledger, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`LedgerError::Locked`] if another process holds it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let connection = schema::open(path)?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic elsewhere leaves a transaction, which SQLite rolls back.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        let value = change(&transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// The names that earlier passes have chosen for the folders of a mailbox.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn names(&self, old: &str, new: &str) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(
+            "SELECT old_name, new_name FROM folder JOIN mailbox ON mailbox.id = folder.mailbox
+             WHERE old = ? AND new = ?",
+        )?;
+        let rows = query.query_map([old, new], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The folder of this name, which is added if it is new.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn folder(&self, accounts: (&str, &str), names: (&[u8], &[u8])) -> Result<FolderId> {
+        self.write(|change| {
+            let (old, new) = accounts;
+            let insert = "INSERT OR IGNORE INTO mailbox (old, new) VALUES (?, ?)";
+            change.execute(insert, params![old, new])?;
+            let mailbox: i64 = change.query_row(
+                "SELECT id FROM mailbox WHERE old = ? AND new = ?",
+                params![old, new],
+                |row| row.get(0),
+            )?;
+            let (old, new) = names;
+            change.execute(
+                "INSERT OR IGNORE INTO folder (mailbox, old_name, new_name) VALUES (?, ?, ?)",
+                params![mailbox, old, new],
+            )?;
+            let id = change.query_row(
+                "SELECT id FROM folder WHERE mailbox = ? AND old_name = ?",
+                params![mailbox, old],
+                |row| row.get(0),
+            )?;
+            Ok(FolderId(id))
+        })
+    }
+
+    /// What the folder looked like when everything in it was settled.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn mark(&self, FolderId(folder): FolderId) -> Result<Option<Mark>> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(
+            "SELECT old_validity, settled_uid_next, settled_exists, settled_modseq FROM folder
+             WHERE id = ? AND settled_uid_next IS NOT NULL",
+        )?;
+        let row = query.query_row([folder], |row| {
+            let modseq: Option<i64> = row.get(3)?;
+            Ok(Mark {
+                uid_validity: row.get(0)?,
+                uid_next: row.get(1)?,
+                exists: row.get(2)?,
+                modseq: modseq.map(i64::cast_unsigned),
+            })
+        });
+        Ok(row.optional()?)
+    }
+
+    /// Notes that everything in a folder is settled.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn set_mark(&self, FolderId(folder): FolderId, mark: &Mark) -> Result<()> {
+        self.write(|change| {
+            change.execute(
+                "UPDATE folder SET settled_uid_next = ?, settled_exists = ?, settled_modseq = ?
+                 WHERE id = ?",
+                params![mark.uid_next, mark.exists, mark.modseq.map(u64::cast_signed), folder],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// States the UIDVALIDITY of the old folder. If it is another than before, all its messages
+    /// have new UIDs: their rows go, their copies are free to be recognized by digest, and what was
+    /// copied and then deleted at the new side is remembered by digest. Whether it has changed.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn old_validity(&self, FolderId(folder): FolderId, validity: u32) -> Result<bool> {
+        self.write(|change| {
+            let before: Option<u32> = change.query_row(
+                "SELECT old_validity FROM folder WHERE id = ?",
+                [folder],
+                |row| row.get(0),
+            )?;
+            if before == Some(validity) {
+                return Ok(false);
+            }
+            change.execute(
+                "INSERT INTO former (folder, canonical)
+                 SELECT folder, canonical FROM message WHERE folder = ?1 AND outcome = 1
+                 AND NOT EXISTS (SELECT 1 FROM target
+                   WHERE target.folder = ?1 AND target.copy_of = message.uid)",
+                [folder],
+            )?;
+            change.execute("UPDATE target SET copy_of = NULL WHERE folder = ?", [folder])?;
+            change.execute("DELETE FROM message WHERE folder = ?", [folder])?;
+            change.execute(
+                "UPDATE folder SET old_validity = ?, settled_uid_next = NULL WHERE id = ?",
+                params![validity, folder],
+            )?;
+            Ok(before.is_some())
+        })
+    }
+
+    /// States the UIDVALIDITY of the new folder. If it is another than before, the copies have to
+    /// be looked for again: each message that was copied counts as begun. Whether it has changed.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn new_validity(&self, FolderId(folder): FolderId, validity: u32) -> Result<bool> {
+        self.write(|change| {
+            let before: Option<u32> = change.query_row(
+                "SELECT new_validity FROM folder WHERE id = ?",
+                [folder],
+                |row| row.get(0),
+            )?;
+            if before == Some(validity) {
+                return Ok(false);
+            }
+            change.execute("DELETE FROM target WHERE folder = ?", [folder])?;
+            change.execute(
+                "UPDATE message SET outcome = 0, new_uid = NULL WHERE folder = ? AND outcome = 1",
+                [folder],
+            )?;
+            change.execute(
+                "UPDATE folder SET new_validity = ?, settled_uid_next = NULL WHERE id = ?",
+                params![validity, folder],
+            )?;
+            Ok(before.is_some())
+        })
+    }
+
+    /// Compares the UIDs that the old side has (sorted) with what is known of them. Those that had
+    /// begun and are not there any more have vanished.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn compare(&self, FolderId(folder): FolderId, uids: &[u32]) -> Result<Compared> {
+        let mut compared = Compared::default();
+        let mut vanished: Vec<u32> = Vec::new();
+        {
+            let connection = self.connection();
+            let mut query = connection
+                .prepare_cached("SELECT uid, outcome FROM message WHERE folder = ? ORDER BY uid")?;
+            let mut rows = query.query([folder])?;
+            let mut left = uids.iter().copied().peekable();
+            while let Some(row) = rows.next()? {
+                let (uid, outcome): (u32, i64) = (row.get(0)?, row.get(1)?);
+                while let Some(new) = left.next_if(|left| *left < uid) {
+                    compared.open.push(new);
+                }
+                let is_there = left.next_if_eq(&uid).is_some();
+                match (is_there, outcome == schema::code(Outcome::Copied)) {
+                    (true, true) => compared.copied += 1,
+                    (true, false) => compared.open.push(uid),
+                    (false, true) => compared.gone += 1,
+                    (false, false) if outcome == schema::code(Outcome::Vanished) => {}
+                    (false, false) => vanished.push(uid),
+                }
+            }
+            compared.open.extend(left);
+        }
+        compared.vanished = vanished.len() as u64;
+        if !vanished.is_empty() {
+            self.write(|change| {
+                let mut update = change.prepare_cached(
+                    "UPDATE message SET outcome = 2 WHERE folder = ? AND uid = ?",
+                )?;
+                for uid in &vanished {
+                    update.execute(params![folder, uid])?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(compared)
+    }
+
+    /// States which UIDs the new folder has (sorted). Those that are not known have to be read;
+    /// what is known and not there any more was deleted or moved by its user.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn unknown_targets(&self, FolderId(folder): FolderId, uids: &[u32]) -> Result<Vec<u32>> {
+        let mut unknown = Vec::new();
+        let mut gone = Vec::new();
+        {
+            let connection = self.connection();
+            let mut query = connection
+                .prepare_cached("SELECT uid FROM target WHERE folder = ? ORDER BY uid")?;
+            let mut rows = query.query([folder])?;
+            let mut left = uids.iter().copied().peekable();
+            while let Some(row) = rows.next()? {
+                let uid: u32 = row.get(0)?;
+                while let Some(new) = left.next_if(|left| *left < uid) {
+                    unknown.push(new);
+                }
+                if left.next_if_eq(&uid).is_none() {
+                    gone.push(uid);
+                }
+            }
+            unknown.extend(left);
+        }
+        if !gone.is_empty() {
+            self.write(|change| {
+                let mut delete =
+                    change.prepare_cached("DELETE FROM target WHERE folder = ? AND uid = ?")?;
+                for uid in &gone {
+                    delete.execute(params![folder, uid])?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(unknown)
+    }
+
+    /// Adds messages of the new side that were read.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn add_targets(&self, FolderId(folder): FolderId, found: &[(u32, Digest)]) -> Result<()> {
+        self.write(|change| {
+            let mut insert = change.prepare_cached(
+                "INSERT OR IGNORE INTO target (folder, uid, canonical) VALUES (?, ?, ?)",
+            )?;
+            for (uid, canonical) in found {
+                insert.execute(params![folder, uid, canonical.octets()])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Finds the copies of messages whose answer was lost; how many were found, and the UIDs of
+    /// those that were not.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn claim_begun(&self, FolderId(folder): FolderId) -> Result<(u64, BTreeSet<u32>)> {
+        self.write(|change| {
+            let mut query = change.prepare_cached(
+                "SELECT uid, canonical FROM message WHERE folder = ? AND outcome = 0 ORDER BY uid",
+            )?;
+            let begun = query.query_map([folder], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let begun: Vec<(u32, [u8; 32])> = begun.collect::<rusqlite::Result<_>>()?;
+            let mut found = 0;
+            let mut open = BTreeSet::new();
+            for (uid, canonical) in begun {
+                match schema::claim(change, folder, uid, &canonical)? {
+                    Some(_) => found += 1,
+                    None => _ = open.insert(uid),
+                }
+            }
+            Ok((found, open))
+        })
+    }
+
+    /// Notes that messages are about to be sent. Those whose copy is already at the new side are
+    /// settled at once instead: the answer has the UIDs of their copies, or `None` for one whose
+    /// copy was deleted there.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn begin(
+        &self,
+        FolderId(folder): FolderId,
+        messages: &[Begun<'_>],
+    ) -> Result<BTreeMap<u32, Option<u32>>> {
+        self.write(|change| {
+            let mut insert = change.prepare_cached(
+                "INSERT OR REPLACE INTO message
+                 (folder, uid, outcome, raw, canonical, octets, flags)
+                 VALUES (?, ?, 0, ?, ?, ?, ?)",
+            )?;
+            let mut there = BTreeMap::new();
+            for Begun { uid, digests, flags } in messages {
+                let canonical = digests.canonical.octets();
+                let octets = digests.octets.cast_signed();
+                let raw = digests.raw.octets();
+                insert.execute(params![folder, uid, raw, canonical, octets, flags])?;
+                if let Some(copy) = schema::claim(change, folder, *uid, &canonical)? {
+                    there.insert(*uid, Some(copy));
+                } else if schema::take_former(change, folder, *uid, &canonical)? {
+                    there.insert(*uid, None);
+                }
+            }
+            Ok(there)
+        })
+    }
+
+    /// Notes what became of messages. A message that was never begun gets its row.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn settle(&self, FolderId(folder): FolderId, settled: &[Settled]) -> Result<()> {
+        self.write(|change| {
+            let mut update = change.prepare_cached(
+                "INSERT INTO message (folder, uid, outcome, new_uid, note)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (folder, uid) DO UPDATE
+                 SET outcome = ?3, new_uid = ?4, note = ?5",
+            )?;
+            let mut insert = change.prepare_cached(
+                "INSERT OR REPLACE INTO target (folder, uid, canonical, copy_of)
+                 VALUES (?, ?, ?, ?)",
+            )?;
+            for Settled { uid, outcome, copy, note } in settled {
+                let code = schema::code(*outcome);
+                update.execute(params![folder, uid, code, copy.map(|(uid, _)| uid), note])?;
+                if let Some((copy, canonical)) = copy {
+                    insert.execute(params![folder, copy, canonical.octets(), uid])?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The flags that a message had at the old side when they were last copied, and the UID of its
+    /// copy; only of messages whose copy is known and at the new side.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn flags(&self, FolderId(folder): FolderId, uid: u32) -> Result<Option<(String, u32)>> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(
+            "SELECT flags, new_uid FROM message WHERE folder = ?1 AND uid = ?2 AND outcome = 1
+             AND EXISTS (SELECT 1 FROM target WHERE target.folder = ?1 AND target.uid = new_uid)",
+        )?;
+        let row = query.query_row(params![folder, uid], |row| Ok((row.get(0)?, row.get(1)?)));
+        Ok(row.optional()?)
+    }
+
+    /// Notes the flags of messages at the old side, by their UIDs.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn set_flags(&self, FolderId(folder): FolderId, flags: &[(u32, String)]) -> Result<()> {
+        self.write(|change| {
+            let mut update = change
+                .prepare_cached("UPDATE message SET flags = ? WHERE folder = ? AND uid = ?")?;
+            for (uid, flags) in flags {
+                update.execute(params![flags, folder, uid])?;
+            }
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Processes that are killed at random moments, and begin anew: in the end each message is there
+//! once. The test binary starts itself again as the copying process: [`child`] is its entry.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use cutover_imap::{Roots, Security, Server};
+use cutover_mailbox::account::{Account, Pair};
+use cutover_mailbox::clock::RealClock;
+use cutover_mailbox::copy::{Limits, Pass, copy};
+use cutover_mailbox::ledger::{Ledger, LedgerError};
+use cutover_mailbox::report::Progress;
+
+use crate::bed::{Bed, limits, password, run, variable};
+use crate::copies::{dots, slash, small};
+use crate::lab::mailbox_host::{HOST, PASSWORD, Setup};
+use crate::lab::{now, sleep};
+
+/// What the child is to copy: ports, authorities, directory, users.
+const JOB: &str = "CUTOVER_MAILBOX_JOB";
+/// How many processes are killed; `CUTOVER_KILLS` asks for more.
+const KILLS: u32 = 12;
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this process is a child, and its code is its result"
+)]
+fn child() {
+    let Some(job) = variable(JOB) else { return };
+    let words: Vec<&str> = job.split('|').collect();
+    let [old, old_ca, new, new_ca, dir, users] = words[..] else { panic!("{job}") };
+    let account = |name: &str, port: &str, ca: &str, user: &str| Account {
+        name: format!("{name} {user}"),
+        server: Server {
+            host: HOST.to_owned(),
+            port: port.parse().expect("a port"),
+            security: Security::Tls,
+            roots: Roots::in_file(ca.as_ref()).expect("certificates"),
+        },
+        sign_in: password(user, PASSWORD),
+        renew: None,
+    };
+    let pairs: Vec<Pair> = users
+        .split(' ')
+        .map(|user| Pair {
+            address: user.to_owned(),
+            old: account("old", old, old_ca, user),
+            new: account("new", new, new_ca, user),
+        })
+        .collect();
+    let ledger = Ledger::open(&std::path::Path::new(dir).join("ledger.sqlite"));
+    if matches!(ledger, Err(LedgerError::Locked(_))) {
+        std::process::exit(3);
+    }
+    let ledger = ledger.expect("a ledger");
+    let pass = Pass {
+        ledger: &ledger,
+        aside: std::path::Path::new(dir).join("aside"),
+        clock: &RealClock,
+        progress: &Progress::default(),
+        limits: Limits { window_messages: 8, settle_max: Duration::from_millis(400), ..limits() },
+    };
+    let reports = run(copy(&pairs, &pass));
+    let is_complete = reports.iter().all(|report| report.is_complete());
+    std::process::exit(i32::from(!is_complete));
+}
+
+fn start(job: &str) -> std::process::Child {
+    let mut command = Command::new(std::env::current_exe().expect("this binary"));
+    command.args(["--exact", "killed::child", "--nocapture"]).env(JOB, job);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("a child")
+}
+
+/// A number from 0 to 1 that differs from call to call, and is the same for a seed.
+fn random(seed: &mut u64) -> f64 {
+    // SplitMix64 (Steele, Lea, Flood 2014).
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut bits = *seed;
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    f64::from(u32::try_from((bits ^ (bits >> 31)) >> 32).expect("32 bits")) / f64::from(u32::MAX)
+}
+
+fn killed_often(new: Setup, seed: u64) {
+    let number = |name: &str| variable(name)?.parse().ok();
+    let kills = number("CUTOVER_KILLS").unwrap_or(KILLS.into());
+    let first = number("CUTOVER_SEED").unwrap_or(seed);
+    let bed = Bed::start(dots(), new);
+    let mut seed = first;
+    let mut killed = 0;
+    let mut round = 0;
+    while killed < kills {
+        round += 1;
+        let users = [format!("a{round}"), format!("b{round}")];
+        for user in &users {
+            small(&bed, user, "", 400);
+            small(&bed, user, ".Work", 100);
+        }
+        let authority = |host: &crate::lab::MailboxHost| host.authority().display().to_string();
+        let dir = bed.ledger().parent().expect("a directory").display().to_string();
+        let job = format!(
+            "{}|{}|{}|{}|{dir}|{} {}",
+            bed.old.tls_port(),
+            authority(&bed.old),
+            bed.new.tls_port(),
+            authority(&bed.new),
+            users[0],
+            users[1]
+        );
+        loop {
+            let mut child = start(&job);
+            let begun = now();
+            let life = Duration::from_secs_f64(0.02 + 0.25 * random(&mut seed));
+            let status = loop {
+                if let Some(status) = child.try_wait().expect("a child") {
+                    break Some(status);
+                }
+                if begun.elapsed() > life && killed < kills {
+                    break None;
+                }
+                sleep(Duration::from_millis(2));
+            };
+            if let Some(status) = status {
+                assert!(status.success(), "seed {first}: {status}");
+                break;
+            }
+            let id = i32::try_from(child.id()).expect("a process id");
+            kill(Pid::from_raw(id), Signal::SIGKILL).expect("it is there");
+            child.wait().expect("a child");
+            killed += 1;
+        }
+        for user in &users {
+            assert_eq!(bed.same(user), 502, "seed {first}, {user}");
+        }
+    }
+    eprintln!("seed {first}: {killed} killed in {round} rounds");
+}
+
+#[test]
+fn a_process_that_is_killed_often_loses_and_doubles_nothing() {
+    killed_often(slash(), 23);
+}
+
+#[test]
+fn a_killed_pipeline_loses_and_doubles_nothing() {
+    let capabilities = "IMAP4rev1 SASL-IR LITERAL+ UIDPLUS NAMESPACE";
+    killed_often(Setup { capabilities: Some(capabilities), ..slash() }, 24);
+}
+
+#[test]
+fn two_runs_at_once_are_one() {
+    let bed = Bed::start(slash(), slash());
+    small(&bed, "u1", "", 5);
+    let ledger = Ledger::open(&bed.ledger()).expect("a ledger");
+    let authority = |host: &crate::lab::MailboxHost| host.authority().display().to_string();
+    let dir = bed.ledger().parent().expect("a directory").display().to_string();
+    let job = format!(
+        "{}|{}|{}|{}|{dir}|u1",
+        bed.old.tls_port(),
+        authority(&bed.old),
+        bed.new.tls_port(),
+        authority(&bed.new)
+    );
+    let refused = start(&job).wait().expect("a child");
+    assert_eq!(refused.code(), Some(3), "another process holds the ledger");
+    drop(ledger);
+    assert!(start(&job).wait().expect("a child").success());
+    assert_eq!(bed.same("u1"), 6);
+}

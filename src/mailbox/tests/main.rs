@@ -1,0 +1,15 @@
+//! Copies between real Dovecots, judged by Python's `imaplib`; faults of all kinds; and a server that
+//! answers in odd ways.
+
+#[path = "../../../tests/lab/mod.rs"]
+mod lab;
+
+mod backups;
+mod bed;
+mod copies;
+mod cuts;
+mod fake;
+mod killed;
+mod mail;
+mod odd;
+mod surveys;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use cutover::ask::Outside;
 use cutover::compile::{Compiled, compile, compile_apart};
-use cutover::graph::StepGraph;
+use cutover::config::ConfigSpec;
+use cutover::graph::{Primitive, StepGraph};
 use cutover::intent::Intent;
 use cutover::observe::{Earlier, Snapshot};
 use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Ttl};
@@ -287,6 +288,26 @@ fn alike_zones_give_the_same_results() {
 }
 
 /// If one zone of many differs, it is compiled separately, and harm there is found.
+/// A gate asks the servers of every domain, also of those that are compiled as others are.
+#[test]
+fn a_gate_asks_the_servers_of_every_domain() {
+    let mut fleet = own();
+    fleet.plan += "gates: { before_switch: [ smtp ] }\n";
+    let (intent, snapshot) = fleet.read();
+    for compiled in [compile(&intent, &snapshot), compile_apart(&intent, &snapshot)] {
+        let graph = compiled.expect("a plan").graph;
+        let asked = graph.steps().iter().find_map(|step| match &step.primitive {
+            Primitive::Gate(gate) => gate.settings.get("exchanges").cloned(),
+            Primitive::Change(_)
+            | Primitive::Wait(_)
+            | Primitive::Task(_)
+            | Primitive::Checkpoint(_) => None,
+        });
+        let wanted = (0..12).map(|n| format!("mx.d{n:02}.test@203.0.113.25")).collect();
+        assert_eq!(asked, Some(ConfigSpec::Argv(wanted)));
+    }
+}
+
 #[test]
 fn a_zone_that_differs_is_compiled_separately() {
     let mut harmed = 0;

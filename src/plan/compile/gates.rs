@@ -11,14 +11,16 @@ use cutover_zone::{Name, RrKey, RrSet, RrType};
 
 use super::compiled::CompiledWayBack;
 use super::servers;
+use crate::intent::Intent;
 use crate::language::Confirm;
-use crate::language::gate::{GateSpec, OnFail, gate_id};
+use crate::language::gate::{GateSpec, GatesSpec, OnFail, gate_id};
+use crate::model::end::in_the_end;
 use crate::model::hold::hold_of_replaced;
 use crate::observe::Snapshot;
 use crate::proof::draft::Draft;
 use cutover_base::calendar::show_span;
 use cutover_base::diag::{Code, Diagnostic};
-use cutover_steps::graph::gate::{Expected, Failing, Gate, Place, Settings};
+use cutover_steps::graph::gate::{Expected, Failing, Gate, Place};
 use cutover_steps::graph::paths::Paths;
 use cutover_steps::graph::{
     Cause, MovePoint, Origin, Primitive, SAMPLE_MAX, Step, StepGraph, StepId, sample,
@@ -76,13 +78,7 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
                 let cause = held_by.and_then(|held_by| held_by.get(id)).unwrap_or(&cause);
                 (id.clone(), cause.clone())
             });
-            // As it will be; for what the plan removes, as it is.
-            let published = |name: &Name| match servers::published(&draft.end, name) {
-                none if none.is_empty() => servers::published(draft.snapshot, name),
-                found => found,
-            };
-            let settings = servers::settings(intent, &published, spec);
-            let gate = gate(place, spec, settings, &expect, switched_before(draft));
+            let gate = gate(place, spec, &expect, switched_before(draft));
             let early = early(place, spec, &expect);
             steps.push(Step {
                 id,
@@ -216,13 +212,7 @@ fn switched_before(draft: &Draft<'_>) -> bool {
     draft.point(MovePoint::BeforeSwitch).is_none()
 }
 
-fn gate(
-    place: Place,
-    spec: &GateSpec,
-    settings: Settings,
-    expect: &[Expected],
-    switched_before: bool,
-) -> Gate {
+fn gate(place: Place, spec: &GateSpec, expect: &[Expected], switched_before: bool) -> Gate {
     let keys = probe::of_name(&spec.probe.value).map(|probe| probe.keys);
     // A probe that looks for no records may ask for anything: before the switch, it probes at once.
     let after_expiry =
@@ -236,7 +226,7 @@ fn gate(
     let open = if may_be_open { kept.saturating_sub(delay) } else { Duration::ZERO };
     Gate {
         probe: spec.probe.value.clone(),
-        settings,
+        settings: spec.settings.clone(),
         expect: match keys.is_some_and(|keys| keys.in_dns) {
             true => expect.to_vec(),
             false => Vec::new(),
@@ -342,8 +332,47 @@ fn expected(
     made.into_values().collect()
 }
 
+/// The graph with gates that know their servers, and that look for a sample of records.
+pub(super) fn finished(intent: &Intent, snapshot: &Snapshot, graph: StepGraph) -> StepGraph {
+    with_sampled_gates(with_servers(intent, snapshot, graph))
+}
+
+/// The graph with gates that know their servers. They are those of all domains, also of domains that
+/// were compiled as others are.
+fn with_servers(intent: &Intent, snapshot: &Snapshot, graph: StepGraph) -> StepGraph {
+    let GatesSpec { before_switch, after_switch } = &intent.gates;
+    let of = |place, gates: &[GateSpec]| -> Vec<(StepId, GateSpec)> {
+        let all = gates.iter().enumerate();
+        all.map(|(number, gate)| (gate_id(place, gates, number), gate.clone())).collect()
+    };
+    let mut specs = of(Place::BeforeSwitch, before_switch);
+    specs.extend(of(Place::AfterSwitch, after_switch));
+    let asks_host = |(_, gate): &(StepId, GateSpec)| {
+        probe::of_name(&gate.probe.value).is_some_and(|probe| probe.keys.host.is_some())
+    };
+    specs.retain(asks_host);
+    if specs.is_empty() {
+        return graph;
+    }
+    let end = in_the_end(intent, snapshot);
+    // As it will be; for what the plan removes, as it is.
+    let published = |name: &Name| match servers::published(&end, name) {
+        none if none.is_empty() => servers::published(snapshot, name),
+        found => found,
+    };
+    let steps = graph.steps().iter().cloned().map(|mut step| {
+        if let Primitive::Gate(gate) = &mut step.primitive
+            && let Some((_, spec)) = specs.iter().find(|(id, _)| *id == step.id)
+        {
+            gate.settings = servers::settings(intent, &published, spec);
+        }
+        step
+    });
+    StepGraph::of_sorted(steps.collect())
+}
+
 /// The graph with gates that look for a sample of records.
-pub(super) fn with_sampled_gates(graph: StepGraph) -> StepGraph {
+fn with_sampled_gates(graph: StepGraph) -> StepGraph {
     let is_large = |step: &Step| match &step.primitive {
         Primitive::Gate(gate) => gate.expect.len() > SAMPLE_MAX,
         Primitive::Change(_)

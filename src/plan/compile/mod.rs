@@ -110,7 +110,7 @@ pub fn compile_with(
         Some(compiled) => compiled,
         None => whole(intent, snapshot, options)?,
     };
-    Ok(Compiled { graph: gates::with_sampled_gates(compiled.graph), ..compiled })
+    Ok(Compiled { graph: gates::finished(intent, snapshot, compiled.graph), ..compiled })
 }
 
 /// The same, with each zone compiled by itself, even if others are like it.
@@ -120,7 +120,7 @@ pub fn compile_with(
 #[doc(hidden)]
 pub fn compile_apart(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
     let compiled = whole(intent, snapshot, &ModelOptions::default())?;
-    Ok(Compiled { graph: gates::with_sampled_gates(compiled.graph), ..compiled })
+    Ok(Compiled { graph: gates::finished(intent, snapshot, compiled.graph), ..compiled })
 }
 
 fn whole(

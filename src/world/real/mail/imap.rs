@@ -6,14 +6,12 @@ use cutover_contract::Secret;
 use cutover_web::one_line;
 
 use super::certificate::Recorder;
-use super::keeps_password;
 use super::line::Line;
+use super::{SAID_CHARS_MAX, keeps_password};
 use crate::ask::{AskImap, Broken, Channel, Encrypts, LoggedIn, MailLogin, MailSeen, Reply};
 
 /// The most lines of an answer. Our choice: the three commands that are sent have few.
 const LINES_MAX: usize = 256;
-/// Characters of an answer that are kept. Our choice: as much as a person reads.
-const ANSWER_CHARS_MAX: usize = 200;
 
 /// Speaks with a server.
 ///
@@ -41,7 +39,7 @@ pub(super) async fn session(
         Some("BYE") => 554,
         Some(_) | None => return Err(Broken::Garbage("that is not a greeting of IMAP".to_owned())),
     };
-    seen.greeting = Some(Reply { code, text: one_line(words, ANSWER_CHARS_MAX) });
+    seen.greeting = Some(Reply { code, text: one_line(words, SAID_CHARS_MAX) });
     if code != 220 {
         return Ok(());
     }
@@ -95,7 +93,7 @@ async fn command(
         let said = line.line().await?;
         if let Some(of) = said.strip_prefix("* ") {
             if of.starts_with("BYE") {
-                let said = one_line(of, ANSWER_CHARS_MAX);
+                let said = one_line(of, SAID_CHARS_MAX);
                 return Err(Broken::Closed(format!("the server ended the session: {said}")));
             }
             untagged.push(of.to_owned());
@@ -104,7 +102,7 @@ async fn command(
         let Some(status) = said.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' ')) else {
             return Err(Broken::Garbage("that is not an answer of IMAP".to_owned()));
         };
-        let text = one_line(status, ANSWER_CHARS_MAX);
+        let text = one_line(status, SAID_CHARS_MAX);
         return match status.split(' ').next() {
             Some("OK") => Ok((untagged, Status::Ok)),
             Some("NO") => Ok((untagged, Status::No(text))),
@@ -152,7 +150,7 @@ async fn log_in(
 }
 
 /// A quoted string (RFC 9051 §9), if the text can be one.
-fn quoted(text: &str) -> Option<String> {
+pub(super) fn quoted(text: &str) -> Option<String> {
     let fits = !text.chars().any(|c| c.is_control());
     fits.then(|| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
 }

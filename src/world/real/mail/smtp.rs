@@ -9,8 +9,8 @@ use cutover_web::one_line;
 use smtp_proto::response::parser::ResponseReceiver;
 
 use super::certificate::Recorder;
-use super::keeps_password;
 use super::line::Line;
+use super::{SAID_CHARS_MAX, keeps_password};
 use crate::ask::{
     AskSmtp, Broken, Channel, Encrypts, LoggedIn, MailLogin, MailSeen, Reply, SmtpCommand,
 };
@@ -19,9 +19,6 @@ use crate::world::real::pause;
 /// The name in EHLO. A client without a name of its own gives its address (RFC 5321 §4.1.3); many
 /// servers refuse that, and none needs a name that resolves.
 const HELO: &str = "cutover.invalid";
-
-/// Characters of a reply that are kept. Our choice: as much as a person reads.
-const REPLY_CHARS_MAX: usize = 200;
 
 /// Speaks with a server.
 ///
@@ -118,7 +115,7 @@ async fn log_in(
 ) -> Result<LoggedIn, Broken> {
     let mechanisms = seen.mechanisms();
     let answer = if mechanisms.contains(&"PLAIN") {
-        let plain = BASE64.encode(format!("\0{}\0{}", login.user, password.expose()));
+        let plain = plain(&login.user, password.expose());
         line.send(&format!("AUTH PLAIN {plain}\r\n")).await?;
         reply(line).await?.0
     } else if mechanisms.contains(&"LOGIN") {
@@ -146,6 +143,11 @@ async fn log_in(
     })
 }
 
+/// What AUTH PLAIN sends (RFC 4616 §2).
+pub(super) fn plain(user: &str, password: &str) -> String {
+    BASE64.encode(format!("\0{user}\0{password}"))
+}
+
 /// Ends the session. Nobody waits for the reply.
 async fn quits(mut line: Line) -> Result<(), Broken> {
     // A server that has closed the connection already is none the worse for it.
@@ -170,8 +172,8 @@ async fn reply(line: &mut Line) -> Result<(Reply, String), Broken> {
                     0 => String::new(),
                     _ => format!("{class}.{subject}.{detail} "),
                 };
-                let text = one_line(&response.message, REPLY_CHARS_MAX);
-                let text = format!("{enhanced}{text}");
+                let text = format!("{enhanced}{}", response.message);
+                let text = one_line(&text, SAID_CHARS_MAX);
                 return Ok((Reply { code: response.code, text }, response.message));
             }
             Err(smtp_proto::Error::NeedsMoreData { .. }) => {}

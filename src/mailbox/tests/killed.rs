@@ -69,6 +69,14 @@ fn child() {
     std::process::exit(i32::from(!is_complete));
 }
 
+/// What a child is told.
+fn job_of(bed: &Bed, users: &str) -> String {
+    let authority = |host: &crate::lab::Dovecot| host.authority().display().to_string();
+    let (old, new) = (bed.old.tls_port(), bed.new.tls_port());
+    let (old_ca, new_ca) = (authority(&bed.old), authority(&bed.new));
+    format!("{old}|{old_ca}|{new}|{new_ca}|{}|{users}", bed.dir().display())
+}
+
 fn start(job: &str) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().expect("this binary"));
     command.args(["--exact", "killed::child", "--nocapture"]).env(JOB, job);
@@ -101,17 +109,7 @@ fn killed_often(new: Setup, seed: u64) {
             small(&bed, user, "", 400);
             small(&bed, user, ".Work", 100);
         }
-        let authority = |host: &crate::lab::Dovecot| host.authority().display().to_string();
-        let dir = bed.ledger().parent().expect("a directory").display().to_string();
-        let job = format!(
-            "{}|{}|{}|{}|{dir}|{} {}",
-            bed.old.tls_port(),
-            authority(&bed.old),
-            bed.new.tls_port(),
-            authority(&bed.new),
-            users[0],
-            users[1]
-        );
+        let job = job_of(&bed, &users.join(" "));
         loop {
             let mut child = start(&job);
             let begun = now();
@@ -157,18 +155,49 @@ fn two_runs_at_once_are_one() {
     let bed = Bed::start(slash(), slash());
     small(&bed, "u1", "", 5);
     let ledger = Ledger::open(&bed.ledger()).expect("a ledger");
-    let authority = |host: &crate::lab::Dovecot| host.authority().display().to_string();
-    let dir = bed.ledger().parent().expect("a directory").display().to_string();
-    let job = format!(
-        "{}|{}|{}|{}|{dir}|u1",
-        bed.old.tls_port(),
-        authority(&bed.old),
-        bed.new.tls_port(),
-        authority(&bed.new)
-    );
+    let job = job_of(&bed, "u1");
     let refused = start(&job).wait().expect("a child");
     assert_eq!(refused.code(), Some(3), "another process holds the ledger");
     drop(ledger);
     assert!(start(&job).wait().expect("a child").success());
     assert_eq!(bed.same("u1"), 6);
+}
+
+/// Copies a mailbox in a process of its own: how long it took, and the most memory that it had.
+fn measured(bed: &Bed, user: &str) -> (Duration, u64) {
+    let mut child = start(&job_of(bed, user));
+    let begun = now();
+    let mut peak = 0;
+    let status = loop {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+        let line = status.iter().flat_map(|text| text.lines()).find_map(|line| {
+            line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse().ok()
+        });
+        peak = peak.max(line.unwrap_or(0));
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        sleep(Duration::from_millis(2));
+    };
+    assert!(status.success(), "{status}");
+    (begun.elapsed(), peak * 1024)
+}
+
+#[test]
+fn large_messages_and_large_folders_cost_little_memory() {
+    let is_large = variable("CUTOVER_LARGE").is_some();
+    let (octets, count) = if is_large { (150_000_000, 10_000) } else { (30_000_000, 1_000) };
+    let bed = Bed::start(slash(), slash());
+    let large = [&b"Subject: large\r\n\r\n"[..], &vec![b'x'; octets], b"\r\n"].concat();
+    bed.old.deliver("large", "", "large", &large, crate::mail::TIME);
+    let (time, peak) = measured(&bed, "large");
+    eprintln!("a message of {octets} octets: {time:?}, {peak} octets of memory");
+    assert!(peak < 100_000_000, "{peak}");
+    small(&bed, "many", "", count);
+    let (time, peak) = measured(&bed, "many");
+    eprintln!("{count} messages: {time:?}, {peak} octets of memory");
+    assert!(peak < 100_000_000, "{peak}");
+    let (time, _) = measured(&bed, "many");
+    eprintln!("{count} messages that have not changed: {time:?}");
+    assert!(time < Duration::from_secs(2), "{time:?}");
 }

@@ -6,9 +6,9 @@
 #[path = "../../../tests/lab/mod.rs"]
 mod lab;
 
-#[allow(dead_code, reason = "a benchmark uses a part of what tests use")]
+#[expect(dead_code, reason = "a benchmark uses a part of what tests use")]
 mod bed;
-#[allow(dead_code, reason = "a benchmark uses a part of what tests use")]
+#[expect(dead_code, reason = "a benchmark uses a part of what tests use")]
 mod mail;
 
 use std::io::{Read as _, Write as _};

@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 pub mod cli;
+pub mod findings;
 pub mod history;
 pub mod seal;
 pub mod world;
@@ -17,3 +18,4 @@ pub use cutover_steps::{
     approvals, ask, authority, config, fact, graph, invariant, notify, probe, resolver,
 };
 pub use cutover_view::{document, render};
+pub use {cutover_check as check, cutover_discover as discover};

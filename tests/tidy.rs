@@ -25,12 +25,20 @@ const CRATES: &[(&str, &[&str])] = &[
     ("store/suite", &["base", "store", "store-git", "store-postgres", "store-s3"]),
     ("profile", &["zone"]),
     ("mail", &["base", "zone"]),
+    ("check", &["base", "mail", "profile", "zone"]),
     ("mailbox", &["base", "imap"]),
     ("steps", &["base", "contract", "zone"]),
-    ("plan", &["base", "contract", "mail", "profile", "steps", "zone"]),
+    ("discover", &["base", "check", "mail", "profile", "steps", "zone"]),
+    ("plan", &["base", "check", "contract", "mail", "profile", "steps", "zone"]),
     // The simulated world is made of the adapter that keeps its zones in memory.
     ("run", &["base", "contract", "memory", "steps", "zone"]),
-    ("view", &["approval", "base", "contract", "mail", "profile", "run", "steps", "zone"]),
+    (
+        "view",
+        &[
+            "approval", "base", "check", "contract", "discover", "mail", "profile", "run", "steps",
+            "zone",
+        ],
+    ),
 ];
 
 /// Maximum lines of a source file.
@@ -175,6 +183,39 @@ fn codes_of_problems_are_in_one_table_and_used() {
         }
     }
     assert!(count > 40, "{count} codes");
+    nothing(problems);
+}
+
+/// A code is the name of one thing: a check, a finding about a plan, or a problem of a command.
+#[test]
+fn codes_of_checks_are_no_other_codes() {
+    let sources = files("src", &[".rs"]);
+    let of_check = |(path, _): &&(String, String)| path.starts_with("src/check/");
+    let codes: Vec<&str> = sources
+        .iter()
+        .filter(of_check)
+        .flat_map(|(_, text)| text.lines())
+        .filter_map(|line| line.trim().strip_prefix("code: \"")?.strip_suffix("\","))
+        .collect();
+    assert!(codes.len() > 40, "{} codes", codes.len());
+    let mut problems = Vec::new();
+    for code in &codes {
+        if codes.iter().filter(|other| *other == code).count() > 1 {
+            problems.push(format!("two checks are `{code}`"));
+        }
+        if !code
+            .bytes()
+            .all(|octet| octet.is_ascii_lowercase() || matches!(octet, b'-' | b'0'..=b'9'))
+        {
+            problems.push(format!("`{code}` is not lower case with hyphens"));
+        }
+        let others = [format!("(\"{code}\")"), format!(" = \"{code}\",")];
+        for (path, text) in sources.iter().filter(|source| !of_check(source)) {
+            if others.iter().any(|other| shipped(text).contains(other.as_str())) {
+                problems.push(format!("{path}: `{code}` is the code of a check"));
+            }
+        }
+    }
     nothing(problems);
 }
 

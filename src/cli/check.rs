@@ -6,8 +6,9 @@ use clap::ValueEnum;
 
 use super::annotations::{Finding, github, sarif};
 use super::exit::Exit;
-use super::failure::{Failure, Problem, entries, failed};
+use super::failure::{ErrorFormat, Failure, Problem, entries, failed};
 use super::{planning, print_out, print_raw, several};
+use crate::findings;
 
 /// Check plans offline: their syntax, their values, and whether they are consistent
 #[derive(clap::Args)]
@@ -32,15 +33,21 @@ enum Format {
     Github,
 }
 
-pub(super) fn run(args: Args) -> Result<Exit, Failure> {
+pub(super) fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     let Args { plans: paths, format } = args;
     let mut failures: Vec<(&Path, Failure)> = Vec::new();
     let mut plans = Vec::new();
+    let mut remarks: Vec<(&Path, Problem)> = Vec::new();
     for path in &paths {
         match planning::read_plan(path) {
             Ok(plan) => {
                 if format == Format::Text {
                     print_out(&passed(path, &plan))?;
+                }
+                let mut found = plan.intent.undecided_remarks();
+                found.extend(findings::offline(&plan.intent));
+                if !found.is_empty() {
+                    remarks.push((path, Problem::plan(&found, &plan.source)));
                 }
                 plans.push(planning::Input::Plan(Box::new(plan)));
             }
@@ -51,12 +58,21 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     failures
         .extend(several::check_disjoint(plans.iter()).err().map(|failure| (&*paths[0], failure)));
     let exit = if failures.is_empty() { Exit::Done } else { Exit::Usage };
+    let mut noted = findings(&failures);
+    for (path, problem) in remarks {
+        match format {
+            Format::Text | Format::Json => errors.remark(problem),
+            Format::Sarif | Format::Github => {
+                noted.extend(entries(&[problem]).into_iter().map(|entry| (path, entry)));
+            }
+        }
+    }
     let text = match format {
         Format::Text if failures.is_empty() => return Ok(exit),
         Format::Text => return Err(Failure { exit, problems: problems(failures) }),
         Format::Json => failed(&Failure { exit, problems: problems(failures) }) + "\n",
-        Format::Sarif => sarif(&findings(&failures)),
-        Format::Github => github(&findings(&failures)),
+        Format::Sarif => sarif(&noted),
+        Format::Github => github(&noted),
     };
     print_raw(&text)?;
     Ok(exit)
@@ -65,7 +81,11 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
 fn passed(path: &Path, plan: &planning::Plan) -> String {
     let zones = plan.intent.zones.len();
     let plural = if zones == 1 { "" } else { "s" };
-    format!("{}: ok ({}, {zones} zone{plural})\n", path.display(), plan.intent.name)
+    let open = match plan.intent.undecided.len() {
+        0 => String::new(),
+        count => format!("; {count} TODO left: it cannot be proved yet"),
+    };
+    format!("{}: ok ({}, {zones} zone{plural}{open})\n", path.display(), plan.intent.name)
 }
 
 fn problems(failures: Vec<(&Path, Failure)>) -> Vec<Problem> {

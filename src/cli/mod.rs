@@ -12,6 +12,7 @@ mod check;
 mod completions;
 mod confirm;
 mod diff;
+mod discover;
 mod due;
 pub mod exit;
 mod explain;
@@ -21,6 +22,7 @@ mod mailboxes;
 mod person;
 mod plan;
 mod planning;
+mod probe;
 mod profiles;
 mod progress;
 mod providers;
@@ -44,7 +46,6 @@ use cutover_contract::Adapter;
 
 use crate::diag::is_unseen;
 use crate::language::Registry;
-use crate::probe;
 use crate::render::Styling;
 use crate::world::real::connect::Commands;
 use exit::Exit;
@@ -67,7 +68,7 @@ pub fn registry() -> &'static [Adapter] {
 /// What the plan language takes from adapters and probes.
 #[must_use]
 pub fn language() -> Registry<'static> {
-    Registry { adapters: registry(), probes: &probe::KEYS }
+    Registry { adapters: registry(), probes: &crate::probe::KEYS }
 }
 
 /// Move a domain's mail from one host to another: plan the DNS changes, their order and their
@@ -84,6 +85,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Discover(discover::Args),
     Check(check::Args),
     Plan(plan::Args),
     Show(show::Args),
@@ -100,6 +102,7 @@ enum Command {
     Mailboxes(mailboxes::Args),
     State(state::Args),
     Zone(zone::Args),
+    Probe(probe::Args),
     Profiles(profiles::Args),
     Providers(providers::Args),
     Schema(schema::Args),
@@ -169,7 +172,8 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
     let Cli { command, error_format: errors } = cli;
     runtime.block_on(async {
         match command {
-            Command::Check(args) => check::run(args),
+            Command::Discover(args) => discover::run(args, errors).await,
+            Command::Check(args) => check::run(args, errors),
             Command::Plan(args) => plan::run(args, errors).await,
             Command::Show(args) => show::run(&args),
             Command::Diff(args) => diff::run(&args),
@@ -185,6 +189,7 @@ fn run_command(cli: Cli) -> Result<Exit, Failure> {
             Command::Mailboxes(args) => mailboxes::run(args).await,
             Command::State(args) => state::run(args, errors).await,
             Command::Zone(args) => zone::run(args, errors).await,
+            Command::Probe(args) => probe::run(args, errors).await,
             Command::Profiles(args) => profiles::run(&args),
             Command::Providers(args) => providers::run(&args),
             Command::Schema(args) => schema::run(&args),

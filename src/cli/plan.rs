@@ -15,10 +15,11 @@ use super::{
     shell_quote, styling,
 };
 use crate::artifact::Artifact;
-use crate::digest::Digest;
+use crate::diag::some_of;
 use crate::document::markdown;
 use crate::render::plan::{self, Detail};
-use crate::world::real::store::Found;
+use crate::world::real::earlier;
+use crate::world::real::store::{Found, Runs};
 
 /// Compare plans with live DNS and show what would be changed, in which order, and when
 #[derive(clap::Args)]
@@ -169,8 +170,12 @@ async fn plan_one(
 ) -> Result<Exit, Failure> {
     let how = Planning { state: &args.state, commands: args.commands.allowed(), errors };
     let mut artifact = planning::plan(path, plan, &how).await?;
+    let mut kept = Vec::new();
     if args.replan {
-        artifact.parent = Some(open(path, plan, &args.state).await?);
+        let runs = args.state.runs(path, &plan.intent.name)?;
+        let open = open(&runs).await?;
+        artifact.parent = Some(open.run.state.artifact());
+        kept = earlier::kept(&runs, &open, &artifact).await?;
     }
     let output = output.map(|output| output.file(&artifact));
     let state = Some(&args.state);
@@ -192,6 +197,12 @@ async fn plan_one(
         for problem in clash.problems {
             errors.remark(problem.into_warning("you can plan meanwhile, but not apply"));
         }
+    }
+    if !kept.is_empty() {
+        print_err(&format!(
+            "\nnot done again, as the open run has done it: {}",
+            some_of(&kept, usize::MAX)
+        ));
     }
     if let Some(output) = &output {
         write(output, &artifact)?;
@@ -237,15 +248,14 @@ impl<'p> Output<'p> {
     }
 }
 
-/// The digest of the open run.
-async fn open(path: &Path, plan: &Plan, state: &StateArgs) -> Result<Digest, Failure> {
-    let runs = state.runs(path, &plan.intent.name)?;
+/// The open run.
+async fn open(runs: &Runs) -> Result<Found, Failure> {
     let found = runs.newest().await?;
     let goes =
         |found: &Found| found.run.state.finished.is_none() && !found.run.state.only_settles();
     let open = found.filter(|found| goes(found) && !found.run.artifact.is_way_back());
-    open.map(|found| found.run.state.artifact()).ok_or_else(|| {
-        let text = format!("there is no open run of {} to supersede", plan.intent.name);
+    open.ok_or_else(|| {
+        let text = format!("there is no open run of {} to supersede", runs.plan());
         Message::new(Code::NoRun, text).help("plan without `--replan`").usage()
     })
 }

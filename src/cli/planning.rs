@@ -10,13 +10,15 @@ use crate::artifact::{self, Artifact, ReadError, Verdict};
 use crate::calendar::Moment;
 use crate::compile::{compile, touched};
 use crate::diag::{Diagnostic, Source, some_of};
+use crate::findings;
 use crate::intent::{Intent, resolve};
 use crate::language::Reading;
+use crate::observe::Snapshot;
 use crate::seal::{changes_by_zone, seal};
 use crate::sim;
 use crate::slug::is_slug;
 use crate::world::real::clashes::{Clash, clashes};
-use crate::world::real::connect::{Commands, connect};
+use crate::world::real::connect::{Commands, Connected, connect};
 use crate::world::real::delegation::NOT_DELEGATED;
 use crate::world::real::history::add_history;
 use crate::world::real::plan_files::read_plan_file;
@@ -129,6 +131,29 @@ pub(super) struct Planning<'a> {
     pub(super) errors: ErrorFormat,
 }
 
+/// Reads the plan's zones.
+pub(super) async fn seen(
+    path: &Path,
+    plan: &Plan,
+    &Planning { state: _, commands, errors: _ }: &Planning<'_>,
+) -> Result<Snapshot, Failure> {
+    let Plan { source, intent } = plan;
+    let connected = connect(registry(), &intent.providers, &home(path), commands)
+        .map_err(|(name, error)| Failure::connect(&name, &error))?;
+    looked_at(plan, &connected).await.map_err(|found| unseen(&found, source))
+}
+
+async fn looked_at(
+    Plan { intent, .. }: &Plan,
+    connected: &Connected,
+) -> Result<Snapshot, Vec<Diagnostic>> {
+    let asks_delegation = |provider: &str| {
+        let kind = &intent.providers[provider].kind;
+        registry().iter().any(|adapter| adapter.kind == kind && adapter.asks_delegation)
+    };
+    snapshot(intent, &connected.providers, &asks_delegation).await
+}
+
 /// Reads the world and compiles the plan.
 pub(super) async fn plan(
     path: &Path,
@@ -136,13 +161,10 @@ pub(super) async fn plan(
     &Planning { state, commands, errors }: &Planning<'_>,
 ) -> Result<Artifact, Failure> {
     let Plan { source, intent } = plan;
+    intent.check_decided().map_err(|found| Failure::plan(&found, source))?;
     let connected = connect(registry(), &intent.providers, &home(path), commands)
         .map_err(|(name, error)| Failure::connect(&name, &error))?;
-    let asks_delegation = |provider: &str| {
-        let kind = &intent.providers[provider].kind;
-        registry().iter().any(|adapter| adapter.kind == kind && adapter.asks_delegation)
-    };
-    let seen = snapshot(intent, &connected.providers, &asks_delegation).await;
+    let seen = looked_at(plan, &connected).await;
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     let now = Moment { at: now(), steady: steady() };
     let digest = source.digest();
@@ -163,7 +185,8 @@ pub(super) async fn plan(
     if !disagreeing.is_empty() {
         return Err(unseen(&disagreeing, source));
     }
-    let warnings = [&snapshot.remarks[..], &compiled.warnings[..]].concat();
+    let found = findings::of_plan(intent, &snapshot);
+    let warnings = [&snapshot.remarks[..], &compiled.warnings[..], &found[..]].concat();
     if !warnings.is_empty() {
         errors.remark(Problem::plan(&warnings, source));
     }

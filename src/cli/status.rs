@@ -21,6 +21,9 @@ pub(super) struct Args {
     /// Show all plans in the store, a line for each
     #[arg(long, conflicts_with = "plan")]
     all: bool,
+    /// Show every step, also where zones are alike
+    #[arg(long)]
+    full: bool,
     /// Exit as `apply` would: 0 if the run is done or there is none, 4 if it waits, 5 if it halted
     /// or was rolled back, 6 if it needs a person, 7 if it is stuck. With `--all`, the worst of them
     #[arg(long)]
@@ -52,7 +55,7 @@ pub(super) async fn run(args: &Args, errors: ErrorFormat) -> Result<Exit, Failur
     };
     let view = seen(&found);
     match args.format {
-        Format::Text => show(&view, Invocation::of(plan, &args.state))?,
+        Format::Text => show(&view, args.full, Invocation::of(plan, &args.state))?,
         Format::Json => print_raw(&json(&view))?,
     }
     match args.exit_code {
@@ -94,8 +97,8 @@ fn seen(found: &Found) -> RunView<'_> {
     RunView::of(&found.run.artifact, &found.run.state, now())
 }
 
-fn show(view: &RunView<'_>, invocation: Invocation<'_>) -> Result<(), Failure> {
-    print_out(&status(view).text(styling(&std::io::stdout())))?;
+fn show(view: &RunView<'_>, full: bool, invocation: Invocation<'_>) -> Result<(), Failure> {
+    print_out(&status(view, full).text(styling(&std::io::stdout())))?;
     for (step, _) in view.by_hand() {
         let line = invocation.line("confirm", &format!("{step} --reason WHY"));
         print_out(&format!("When {step} is done, run `{line}`.\n"))?;

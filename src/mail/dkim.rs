@@ -321,6 +321,15 @@ impl KeyRecord {
         self.key_type
     }
 
+    /// The size of an RSA key, in bits; `None` for other and for revoked keys.
+    #[must_use]
+    pub fn rsa_bits(&self) -> Option<usize> {
+        match self.key_type {
+            KeyType::Rsa => der::rsa_bits(&self.key),
+            KeyType::Ed25519 => None,
+        }
+    }
+
     /// Whether the domain says that it is only testing DKIM (`t=y`); verifiers must treat its mail
     /// as if it were not (RFC 6376 §3.6.1).
     #[must_use]

@@ -47,7 +47,8 @@ pub enum Reply<'z> {
 /// The reply to a question.
 #[must_use]
 pub fn reply<'z>(zone: &dyn Contents<'z>, key: &RrKey) -> Reply<'z> {
-    if zone.has_cuts()
+    if key.name != *zone.origin()
+        && zone.has_cuts()
         && let Some(found) = above(zone, key)
     {
         return found;

@@ -7,6 +7,7 @@
 //! What it does not do: look at live DNS (`observe`), or decide what has to change (`recipe`).
 
 mod anchors;
+mod evidence;
 mod moves;
 mod stated;
 
@@ -16,21 +17,23 @@ use std::time::Duration;
 
 use cutover_zone::{Name, Rdata, RrKey, Ttl};
 
-use crate::language::gate::GatesSpec;
+use crate::language::gate::{GateSpec, GatesSpec};
 use crate::language::mailboxes::MailboxesSpec;
 use crate::language::task::TasksSpec;
 use crate::language::{
-    AssumeSpec, Clocks, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec, SwitchKind,
-    ZoneSpec,
+    AssumeSpec, Clocks, IgnoreSpec, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec,
+    SwitchKind, UNDECIDED, ZoneSpec,
 };
 use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{
-    Code, Diagnostic, FINDINGS_MAX, Span, Spanned, did_you_mean, listed, quoted,
+    Code, Diagnostic, FINDINGS_MAX, Severity, Span, Spanned, did_you_mean, listed, quoted,
 };
 use cutover_steps::approvals::Demand;
-use cutover_steps::config::ProviderSpec;
+use cutover_steps::config::{ConfigSpec, ProviderSpec};
 use cutover_steps::graph::OnDrift;
 use cutover_steps::notify::Notice;
+use cutover_steps::probe;
+use cutover_steps::probe::target::HOST;
 
 /// A provider, host or zone that the plan does not have.
 pub const UNKNOWN_REFERENCE: Code = Code::semantic("unknown-reference");
@@ -83,10 +86,14 @@ pub struct Intent {
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
+    /// Checks whose findings do not count.
+    pub ignored: Vec<IgnoreSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
     /// Who has to approve the plan before it is applied.
     pub approvals: Demand,
+    /// The values that nobody has decided yet.
+    pub undecided: Vec<Spanned<String>>,
 }
 
 /// The times that hold for the whole plan.
@@ -233,6 +240,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         let help = format!("add `migrate:`, or remove `{key}:`");
         resolver.report(Diagnostic::error(UNKNOWN_ANCHOR, span, title, help));
     }
+    resolver.asked();
     let found = resolver.found;
     if !found.is_empty() {
         return Err(found);
@@ -256,7 +264,9 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         },
     );
     let mailboxes = Mailboxes::of(&spec);
-    let assume = stated::placed(&spec.tasks, spec.assume);
+    let mut assume = stated::placed(&spec.tasks, spec.assume);
+    let by_gates = evidence::of_gates(&spec.gates, &moves, &assume);
+    assume.extend(by_gates);
     Ok(Intent {
         name: spec.name.value,
         name_span: spec.name.span,
@@ -273,12 +283,37 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         records: spec.records,
         assume,
         overrides: spec.overrides,
+        ignored: spec.ignored,
         on_drift: spec.on_drift,
         approvals: spec.approvals,
+        undecided: spec.undecided,
     })
 }
 
 impl Intent {
+    /// What has to be decided before the plan can be proved: errors, each at its place.
+    ///
+    /// # Errors
+    /// If anything is undecided.
+    pub fn check_decided(&self) -> Result<(), Vec<Diagnostic>> {
+        let error = |todo: &Spanned<String>| {
+            let help = "replace the text by the value; `cutover check` lists all that are left";
+            Diagnostic::error(UNDECIDED, todo.span, "this is not decided yet", help)
+                .why("the proof would be about a plan that nobody has decided on")
+        };
+        match self.undecided.is_empty() {
+            true => Ok(()),
+            false => Err(self.undecided.iter().map(error).collect()),
+        }
+    }
+
+    /// The same as warnings, for whoever only reads the plan.
+    #[must_use]
+    pub fn undecided_remarks(&self) -> Vec<Diagnostic> {
+        let found = self.check_decided().err().unwrap_or_default();
+        found.into_iter().map(|one| Diagnostic { severity: Severity::Warning, ..one }).collect()
+    }
+
     /// The plan's zone that a name is in: the longest match.
     #[must_use]
     pub fn zone_of(&self, name: &Name) -> Option<&Name> {
@@ -322,6 +357,28 @@ impl Resolver<'_> {
         };
         let title = format!("the plan has no {what} {}", quoted(&name.value));
         self.report(Diagnostic::error(UNKNOWN_REFERENCE, name.span, title, help));
+    }
+
+    /// The hosts and domains that gates ask about are the plan's.
+    fn asked(&mut self) {
+        let spec = self.spec;
+        let text = |gate: &GateSpec, key| match gate.settings.get(key) {
+            Some(ConfigSpec::Text(text)) => {
+                Some(Spanned { value: text.clone(), span: gate.probe.span })
+            }
+            Some(_) | None => None,
+        };
+        for gate in spec.gates.all() {
+            let keys = probe::of_name(&gate.probe.value).and_then(|probe| probe.keys.host);
+            if keys.is_none() {
+                continue;
+            }
+            if let Some(host) = text(gate, HOST)
+                && !spec.hosts.contains_key(&host.value)
+            {
+                self.unknown("host", &host, spec.hosts.keys());
+            }
+        }
     }
 
     fn references(&mut self) {

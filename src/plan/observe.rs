@@ -259,10 +259,15 @@ impl Snapshot {
     /// of different names differ.
     #[must_use]
     pub fn told(&self, key: &RrKey) -> Outside {
-        match self.look_up(key) {
-            Seen::Records(records) => Outside::Records(records.into()),
-            Seen::Absent => Outside::Absent,
-            Seen::Unknown(why) => unknown_at(self.leaves_at(key).as_ref().unwrap_or(key), why),
+        match self.follow(key) {
+            End::Records(rrset) => Outside::Records(rrset.shared_rdata()),
+            End::Absent => Outside::Absent,
+            End::Outside(key) => match self.outside.get(&key) {
+                Some(Outside::Unknown(why)) => unknown_at(&key, why),
+                Some(known) => known.clone(),
+                None => unknown_at(&key, NOBODY_ASKED),
+            },
+            End::Circle => unknown_at(key, MANY_ALIASES),
         }
     }
 

@@ -6,6 +6,7 @@
 //! which each profile names.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use cutover_zone::Name;
 use serde::{Deserialize, Serialize};
@@ -237,3 +238,39 @@ pub fn text(name: &str) -> Option<&'static str> {
 pub fn profile(name: &str) -> Option<Profile> {
     Some(serde_saphyr::from_str(text(name)?).expect("tests read every profile"))
 }
+
+/// The profile of the host that has this exchange; `None` if no profile has.
+///
+/// A pattern that begins with `*` stands for all names that end like the rest of it.
+#[must_use]
+pub fn recognised(exchange: &Name) -> Option<&'static str> {
+    let exchange = exchange.to_string();
+    let fits = |pattern: &String| match pattern.strip_prefix('*') {
+        Some(end) => exchange.len() > end.len() && exchange.ends_with(end),
+        None => exchange == *pattern,
+    };
+    let found = PATTERNS.iter().find(|(_, patterns)| patterns.iter().any(fits));
+    found.map(|(name, _)| *name)
+}
+
+/// By which exchanges each host is recognised; read once, since each profile is a text.
+static PATTERNS: LazyLock<Vec<(&str, Vec<String>)>> = LazyLock::new(|| {
+    names().filter_map(|name| Some((name, profile(name)?.recognised_by))).collect()
+});
+
+/// The title of the host whose customers have to keep a TXT record with this text; `None` if no
+/// profile knows it.
+#[must_use]
+pub fn keeper(text: &str) -> Option<&'static str> {
+    let found = KEPT.iter().find(|(start, _)| text.starts_with(start.as_str()));
+    found.map(|(_, title)| title.as_str())
+}
+
+/// How texts begin that have to be kept, and the title of the host; read once.
+static KEPT: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+    let all = names().filter_map(profile).flat_map(|profile| {
+        let starts = profile.keep.into_iter().filter_map(|kept| kept.starts_with);
+        starts.map(move |start| (start, profile.title.clone())).collect::<Vec<_>>()
+    });
+    all.collect()
+});

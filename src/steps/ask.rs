@@ -3,6 +3,8 @@
 //! [`Answered`] pairs every question with an answer of the matching type, so an answer of the wrong
 //! kind cannot be expressed.
 
+mod mail;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,12 @@ use std::time::Duration;
 use cutover_zone::{Name, Rdata, RrKey, RrSet};
 
 use crate::resolver::ResolverAddress;
+
+pub use mail::{
+    AskDocument, AskHost, AskImap, AskLines, AskName, AskSmtp, Broken, Certified, Channel, Dane,
+    Encrypts, Fetched, LoggedIn, Looked, MailLogin, MailSeen, NoLines, Reply, Resolvers,
+    SmtpCommand, Trust,
+};
 
 /// Asks an authoritative server for an RRset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +72,16 @@ pub enum Query {
     Command(AskCommand),
     /// To a web server.
     Http(AskWeb),
+    /// To a server that takes mail.
+    Smtp(AskSmtp),
+    /// To a server of mailboxes.
+    Imap(AskImap),
+    /// To resolvers, for whatever there is, and whether it is validated.
+    Name(AskName),
+    /// To a web server, for a whole document.
+    Document(AskDocument),
+    /// To a file.
+    Lines(AskLines),
 }
 
 /// A [`Query`] and its answer.
@@ -77,43 +95,81 @@ pub enum Answered {
     Command(AskCommand, Result<Said, NoEnd>),
     /// By a web server; or why there is no answer.
     Http(AskWeb, Result<Page, NoPage>),
+    /// By a server that takes mail.
+    Smtp(AskSmtp, MailSeen),
+    /// By a server of mailboxes.
+    Imap(AskImap, MailSeen),
+    /// By resolvers.
+    Name(AskName, Looked),
+    /// By a web server, with a whole document.
+    Document(AskDocument, Fetched),
+    /// By a file; or why it cannot be read.
+    Lines(AskLines, Result<Vec<String>, NoLines>),
+}
+
+/// What an answer of one kind is, and of another is not.
+macro_rules! only {
+    ($answered:expr, $kind:ident($($part:ident),+) => $is:expr) => {
+        match $answered {
+            Answered::$kind($($part),+) => Some($is),
+            _ => None,
+        }
+    };
 }
 
 impl Answered {
     /// The answer of an authoritative server, and the question.
     #[must_use]
     pub fn served(&self) -> Option<(&AskServer, &Served)> {
-        match self {
-            Self::Served(question, answer) => Some((question, answer)),
-            Self::Resolved(..) | Self::Command(..) | Self::Http(..) => None,
-        }
+        only!(self, Served(question, answer) => (question, answer))
     }
 
     /// The answer of a resolver, and the question.
     #[must_use]
     pub fn resolved(&self) -> Option<(&AskResolver, &Outside)> {
-        match self {
-            Self::Resolved(question, answer) => Some((question, answer)),
-            Self::Served(..) | Self::Command(..) | Self::Http(..) => None,
-        }
+        only!(self, Resolved(question, answer) => (question, answer))
     }
 
     /// The result of a command; or why it did not complete.
     #[must_use]
     pub fn command(&self) -> Option<&Result<Said, NoEnd>> {
-        match self {
-            Self::Command(_, answer) => Some(answer),
-            Self::Served(..) | Self::Resolved(..) | Self::Http(..) => None,
-        }
+        only!(self, Command(_question, answer) => answer)
     }
 
     /// The answer of a web server; or why there is none.
     #[must_use]
     pub fn http(&self) -> Option<&Result<Page, NoPage>> {
-        match self {
-            Self::Http(_, answer) => Some(answer),
-            Self::Served(..) | Self::Resolved(..) | Self::Command(..) => None,
-        }
+        only!(self, Http(_question, answer) => answer)
+    }
+
+    /// What was seen of a server that takes mail, and the question.
+    #[must_use]
+    pub fn smtp(&self) -> Option<(&AskSmtp, &MailSeen)> {
+        only!(self, Smtp(question, answer) => (question, answer))
+    }
+
+    /// What was seen of a server of mailboxes, and the question.
+    #[must_use]
+    pub fn imap(&self) -> Option<(&AskImap, &MailSeen)> {
+        only!(self, Imap(question, answer) => (question, answer))
+    }
+
+    /// What resolvers have answered, and the question.
+    #[must_use]
+    pub fn name(&self) -> Option<(&AskName, &Looked)> {
+        only!(self, Name(question, answer) => (question, answer))
+    }
+
+    /// The document that a web server has, and the question.
+    #[must_use]
+    pub fn document(&self) -> Option<(&AskDocument, &Fetched)> {
+        only!(self, Document(question, answer) => (question, answer))
+    }
+
+    /// The lines of a file; or why it cannot be read.
+    #[must_use]
+    pub fn lines(&self) -> Option<&Result<Vec<String>, NoLines>> {
+        only!(self, Lines(_question, answer) => answer)
     }
 }
 

@@ -146,7 +146,14 @@ impl World for Forgetful {
     async fn start_queries(&mut self, step: &StepId, queries: Vec<Query>) {
         let answer = |query| match query {
             Query::Command(question) => Answered::Command(question, Ok(Said::with(0, ""))),
-            Query::Served(_) | Query::Resolved(_) | Query::Http(_) => {
+            Query::Served(_)
+            | Query::Resolved(_)
+            | Query::Http(_)
+            | Query::Smtp(_)
+            | Query::Imap(_)
+            | Query::Name(_)
+            | Query::Document(_)
+            | Query::Lines(_) => {
                 unreachable!("the plan has no gate that asks this")
             }
         };

@@ -12,7 +12,7 @@ name: t
 resolver: none
 providers: { files: { type: zonefile, directory: . } }
 ";
-const ACME: &str = "\
+pub(crate) const ACME: &str = "\
 $TTL 1h
 @ SOA ns1 hostmaster 1 4h 1h 2w 10m
 @ NS ns1
@@ -21,7 +21,7 @@ ns1 A 192.0.2.53
 mail A 192.0.2.10
 @ TXT \"v=spf1 ip4:192.0.2.10 -all\"
 ";
-const HOST: &str = "\
+pub(crate) const HOST: &str = "\
 $TTL 1h
 @ SOA ns1 hostmaster 1 4h 1h 2w 10m
 @ NS ns1
@@ -29,13 +29,13 @@ ns1 A 203.0.113.53
 mx1 A 203.0.113.25
 _spf TXT \"v=spf1 ip4:203.0.113.0/24 -all\"
 ";
-const MOVE: &str = "\
+pub(crate) const MOVE: &str = "\
 hosts:
   old: { exchanges: [ { preference: 10, name: mail.acme.test. } ], senders: [ { name: people, spf: \"ip4:192.0.2.10\" } ] }
   new: { exchanges: [ { preference: 10, name: mx1.host.test. } ], senders: [ { name: people, spf: \"include:_spf.host.test\" } ] }
 migrate: { domains: [ acme.test ], from: old, to: new }
 ";
-const FACTS: &str = "\
+pub(crate) const FACTS: &str = "\
 assume:
   - { fact: accepts, host: new, reason: r }
   - { fact: serves, host: new, reason: r }
@@ -49,7 +49,7 @@ assume:
 ";
 
 /// A plan over these zones; `None` if it cannot be compiled.
-fn case(zones: &[(&str, &str)], body: &str) -> Option<Case> {
+pub(crate) fn case(zones: &[(&str, &str)], body: &str) -> Option<Case> {
     let names: Vec<String> =
         zones.iter().map(|(name, _)| format!("{name}: {{ provider: files }}")).collect();
     let plan = format!("{HEAD}zones: {{ {} }}\n{body}", names.join(", "));
@@ -61,7 +61,7 @@ fn case(zones: &[(&str, &str)], body: &str) -> Option<Case> {
 
 /// Why a plan is refuted, in as many texts as there are reasons.
 #[track_caller]
-fn broken(zones: &[(&str, &str)], body: &str) -> Vec<String> {
+pub(crate) fn broken(zones: &[(&str, &str)], body: &str) -> Vec<String> {
     let case = case(zones, body).expect("a plan that can be compiled");
     let stories = case.why_refuted.iter().map(|story| story.join(" "));
     stories.filter(|story| !story.is_empty()).collect()

@@ -7,27 +7,28 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::lab::Dovecot;
-use crate::lab::dovecot::{MASTER_PASSWORD, PASSWORD, Setup};
+use crate::lab::MailboxHost;
+use crate::lab::mailbox_host::{MASTER_PASSWORD, PASSWORD, Setup};
 
 /// 2020-09-13.
 const TIME: i64 = 1_600_000_000;
 
 struct Case {
-    old: Dovecot,
-    new: Dovecot,
+    old: MailboxHost,
+    new: MailboxHost,
     dir: TempDir,
 }
 
 impl Case {
     /// Two hosts and a plan. The old one is opened by each user, the new one by a master.
     fn start() -> Self {
-        let old = Dovecot::start(&Setup { prefix: "INBOX.", separator: ".", ..Setup::default() });
-        let new = Dovecot::start(&Setup::default());
+        let old =
+            MailboxHost::start(&Setup { prefix: "INBOX.", separator: ".", ..Setup::default() });
+        let new = MailboxHost::start(&Setup::default());
         let case = Self { old, new, dir: tempfile::tempdir().expect("a directory") };
         case.write("zones/.keep", "");
         case.write("master", MASTER_PASSWORD);
-        let opened = |host: &Dovecot, sign_in: &str| {
+        let opened = |host: &MailboxHost, sign_in: &str| {
             format!(
                 "\n    mailboxes:\n      imap: \"localhost:{}\"\n      authority: {}\n{sign_in}",
                 host.tls_port(),

@@ -113,7 +113,7 @@ fn answer(nodes: &BTreeMap<Name, Node>, key: &RrKey) -> Answer {
         let of = |rtype| node.records.iter().filter(move |rdata| rdata.rtype() == rtype).cloned();
         let records: Vec<Rdata> = of(key.rtype).collect();
         match of(RrType::CNAME).next().and_then(|alias| alias.target()) {
-            _ if !records.is_empty() => return Answer::Records(records),
+            _ if !records.is_empty() => return Answer::Records(records.into()),
             Some(target) => owner = target,
             None if node.times_out => return Answer::Unknown,
             None => return Answer::Absent,

@@ -28,7 +28,7 @@ fn status_says_when_apply_continues() {
         // `status` is another process, which knows nothing but the journal.
         let run = resumed(&artifact, &world.journal);
         let view = RunView::of(&artifact, &run.state, world.now);
-        let text = status(&view).text(Styling::Plain);
+        let text = status(&view, true).text(Styling::Plain);
         let shown: serde_json::Value = serde_json::from_str(&json(&view)).expect("JSON");
         let people = shown["needs_person"].as_array().expect("a list");
         assert_eq!(people.len(), view.by_hand().count());

@@ -436,6 +436,11 @@ impl Storm {
                 let contains = !self.strikes(self.faults.gate);
                 Answered::Http(question, Ok(Page { status: 200, contains }))
             }
+            Query::Smtp(_)
+            | Query::Imap(_)
+            | Query::Name(_)
+            | Query::Document(_)
+            | Query::Lines(_) => panic!("no gate of a storm asks a mail server: {query:?}"),
         }
     }
 }

@@ -94,6 +94,9 @@ fn a_new_plan_keeps_the_work_of_the_run_before() {
         // Another comment makes another plan.
         let plan = fs::read_to_string(fixture.plan()).expect("the plan");
         fs::write(fixture.plan(), format!("{plan}# once more\n")).expect("the plan");
+        let (_, planned) = fixture.cutover(&["plan", "plan.yaml", "--replan"]);
+        let told = "not done again, as the open run has done it: task/first\n";
+        assert!(planned.contains(told), "{planned}");
         waits(&replan);
         assert_eq!(ran(), "there\n");
         let (_, log) = fixture.cutover(&["log", "plan.yaml"]);

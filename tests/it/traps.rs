@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cutover::check::{ALL, of_code};
 use cutover::proof::Findings;
 
 use crate::bind_fixture::said;
@@ -27,6 +28,8 @@ enum Kind {
     Refuted,
     /// The plan is refused before the proof.
     Check,
+    /// A check sees it in what is live, or in what the plan leaves.
+    Found,
     /// A run notices it.
     Runtime,
     /// The check is not built yet.
@@ -44,6 +47,8 @@ struct Trap {
     place: String,
     /// An invariant, or the code of a diagnostic.
     seen: String,
+    /// The trap in a few words.
+    title: String,
 }
 
 fn fixtures() -> PathBuf {
@@ -63,6 +68,7 @@ fn trap(line: &str) -> Trap {
     let kind = match kind {
         "refuted" => Kind::Refuted,
         "check" => Kind::Check,
+        "found" => Kind::Found,
         "runtime" => Kind::Runtime,
         "later" => Kind::Later,
         "missing" => Kind::Missing,
@@ -71,7 +77,8 @@ fn trap(line: &str) -> Trap {
     assert!(!place.is_empty() && !title.is_empty(), "every column says something: {line}");
     let has_seen = matches!(kind, Kind::Refuted | Kind::Check);
     assert_eq!(has_seen, seen != "-", "an invariant or a code, where there is a fixture: {line}");
-    Trap { name: name.to_owned(), kind, place: place.to_owned(), seen: seen.to_owned() }
+    let owned = str::to_owned;
+    Trap { name: owned(name), kind, place: owned(place), seen: owned(seen), title: owned(title) }
 }
 
 fn of_kind(kind: Kind) -> impl Iterator<Item = Trap> {
@@ -124,6 +131,48 @@ fn index_and_fixtures_agree() {
     let expected = of_kind(Kind::Refuted).map(|trap| format!("{}.snap", trap.place)).collect();
     let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots/traps");
     assert_eq!(names(&snapshots), expected, "each snapshot has its trap");
+}
+
+#[test]
+fn what_a_check_finds_is_found_by_that_check() {
+    for Trap { name, place, .. } in of_kind(Kind::Found) {
+        let check = of_code(&place).unwrap_or_else(|| panic!("{name}: no check {place}"));
+        let number: u8 = name.trim_start_matches('T').parse().expect("a number");
+        assert!(check.traps.contains(&number), "{place} does not say that it sees {name}");
+    }
+}
+
+/// What the table says about a trap, in Markdown.
+fn row(trap: &Trap) -> String {
+    let Trap { name, kind, place, seen, title } = trap;
+    let how = match kind {
+        Kind::Refuted => format!("the proof: `{seen}`"),
+        Kind::Check => format!("the plan is refused: `{seen}`"),
+        Kind::Found => format!("a check: `{place}`"),
+        Kind::Runtime => "the run halts".to_owned(),
+        Kind::Later | Kind::Missing => format!("not yet: {place}"),
+    };
+    let number: u8 = name.trim_start_matches('T').parse().expect("a number");
+    let codes = ALL.iter().filter(|check| check.traps.contains(&number) && check.code != place);
+    let codes: Vec<String> = codes.map(|check| format!("`{}`", check.code)).collect();
+    format!("| {name} | {title} | {how} | {} |\n", codes.join(", "))
+}
+
+/// The table for readers is made of the index and of what the checks say about themselves.
+#[test]
+fn the_table_of_traps_is_up_to_date() {
+    const MARK: &str = "<!-- the table of traps -->\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/check/README.md");
+    let text = fs::read_to_string(&path).expect("the document");
+    let (before, table) = text.split_once(MARK).expect("the table begins");
+    let head = "| trap | what | how it is caught | checks of what is live |\n|---|---|---|---|\n";
+    let wanted = format!("{head}{}", traps().iter().map(row).collect::<String>());
+    #[expect(clippy::disallowed_methods, reason = "only a person says that the file is to change")]
+    let update = std::env::var_os("UPDATE_SCHEMAS").is_some();
+    if update {
+        return fs::write(&path, format!("{before}{MARK}{wanted}")).expect("a file");
+    }
+    assert!(table == wanted, "write it anew with: UPDATE_SCHEMAS=1 cargo test --test it traps");
 }
 
 #[test]

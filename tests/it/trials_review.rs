@@ -177,6 +177,16 @@ fn a_hundred_alike_domains_are_read_on_two_screens() {
     for line in ["mail.own.test. A 192.0.2.10", "ftp.own.test. CNAME mail.own.test."] {
         assert!(text.contains(line), "{line}: {text}");
     }
+    // The same for the state of the run.
+    fixture.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    let state = fixture.ends(0, &["status", "plan.yaml"]);
+    assert!(state.lines().count() <= 52, "{} lines: {state}", state.lines().count());
+    for said in ["switch/d000.test/@/MX", "and in 99 zones like it", "lower/d003.test/autodiscover"]
+    {
+        assert!(state.contains(said), "{said}: {state}");
+    }
+    let full = fixture.ends(0, &["status", "plan.yaml", "--full"]);
+    assert!(full.contains("switch/d099.test/@/MX"), "{full}");
 }
 
 /// Line 24: what holds for a hundred domains that are alike is in the artifact once.

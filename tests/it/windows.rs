@@ -229,7 +229,7 @@ fn waiting(artifact: &Arc<Artifact>) -> Storm {
 
 /// What `status` shows.
 fn shown(artifact: &Artifact, state: &RunState, now: Timestamp) -> String {
-    status(&RunView::of(artifact, state, now)).text(Styling::Plain)
+    status(&RunView::of(artifact, state, now), true).text(Styling::Plain)
 }
 
 #[test]

@@ -14,12 +14,14 @@
 #![allow(dead_code, reason = "each test binary that includes the lab uses a part of it")]
 
 mod bind;
-pub(crate) mod dovecot;
+mod dovecot;
 mod fast_clock;
 pub(crate) mod fault_proxy;
 mod knot;
 mod lag;
 mod loopback;
+pub(crate) mod mailbox_host;
+mod odd;
 mod pdns;
 mod postfix;
 pub(crate) mod published_dns;
@@ -36,9 +38,11 @@ pub(crate) use {
     fast_clock::{FastClock, SetClock},
     knot::Knot,
     loopback::{free_port, loopback},
+    mailbox_host::MailboxHost,
+    odd::{Odd, odd},
     pdns::{Pdns, PdnsZone},
     postfix::{Postfix, Session},
     server::{Server, TsigKey, now, sleep},
-    tls::certificate,
+    tls::{Authority, certificate},
     unbound::Unbound,
 };

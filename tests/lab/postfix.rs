@@ -43,6 +43,7 @@ retry     unix - - n - - error
 virtual   unix - n n - - virtual
 anvil     unix - - n - 1 anvil
 scache    unix - - n - 1 scache
+tlsmgr    unix - - n 1000? 1 tlsmgr
 postlog   unix-dgram n - n - 1 postlogd
 ";
 
@@ -107,7 +108,48 @@ notify_classes =
         Self::start(dir, address, more, Some(&conf))
     }
 
+    /// A host that stores mail for these addresses and refuses all others, and that listens at more
+    /// places, each with settings of its own: `("127.0.0.2:25", "-o smtpd_tls_security_level=none")`.
+    /// `more` is for all of them.
+    pub(crate) fn with_listeners(
+        address: Ipv4Addr,
+        users: &[String],
+        more: &str,
+        listeners: &[(String, String)],
+    ) -> Self {
+        let dir = directory();
+        let domains: std::collections::BTreeSet<&str> =
+            users.iter().filter_map(|user| Some(user.rsplit_once('@')?.1)).collect();
+        let map: String = users.iter().map(|user| format!("{user} x/\n")).collect();
+        fs::write(dir.path().join("users"), map).expect("a map");
+        let more = format!(
+            "virtual_mailbox_domains = {}
+virtual_mailbox_maps = texthash:{}/users
+virtual_mailbox_base = {}
+mynetworks = 192.0.2.0/24
+smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
+{more}",
+            domains.into_iter().collect::<Vec<_>>().join(" "),
+            dir.path().display(),
+            dir.path().display()
+        );
+        let listen =
+            |(at, options): &(String, String)| format!("{at} inet n - n - - smtpd {options}\n");
+        let services: String = listeners.iter().map(listen).collect();
+        Self::start_with(dir, address, &more, None, &services)
+    }
+
     fn start(dir: TempDir, address: Ipv4Addr, more: &str, resolver: Option<&Path>) -> Self {
+        Self::start_with(dir, address, more, resolver, "")
+    }
+
+    fn start_with(
+        dir: TempDir,
+        address: Ipv4Addr,
+        more: &str,
+        resolver: Option<&Path>,
+        listeners: &str,
+    ) -> Self {
         let path = dir.path();
         let shown = path.display();
         let (etc, spool, data) = (path.join("etc"), path.join("spool"), path.join("data"));
@@ -140,7 +182,7 @@ biff = no
         fs::write(etc.join("main.cf"), main).expect("a file");
         // An address in this file may be any of the loopback network; one in `main.cf` has to be an
         // interface's.
-        let services = format!("{address}:25 inet n - n - - smtpd\n{SERVICES}");
+        let services = format!("{address}:25 inet n - n - - smtpd\n{listeners}{SERVICES}");
         fs::write(etc.join("master.cf"), services).expect("a file");
         let (owner, drops) = (id_in("/etc/passwd", "postfix"), id_in("/etc/group", "postdrop"));
         chown(&data, Some(owner), None).unwrap_or_else(|error| {

@@ -44,6 +44,8 @@ pub enum FieldKind {
     Secret,
     /// A command: program and arguments, run without a shell.
     Argv,
+    /// A list of texts.
+    Texts,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A mapping with fields of its own.
@@ -120,6 +122,7 @@ impl ConfigField {
             | FieldKind::Choice(_)
             | FieldKind::Secret
             | FieldKind::Argv
+            | FieldKind::Texts
             | FieldKind::Object(_)
             | FieldKind::Settings
             | FieldKind::Either(..)

@@ -1,7 +1,8 @@
 //! Zone files on disk, which are read whole and replaced in one step.
 //!
-//! A file is replaced by renaming another file over it, so a reader sees the old text or the new
-//! text, never a mixture. A symbolic link is followed and stays; a second hard link keeps the old
+//! A file is replaced by exchanging its name with that of another file, so a reader sees the old
+//! text or the new text, never a mixture, and what somebody else saved at the last moment is put
+//! back. A symbolic link is followed and stays; a second hard link keeps the old
 //! text. The mode, the group and (where the system permits) the owner are kept. Other attributes,
 //! such as ACLs, are those of a new file in the directory.
 
@@ -9,6 +10,10 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use tempfile::NamedTempFile;
 
 use crate::read::FILE_OCTETS_MAX;
 
@@ -124,10 +129,36 @@ pub(crate) fn replace(path: &Path, old: &[u8], new: &[u8]) -> Result<(), Replace
     if load(&path).map_err(before("the file cannot be read again"))? != old {
         return Err(ReplaceError::Changed);
     }
-    temporary
-        .persist(&path)
-        .map_err(|refused| before("the file cannot be replaced")(refused.error))?;
+    put_in_place(temporary, &path, old)?;
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(ReplaceError::After)
+}
+
+/// Puts the new text in the place of the file, if that still has the old text.
+///
+/// The two files are exchanged, so that what was there is still at hand and can be put back. Where
+/// the system or the file system cannot exchange files, the new file is renamed over the old one:
+/// then what somebody writes between the last check and the rename is lost.
+fn put_in_place(temporary: NamedTempFile, path: &Path, old: &[u8]) -> Result<(), ReplaceError> {
+    let failed = |error| ReplaceError::Before { doing: "the file cannot be replaced", error };
+    let exchange = || renameat_with(CWD, temporary.path(), CWD, path, RenameFlags::EXCHANGE);
+    match exchange() {
+        Ok(()) => {}
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            return temporary.persist(path).map(drop).map_err(|refused| failed(refused.error));
+        }
+        Err(error) => return Err(failed(error.into())),
+    }
+    match load(temporary.path()) {
+        Ok(replaced) if replaced == old => Ok(()),
+        Ok(_) => {
+            exchange().map_err(|error| failed(error.into()))?;
+            Err(ReplaceError::Changed)
+        }
+        Err(error) => {
+            exchange().map_err(|error| failed(error.into()))?;
+            Err(failed(error))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +196,23 @@ mod tests {
         let file = directory.path().join("file");
         fs::write(&file, "theirs").expect("written");
         assert!(matches!(replace(&file, b"old", b"new"), Err(ReplaceError::Changed)));
+        assert_eq!(load(&file).expect("read"), b"theirs");
+        assert_eq!(names(directory.path()), ["file"]);
+    }
+
+    /// Somebody saves the file after the last check: the last writer is not the only one that counts.
+    #[test]
+    fn what_somebody_saves_at_the_last_moment_is_not_lost() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("file");
+        fs::write(&file, "theirs").expect("written");
+        let mut temporary = tempfile::Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .tempfile_in(directory.path())
+            .expect("a file");
+        temporary.write_all(b"new").expect("written");
+        let refused = put_in_place(temporary, &file, b"old");
+        assert!(matches!(refused, Err(ReplaceError::Changed)), "{refused:?}");
         assert_eq!(load(&file).expect("read"), b"theirs");
         assert_eq!(names(directory.path()), ["file"]);
     }

@@ -5,10 +5,12 @@
 //! text and of a function that loads included files. Only this module and `disk` do IO.
 //!
 //! How a change is made: read, compare, edit, read the result and compare it with the wanted
-//! zone, write a temporary file beside the old file, check that the old file is unchanged, rename,
-//! and run the `reload` command. Until the rename nothing is left behind on failure. A second
-//! writer between the last check and the rename goes unnoticed. That window is microseconds wide,
-//! and [`CompareAndSet::ReadCompareWrite`] declares it.
+//! zone, write a temporary file beside the old file, check that the old file is unchanged, exchange
+//! the two, look at what was replaced, and run the `reload` command. Until the exchange nothing is
+//! left behind on failure. A file that somebody saved in between is put back; where files cannot be
+//! exchanged (some network file systems) it is lost, in a window of microseconds. An editor that
+//! still has the file open may write to the replaced one. [`CompareAndSet::ReadCompareWrite`]
+//! declares both.
 //!
 //! This adapter signs nothing and refuses to edit signed files. It does not write to included
 //! files, includes no files from outside the provider's directory, knows only the class IN, and

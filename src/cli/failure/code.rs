@@ -42,6 +42,8 @@ codes! {
     DelegatedSkipped = "delegated-skipped",
     /// The artifact is not the one that was reviewed.
     DigestMismatch = "digest-mismatch",
+    /// Nothing could be seen of any of the domains.
+    DomainsUnseen = "domains-unseen",
     /// The store has other runs than what is imported.
     ImportConflict = "import-conflict",
     /// What is imported is not a whole export.
@@ -72,6 +74,8 @@ codes! {
     MessagesMissing = "messages-missing",
     /// There is no run, or none that the command can be used on.
     NoRun = "no-run",
+    /// There is no probe of this name.
+    NoSuchProbe = "no-such-probe",
     /// There is no profile of this name.
     NoSuchProfile = "no-such-profile",
     /// Nobody was told of a rollback.
@@ -106,6 +110,8 @@ codes! {
     ProviderUnusable = "provider-unusable",
     /// The list of recipients is wrong.
     RecipientsUnusable = "recipients-unusable",
+    /// The resolver cannot be used.
+    ResolverUnusable = "resolver-unusable",
     /// There is no way back to this point.
     RollbackImpossible = "rollback-impossible",
     /// Another process drives the run.

@@ -10,6 +10,7 @@
 //! [`Evaluation::unanswered`].
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 
@@ -29,7 +30,7 @@ pub const EXPLANATION_OCTETS_MAX: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// These records.
-    Records(Vec<Rdata>),
+    Records(Arc<[Rdata]>),
     /// The name or the type does not exist.
     Absent,
     /// Nobody was asked, or nobody answered.
@@ -257,7 +258,7 @@ impl<'e> Evaluator<'e> {
         let labels = labels.split('.').rev().chain([zone, "arpa"]).map(str::as_bytes);
         let owner = Name::from_labels(labels).expect("34 labels of an octet or seven are a name");
         let pointers = self.ask(&owner, RrType::PTR);
-        let is_void = pointers.as_ref().is_ok_and(Vec::is_empty);
+        let is_void = pointers.as_ref().is_ok_and(|names| names.is_empty());
         let mut validated: Vec<Name> = Vec::new();
         for name in pointers.unwrap_or_default().iter().filter_map(Rdata::target).take(POINTERS_MAX)
         {
@@ -282,7 +283,7 @@ impl<'e> Evaluator<'e> {
     fn explain(&mut self, spec: &DomainSpec, domain: &Name) -> Option<String> {
         let owner = self.name(spec, domain)?;
         let texts = self.ask(&owner, RrType::TXT).ok()?;
-        let [text] = texts.as_slice() else { return None };
+        let [text] = &*texts else { return None };
         let text = MacroString::parse(&text.txt_joined()?, Place::Explanation)?;
         let text = self.with_values(text.names_validated(), domain, |values| {
             text.expand(values, EXPLANATION_OCTETS_MAX)
@@ -340,14 +341,16 @@ impl<'e> Evaluator<'e> {
     }
 
     /// The records of this type; empty if there are none.
-    fn ask(&mut self, name: &Name, rtype: RrType) -> Result<Vec<Rdata>, Problem> {
+    fn ask(&mut self, name: &Name, rtype: RrType) -> Result<Arc<[Rdata]>, Problem> {
         let key = RrKey::new(name.clone(), rtype);
         match (self.world)(&key) {
-            Answer::Records(mut records) => {
-                records.retain(|rdata| rdata.rtype() == rtype);
+            Answer::Records(records) if records.iter().all(|rdata| rdata.rtype() == rtype) => {
                 Ok(records)
             }
-            Answer::Absent => Ok(Vec::new()),
+            Answer::Records(records) => {
+                Ok(records.iter().filter(|rdata| rdata.rtype() == rtype).cloned().collect())
+            }
+            Answer::Absent => Ok(Arc::default()),
             Answer::Unknown => {
                 self.unanswered.push(key.clone());
                 Err(Problem::Unanswered(key))
@@ -356,7 +359,7 @@ impl<'e> Evaluator<'e> {
     }
 
     /// As [`Self::ask`], and counts an answer without records as void (RFC 7208 §4.6.4).
-    fn ask_counting(&mut self, name: &Name, rtype: RrType) -> Result<Vec<Rdata>, Problem> {
+    fn ask_counting(&mut self, name: &Name, rtype: RrType) -> Result<Arc<[Rdata]>, Problem> {
         let records = self.ask(name, rtype)?;
         if records.is_empty() {
             self.count_void()?;

@@ -53,7 +53,7 @@ fn evaluate(zone: &[&str]) -> Evaluation {
                 records.push(rdata(rtype, value));
             }
         }
-        if records.is_empty() { Answer::Absent } else { Answer::Records(records) }
+        if records.is_empty() { Answer::Absent } else { Answer::Records(records.into()) }
     };
     check_mail(&client("192.0.2.1", "jo@a.test"), &answer)
 }
@@ -181,7 +181,7 @@ fn rfc7208_section_6_2_explanations() {
 
 #[test]
 fn rfc7208_section_4_3_what_is_no_domain_has_no_policy() {
-    let everything = |_: &RrKey| Answer::Records(vec![rdata(RrType::TXT, "v=spf1 +all")]);
+    let everything = |_: &RrKey| Answer::Records([rdata(RrType::TXT, "v=spf1 +all")].into());
     for mail_from in ["jo@test", "jo@a..test", "jo@", "jo@.", "jo@.test", "@"] {
         let found = evaluate_anywhere(&client("192.0.2.1", mail_from), &everything);
         assert_eq!(found.outcome, Outcome::None, "{mail_from}");
@@ -204,16 +204,16 @@ fn circles_end() {
     ] {
         for ip in ["192.0.2.1", "2001:db8::1"] {
             let answer = |key: &RrKey| match key.rtype {
-                RrType::TXT => Answer::Records(vec![rdata(RrType::TXT, text)]),
+                RrType::TXT => Answer::Records([rdata(RrType::TXT, text)].into()),
                 RrType::MX => Answer::Records(
                     (0..10).map(|n| Rdata::mx(n, &name(&format!("m{n}.test")))).collect(),
                 ),
                 RrType::PTR => Answer::Records(
                     (0..50).map(|n| rdata(RrType::PTR, &format!("p{n}.test."))).collect(),
                 ),
-                RrType::AAAA => Answer::Records(vec![rdata(RrType::AAAA, "2001:db8::9")]),
+                RrType::AAAA => Answer::Records([rdata(RrType::AAAA, "2001:db8::9")].into()),
                 _ if key.name.to_string().contains("unknown") => Answer::Absent,
-                _ => Answer::Records(vec![rdata(RrType::A, "192.0.2.9")]),
+                _ => Answer::Records([rdata(RrType::A, "192.0.2.9")].into()),
             };
             let found = evaluate_anywhere(&client(ip, "jo@a.test"), &answer);
             assert_eq!(found.outcome, Outcome::PermError, "{text}: {found:?}");
@@ -228,12 +228,12 @@ fn long_records_and_long_senders_cost_no_more_than_their_length() {
     let sender = format!("{}@a.test", "-".repeat(1_000_000));
     for term in ["%{l1r-}", "%{l-}", "%{S}", "%{dr}", "%{p}", "%%%_", "."] {
         let text = format!("v=spf1 exists:{}.b.test -all", term.repeat(50_000 / term.len()));
-        let answer = |_: &RrKey| Answer::Records(vec![rdata(RrType::TXT, &text)]);
+        let answer = |_: &RrKey| Answer::Records([rdata(RrType::TXT, &text)].into());
         let found = evaluate_anywhere(&client("192.0.2.1", &sender), &answer);
         assert_eq!(found.outcome, Outcome::Fail, "{term}");
     }
     let text = format!("v=spf1{} -all", " ip4:192.0.2.9".repeat(4_000));
-    let answer = |_: &RrKey| Answer::Records(vec![rdata(RrType::TXT, &text)]);
+    let answer = |_: &RrKey| Answer::Records([rdata(RrType::TXT, &text)].into());
     assert_eq!(
         evaluate_anywhere(&client("192.0.2.1", "jo@a.test"), &answer).outcome,
         Outcome::Fail
@@ -291,7 +291,7 @@ fn no_octets_make_it_panic() {
         let mut text = "v=spf1 ".to_owned();
         text.extend((0..length).map(|_| words[next(words.len())]));
         let answer = |key: &RrKey| match key.rtype {
-            RrType::TXT => Answer::Records(vec![rdata(RrType::TXT, &text)]),
+            RrType::TXT => Answer::Records([rdata(RrType::TXT, &text)].into()),
             RrType::A => Answer::Absent,
             _ => Answer::Unknown,
         };

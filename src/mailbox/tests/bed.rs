@@ -13,13 +13,13 @@ use cutover_mailbox::ledger::Ledger;
 use cutover_mailbox::report::{MailboxReport, Progress};
 use cutover_mailbox::verify::{Comparison, MailboxComparison, verify};
 
-use crate::lab::Dovecot;
-use crate::lab::dovecot::{HOST, PASSWORD, Setup};
+use crate::lab::MailboxHost;
+use crate::lab::mailbox_host::{HOST, PASSWORD, Setup};
 
 /// Two hosts and a directory for the ledger.
 pub(crate) struct Bed {
-    pub(crate) old: Dovecot,
-    pub(crate) new: Dovecot,
+    pub(crate) old: MailboxHost,
+    pub(crate) new: MailboxHost,
     setups: [Setup; 2],
     dir: tempfile::TempDir,
 }
@@ -28,7 +28,7 @@ impl Bed {
     /// Starts the hosts.
     pub(crate) fn start(old: Setup, new: Setup) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let hosts = (Dovecot::start(&old), Dovecot::start(&new));
+        let hosts = (MailboxHost::start(&old), MailboxHost::start(&new));
         Self { old: hosts.0, new: hosts.1, setups: [old, new], dir }
     }
 
@@ -111,7 +111,7 @@ impl Bed {
     }
 }
 
-fn judged(host: &Dovecot, setup: &Setup, user: &str) -> Vec<String> {
+fn judged(host: &MailboxHost, setup: &Setup, user: &str) -> Vec<String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge.py");
     let separator = if setup.separator.is_empty() { "/" } else { setup.separator };
     let port = host.tls_port().to_string();
@@ -129,7 +129,7 @@ pub(crate) fn limits() -> Limits {
     Limits { settle_max: Duration::from_secs(1), ..Limits::default() }
 }
 
-pub(crate) fn server(host: &Dovecot) -> Server {
+pub(crate) fn server(host: &MailboxHost) -> Server {
     Server {
         host: HOST.to_owned(),
         port: host.tls_port(),
@@ -138,7 +138,7 @@ pub(crate) fn server(host: &Dovecot) -> Server {
     }
 }
 
-pub(crate) fn account(host: &Dovecot, name: &str, user: &str) -> Account {
+pub(crate) fn account(host: &MailboxHost, name: &str, user: &str) -> Account {
     Account {
         name: format!("{name} {user}"),
         server: server(host),

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 use cutover_mailbox::copy::Limits;
 
 use bed::{Bed, variable};
-use lab::dovecot::{HOST, PASSWORD, Setup};
-use lab::{Dovecot, now, sleep};
+use lab::mailbox_host::{HOST, PASSWORD, Setup};
+use lab::{MailboxHost, now, sleep};
 
 /// The delay in each direction.
 const DELAY: Duration = Duration::from_millis(10);
@@ -73,7 +73,7 @@ fn one_way(mut from: TcpStream, mut to: TcpStream) {
 fn mbsync(bed: &Bed, ports: [u16; 2], user: &str) -> Option<Duration> {
     let dir = bed.dir().join(format!("mbsync-{user}"));
     std::fs::create_dir_all(&dir).expect("a directory");
-    let side = |name: &str, host: &Dovecot, port: u16| {
+    let side = |name: &str, host: &MailboxHost, port: u16| {
         format!(
             "IMAPAccount {name}\nHost {HOST}\nPort {port}\nUser {user}\nPass {PASSWORD}\nSSLType IMAPS\n\
              CertificateFile {}\n\nIMAPStore {name}\nAccount {name}\n\n",

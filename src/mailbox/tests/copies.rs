@@ -5,7 +5,7 @@ use cutover_mailbox::report::FolderReport;
 use cutover_mailbox::verify::FolderComparison;
 
 use crate::bed::{Bed, password, server};
-use crate::lab::dovecot::{MASTER_PASSWORD, Setup};
+use crate::lab::mailbox_host::{MASTER_PASSWORD, Setup};
 use crate::mail::{TIME, append, commands, odd, plain};
 
 pub(crate) fn slash() -> Setup {

@@ -13,7 +13,7 @@ use cutover_mailbox::copy::Limits;
 
 use crate::bed::{Bed, limits, variable};
 use crate::copies::{dots, slash, small};
-use crate::lab::dovecot::Setup;
+use crate::lab::mailbox_host::Setup;
 use crate::lab::sleep;
 
 /// Which part of an exchange is lost.

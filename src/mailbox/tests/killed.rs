@@ -18,7 +18,7 @@ use cutover_mailbox::report::{MailboxReport, Progress};
 
 use crate::bed::{Bed, limits, password, run, variable};
 use crate::copies::{dots, slash, small};
-use crate::lab::dovecot::{HOST, PASSWORD, Setup};
+use crate::lab::mailbox_host::{HOST, PASSWORD, Setup};
 use crate::lab::{now, sleep};
 
 /// What the child is to copy: ports, authorities, directory, users.
@@ -98,7 +98,7 @@ fn child() {
 
 /// What a child is told.
 fn job_of(kind: &str, bed: &Bed, users: &str) -> String {
-    let authority = |host: &crate::lab::Dovecot| host.authority().display().to_string();
+    let authority = |host: &crate::lab::MailboxHost| host.authority().display().to_string();
     let (old, new) = (bed.old.tls_port(), bed.new.tls_port());
     let (old_ca, new_ca) = (authority(&bed.old), authority(&bed.new));
     format!("{kind}|{old}|{old_ca}|{new}|{new_ca}|{}|{users}", bed.dir().display())

@@ -3,7 +3,7 @@
 use cutover_imap::{Appending, Octets, Outcome, Session};
 
 use crate::bed::{account, run};
-use crate::lab::Dovecot;
+use crate::lab::MailboxHost;
 
 /// 2020-09-13.
 pub(crate) const TIME: i64 = 1_600_000_000;
@@ -45,7 +45,12 @@ pub(crate) fn odd() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Stores a message at a host with flags and a date, by way of the client.
-pub(crate) fn append(host: &Dovecot, user: &str, folder: &str, mails: &[(&[u8], &[String], &str)]) {
+pub(crate) fn append(
+    host: &MailboxHost,
+    user: &str,
+    folder: &str,
+    mails: &[(&[u8], &[String], &str)],
+) {
     run(async {
         let mut session = account(host, "x", user).session().await.expect("a session");
         store(&mut session, folder, mails).await;
@@ -63,7 +68,7 @@ async fn store(session: &mut Session, folder: &str, mails: &[(&[u8], &[String], 
 }
 
 /// Runs commands at a host.
-pub(crate) fn commands(host: &Dovecot, user: &str, commands: &[&str]) {
+pub(crate) fn commands(host: &MailboxHost, user: &str, commands: &[&str]) {
     run(async {
         let mut session = account(host, "x", user).session().await.expect("a session");
         for command in commands {

@@ -6,7 +6,7 @@ use cutover_mailbox::report::Progress;
 
 use crate::bed::{Bed, run};
 use crate::copies::{dots, slash};
-use crate::lab::dovecot::Setup;
+use crate::lab::mailbox_host::Setup;
 use crate::mail::{TIME, commands, plain};
 
 fn surveyed(bed: &Bed, user: &str) -> MailboxInventory {

@@ -7,11 +7,12 @@
 //! This crate does not interpret an answer beyond its status, headers and octets, and retries
 //! nothing.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Url};
 use tokio::time::timeout;
 
 /// The limits of an exchange.
@@ -166,7 +167,24 @@ pub fn tls(is_wanted: bool) -> Result<rustls::ClientConfig, rustls::Error> {
 /// # Errors
 /// [`ClientError`].
 pub fn client(kind: Kind, bounds: Bounds) -> Result<Client, ClientError> {
-    Client::builder()
+    builder(kind, bounds)?.build().map_err(ClientError::Client)
+}
+
+/// Creates a client that finds a host at these addresses, whatever the system's resolver says.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn client_at(
+    kind: Kind,
+    bounds: Bounds,
+    host: &str,
+    servers: &[SocketAddr],
+) -> Result<Client, ClientError> {
+    builder(kind, bounds)?.resolve_to_addrs(host, servers).build().map_err(ClientError::Client)
+}
+
+fn builder(kind: Kind, bounds: Bounds) -> Result<ClientBuilder, ClientError> {
+    Ok(Client::builder()
         .tls_backend_preconfigured(tls(kind.is_https).map_err(ClientError::Tls)?)
         .default_headers(kind.headers)
         .user_agent(kind.user_agent)
@@ -174,9 +192,7 @@ pub fn client(kind: Kind, bounds: Bounds) -> Result<Client, ClientError> {
         .retry(reqwest::retry::never())
         .no_proxy()
         .connect_timeout(bounds.connect_max)
-        .pool_max_idle_per_host(kind.idle_max)
-        .build()
-        .map_err(ClientError::Client)
+        .pool_max_idle_per_host(kind.idle_max))
 }
 
 /// Sends a request once, and waits for the whole answer.

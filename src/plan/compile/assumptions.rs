@@ -60,6 +60,10 @@ pub(super) fn of_plan(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
         return Vec::new();
     }
     let mut all: Vec<Sentence> = plain(stated(draft)).collect();
+    let ignored = draft.intent.ignored.iter();
+    all.extend(plain(ignored.map(|one| {
+        format!("what the check `{}` finds does not count: {}", one.code.value, one.reason)
+    })));
     all.extend(plain(findings.steady.iter().cloned()));
     all.extend(staying(draft));
     all.extend(plain(seen_outside(draft)));
@@ -116,6 +120,13 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
             false => "",
         };
         let says = fact.says(stated.value);
+        if let Confirm::Gates(gates) = &stated.confirm {
+            let gates: Vec<String> = gates.iter().map(|gate| format!("`{gate}`")).collect();
+            let (gates, reach) = (gates.join(" and "), &stated.reason);
+            return format!(
+                "{of} {says} (`{fact}`): established at run time by {gates}, {reach}; the run halts there if that is not so"
+            );
+        }
         let when = match (&stated.by, stated.from) {
             (Some(by), Some(_)) => format!(", from the end of `task/{}` on", by.value),
             (Some(by), None) => {
@@ -139,6 +150,7 @@ fn begins(from: Point, confirm: &Confirm) -> String {
     match confirm {
         Confirm::Nobody => format!(", {when}; nobody confirms it"),
         Confirm::Person { check: None } => format!(", {when}, once a person confirms it"),
+        Confirm::Gates(_) => format!(", {when}, once its gates have passed"),
         Confirm::Person { check: Some(_) } => {
             format!(", {when}, once its `check` passes")
         }

@@ -3,20 +3,22 @@
 //! A gate only adds edges: every step still comes after everything that it came after before. So no
 //! proof needs to know about gates, and the graph is judged with its gates in place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cutover_contract::Change;
 use cutover_zone::{Name, RrKey, RrSet, RrType};
 
 use super::compiled::CompiledWayBack;
-use crate::language::gate::{GateSpec, OnFail};
+use super::servers;
+use crate::language::Confirm;
+use crate::language::gate::{GateSpec, OnFail, gate_id};
 use crate::model::hold::hold_of_replaced;
 use crate::observe::Snapshot;
 use crate::proof::draft::Draft;
 use cutover_base::calendar::show_span;
 use cutover_base::diag::{Code, Diagnostic};
-use cutover_steps::graph::gate::{Expected, Failing, Gate};
+use cutover_steps::graph::gate::{Expected, Failing, Gate, Place, Settings};
 use cutover_steps::graph::paths::Paths;
 use cutover_steps::graph::{
     Cause, MovePoint, Origin, Primitive, SAMPLE_MAX, Step, StepGraph, StepId, sample,
@@ -32,29 +34,6 @@ pub const ASKED_EARLY: Code = Code::semantic("asked-early");
 /// Where a failed gate goes back to.
 const POINT: MovePoint = MovePoint::BeforeSwitch;
 
-/// Where a gate can stand.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    BeforeSwitch,
-    AfterSwitch,
-}
-
-impl Place {
-    fn word(self) -> &'static str {
-        match self {
-            Self::BeforeSwitch => MovePoint::BeforeSwitch.word(),
-            Self::AfterSwitch => "after-switch",
-        }
-    }
-
-    fn key(self) -> &'static str {
-        match self {
-            Self::BeforeSwitch => "before_switch",
-            Self::AfterSwitch => "after_switch",
-        }
-    }
-}
-
 /// The graph with the plan's gates in it.
 pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
     let intent = draft.intent;
@@ -63,6 +42,7 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
     }
     let mut steps: Vec<Step> = graph.steps().to_vec();
     let paths = graph.paths();
+    let evidence = Evidence::of(draft, &graph);
     for (place, gates) in [
         (Place::BeforeSwitch, &intent.gates.before_switch),
         (Place::AfterSwitch, &intent.gates.after_switch),
@@ -72,11 +52,9 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
             .and_then(|follower| steps[follower].window.clone())
             .filter(|_| place == Place::BeforeSwitch);
         let expect = expected(draft, &graph, &paths, &befores, follower);
-        let mut numbers: HashMap<&str, usize> = HashMap::new();
-        for spec in gates {
-            let number = numbers.entry(&spec.probe.value).or_insert(0);
-            *number += 1;
-            let id = id(place, spec, *number);
+        for (number, spec) in gates.iter().enumerate() {
+            let id = gate_id(place, gates, number);
+            let facts = &evidence.of_gate(&id);
             let cause = Cause::new(Origin::User, "gates", "the plan says so (`gates`)");
             // What held the follower back now holds the gate back.
             let held_by = follower.filter(|_| place == Place::BeforeSwitch);
@@ -84,12 +62,27 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
             if let Some(follower) = follower {
                 steps[follower].after.insert(id.clone(), cause.clone());
             }
+            let befores = match facts.is_empty() {
+                true => befores.clone(),
+                false => evidence.without(&graph, &paths, &befores),
+            };
+            for fact in facts {
+                let why = "the gate establishes it";
+                let cause = Cause::new(Origin::User, "gates", why);
+                steps[*fact].after.insert(id.clone(), cause);
+            }
             let after = befores.iter().map(|before| {
                 let id = &graph.steps()[*before].id;
                 let cause = held_by.and_then(|held_by| held_by.get(id)).unwrap_or(&cause);
                 (id.clone(), cause.clone())
             });
-            let gate = gate(place, spec, &expect, switched_before(draft));
+            // As it will be; for what the plan removes, as it is.
+            let published = |name: &Name| match servers::published(&draft.end, name) {
+                none if none.is_empty() => servers::published(draft.snapshot, name),
+                found => found,
+            };
+            let settings = servers::settings(intent, &published, spec);
+            let gate = gate(place, spec, settings, &expect, switched_before(draft));
             let early = early(place, spec, &expect);
             steps.push(Step {
                 id,
@@ -106,6 +99,52 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
         }
     }
     StepGraph::new(steps).expect("steps put between others make no cycle")
+}
+
+/// The steps at which facts begin to be true that gates establish.
+struct Evidence {
+    /// The gates of each fact, and the place of its step.
+    facts: Vec<(Vec<StepId>, usize)>,
+}
+
+impl Evidence {
+    fn of(draft: &Draft<'_>, graph: &StepGraph) -> Self {
+        let facts = draft.intent.assume.iter().filter_map(|stated| {
+            let Confirm::Gates(gates) = &stated.confirm else { return None };
+            let step = draft.step_of(stated)?;
+            Some((gates.clone(), graph.place(&draft.nodes[step].id)?))
+        });
+        Self { facts: facts.collect() }
+    }
+
+    /// The steps of the facts that a gate establishes.
+    fn of_gate(&self, gate: &StepId) -> Vec<usize> {
+        let of = self.facts.iter().filter(|(gates, _)| gates.contains(gate));
+        of.map(|(_, place)| *place).collect()
+    }
+
+    /// The last steps before these that rely on no fact of a gate: a gate that establishes a fact
+    /// comes after everything else that comes before its place.
+    fn without(&self, graph: &StepGraph, paths: &Paths, befores: &[usize]) -> Vec<usize> {
+        let relies = |step: usize| {
+            self.facts.iter().any(|(_, fact)| *fact == step || paths.precedes(*fact, step))
+        };
+        let mut open: Vec<usize> = befores.to_vec();
+        let (mut seen, mut found) = (BTreeSet::new(), BTreeSet::new());
+        while let Some(step) = open.pop() {
+            if !seen.insert(step) {
+                continue;
+            }
+            match relies(step) {
+                true => {
+                    let after = graph.steps()[step].after.keys();
+                    open.extend(after.filter_map(|id| graph.place(id)));
+                }
+                false => _ = found.insert(step),
+            }
+        }
+        found.into_iter().collect()
+    }
 }
 
 /// When the last of what was there before has expired in caches. For probes that look for no
@@ -177,11 +216,13 @@ fn switched_before(draft: &Draft<'_>) -> bool {
     draft.point(MovePoint::BeforeSwitch).is_none()
 }
 
-fn id(place: Place, spec: &GateSpec, number: usize) -> StepId {
-    StepId::of_gate(place.word(), &spec.probe.value, number)
-}
-
-fn gate(place: Place, spec: &GateSpec, expect: &[Expected], switched_before: bool) -> Gate {
+fn gate(
+    place: Place,
+    spec: &GateSpec,
+    settings: Settings,
+    expect: &[Expected],
+    switched_before: bool,
+) -> Gate {
     let keys = probe::of_name(&spec.probe.value).map(|probe| probe.keys);
     // A probe that looks for no records may ask for anything: before the switch, it probes at once.
     let after_expiry =
@@ -195,7 +236,7 @@ fn gate(place: Place, spec: &GateSpec, expect: &[Expected], switched_before: boo
     let open = if may_be_open { kept.saturating_sub(delay) } else { Duration::ZERO };
     Gate {
         probe: spec.probe.value.clone(),
-        settings: spec.settings.clone(),
+        settings,
         expect: match keys.is_some_and(|keys| keys.in_dns) {
             true => expect.to_vec(),
             false => Vec::new(),

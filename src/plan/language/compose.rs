@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::decode::items;
 use super::shape::WRONG_TYPE;
 use super::yaml::{self, Kind, Node};
-use super::{PlanSpec, Registry, decoded, profile};
+use super::{PlanSpec, Registry, decoded, profile, todo};
 use cutover_base::diag::{Code, Diagnostic, FINDINGS_MAX, Source, Span, Spanned, quoted};
 
 /// A file of a plan that cannot be used.
@@ -30,7 +30,7 @@ const OCTETS_MAX: usize = 8 * yaml::TEXT_OCTETS_MAX;
 /// Keys of a plan to which each file may add entries.
 const JOINED_MAPS: &[&str] = &["providers", "zones", "hosts"];
 /// Keys of a plan whose lists are concatenated.
-const JOINED_LISTS: &[&str] = &["records", "notify", "assume", "override"];
+const JOINED_LISTS: &[&str] = &["records", "notify", "assume", "override", "checks"];
 /// Keys that only the plan itself may have.
 const OF_THE_PLAN: &[&str] = &["version", "name", "include"];
 /// The keys of `defaults:`, and the keys of a plan that they apply to.
@@ -63,6 +63,8 @@ pub struct Reading {
     /// The paths that were requested already: a file is read once, however often it is named.
     asked: Vec<String>,
     octets: usize,
+    /// Values that nobody has decided yet.
+    undecided: Vec<Spanned<String>>,
     found: Vec<Diagnostic>,
 }
 
@@ -76,7 +78,8 @@ impl Reading {
             Err(diagnostic) => found.push(*diagnostic),
         }
         let octets = source.text.len();
-        Self { source, roots, names: BTreeMap::new(), asked: Vec::new(), octets, found }
+        let (names, asked, undecided) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { source, roots, names, asked, octets, undecided, found }
     }
 
     /// The next file to read; `None` if there is none left.
@@ -168,7 +171,7 @@ impl Reading {
             self.unusable(&unread, "other files are not read here");
         }
         let Some(root) = self.joined() else { return (self.source, Err(self.found)) };
-        let parsed = decoded(&root, registry, self.found);
+        let parsed = decoded(&root, registry, (self.undecided, self.found));
         (self.source, parsed)
     }
 
@@ -191,6 +194,8 @@ impl Reading {
                 }
             }
         }
+        // A profile replaces such a value by an example, so that the rest can be checked.
+        self.undecided = todo::undecided(&root);
         let found = profile::fill_in(&mut self.source, &mut root);
         found.into_iter().for_each(|one| self.report(one));
         with_defaults(&mut root);

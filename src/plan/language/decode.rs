@@ -93,12 +93,14 @@ pub(super) fn plan(
         overrides: items(root.get("override"))
             .filter_map(|node| decoder.overridden(node))
             .collect(),
+        ignored: items(root.get("checks")).filter_map(|node| decoder.ignored(node)).collect(),
         on_drift: root
             .get("on_drift")
             .and_then(text)
             .and_then(|word| OnDrift::of_word(word.value))
             .unwrap_or_default(),
         approvals: decoder.approvals(root.get("approvals")),
+        undecided: Vec::new(),
     };
     name.map(|_| spec)
 }
@@ -308,7 +310,7 @@ impl Decoder<'_> {
                     .span(Some(value))
                     .and_then(|_| text(value))
                     .map(|text| ConfigSpec::Text(text.value.to_owned())),
-                FieldKind::Argv => Some(ConfigSpec::Argv(argv(value))),
+                FieldKind::Argv | FieldKind::Texts => Some(ConfigSpec::Argv(argv(value))),
                 FieldKind::Secret => self.secret(value).map(ConfigSpec::Secret),
                 FieldKind::Object(fields) => Some(ConfigSpec::Object(self.config(fields, value))),
                 FieldKind::Settings => Some(ConfigSpec::Object(self.settings(value))),

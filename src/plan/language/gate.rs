@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cutover_base::diag::Spanned;
-use cutover_steps::graph::gate::{Pace, Settings};
+use cutover_steps::graph::StepId;
+use cutover_steps::graph::gate::{Pace, Place, Settings};
 
 /// The gates of a plan.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,14 @@ impl GatesSpec {
     pub fn all(&self) -> impl Iterator<Item = &GateSpec> {
         self.before_switch.iter().chain(&self.after_switch)
     }
+}
+
+/// The id of a gate, by its number in the list: gates with the same probe are counted.
+#[must_use]
+pub fn gate_id(place: Place, gates: &[GateSpec], number: usize) -> StepId {
+    let probe = &gates[number].probe.value;
+    let count = gates[..=number].iter().filter(|gate| gate.probe.value == *probe).count();
+    StepId::of_gate(place.word(), probe, count)
 }
 
 /// A gate.

@@ -13,6 +13,7 @@ mod profile;
 pub mod reference;
 pub mod shape;
 pub mod task;
+mod todo;
 pub mod v1;
 pub mod yaml;
 
@@ -29,7 +30,7 @@ use cutover_steps::approvals::Demand;
 use cutover_steps::authority::{Authority, Exception};
 use cutover_steps::config::ProviderSpec;
 use cutover_steps::fact::{Fact, Subject, Value};
-use cutover_steps::graph::{OnDrift, Point};
+use cutover_steps::graph::{OnDrift, Point, StepId};
 use cutover_steps::notify::Notice;
 use cutover_steps::probe::ProbeKeys;
 use gate::GatesSpec;
@@ -37,6 +38,7 @@ use mailboxes::MailboxesSpec;
 use task::TasksSpec;
 
 pub use compose::{Reading, Wanted};
+pub use todo::UNDECIDED;
 
 /// A decoded plan: each value is checked on its own.
 #[derive(Clone, Debug)]
@@ -67,10 +69,14 @@ pub struct PlanSpec {
     pub assume: Vec<AssumeSpec>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
+    /// Checks whose findings do not count.
+    pub ignored: Vec<IgnoreSpec>,
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
     /// Who has to approve the plan before it is applied.
     pub approvals: Demand,
+    /// The values that nobody has decided yet: texts that begin with `TODO`.
+    pub undecided: Vec<Spanned<String>>,
 }
 
 /// A fact that the plan states.
@@ -105,6 +111,8 @@ pub enum Confirm {
         /// The command: exit code 0 means true, 1 means not yet.
         check: Option<Vec<String>>,
     },
+    /// These gates, when all of them have passed.
+    Gates(Vec<StepId>),
 }
 
 /// What may be broken.
@@ -112,6 +120,15 @@ pub enum Confirm {
 pub struct OverrideSpec {
     /// An invariant by its name, or a defect by its id, which begins with the invariant's name.
     pub what: Spanned<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A check whose findings do not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoreSpec {
+    /// The code of the check.
+    pub code: Spanned<String>,
     /// Why.
     pub reason: String,
 }
@@ -435,13 +452,14 @@ pub fn parse(source: &Source, registry: Registry<'_>) -> Result<PlanSpec, Vec<Di
 fn decoded(
     root: &yaml::Node,
     registry: Registry<'_>,
-    mut found: Vec<Diagnostic>,
+    (undecided, mut found): (Vec<Spanned<String>>, Vec<Diagnostic>),
 ) -> Result<PlanSpec, Vec<Diagnostic>> {
     if !matches!(root.kind, yaml::Kind::Map(_)) {
         return Err(vec![no_plan(root)]);
     }
     v1::plan(registry).check(root, &mut found);
     let spec = decode::plan(root, registry, &mut found);
+    let spec = spec.map(|spec| PlanSpec { undecided, ..spec });
     match spec {
         Some(spec) if found.iter().all(|d| d.severity == Severity::Warning) => Ok(spec),
         _ => Err(found),

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use super::todo::is_undecided;
 use super::yaml::{self, Kind, Node};
 use cutover_base::diag::{Code, Diagnostic, Source, Span, Spanned, did_you_mean, quoted};
 use cutover_profile::{self as profile, Parameter, Profile};
@@ -110,6 +111,11 @@ fn given(reading: &mut Reading<'_>, host: &Node, (name, profile): (&str, &Profil
         // Other kinds of keys and values are refused by the shape.
         let (Some(key), Some(value)) = (key.text(), value.text()) else { continue };
         match profile.parameters.get(&key.value) {
+            // The rest of the plan is checked with the example; nothing is proved with it.
+            Some(parameter) if is_undecided(&value.value) => {
+                let value = Spanned { value: parameter.example.clone(), span: value.span };
+                given.insert(key.value, value);
+            }
             Some(parameter) if parameter.form.fits(&value.value) => {
                 given.insert(key.value, value);
             }

@@ -99,6 +99,11 @@ pub fn plan(registry: Registry<'_>) -> Shape {
             list(1, overridden()),
         ),
         optional(
+            "checks",
+            "Checks of what is live that do not count, each with a reason; the reviewer sees them.",
+            list(1, ignored()),
+        ),
+        optional(
             "on_drift",
             "What continues when somebody else has edited a record that the plan changes, or a provider refuses or does not answer: `isolate` (the default), everything that does not depend on that zone, as in Terraform; `halt`, nothing.",
             Shape::Choice(OnDrift::WORDS),
@@ -127,7 +132,7 @@ fn adapter_field(field: &ConfigField) -> Field {
         FieldKind::Text | FieldKind::SocketAddr | FieldKind::Path | FieldKind::Name => TEXT,
         FieldKind::Duration => SPAN,
         FieldKind::Secret => secret(),
-        FieldKind::Argv => list(1, TEXT),
+        FieldKind::Argv | FieldKind::Texts => list(1, TEXT),
         FieldKind::Choice(words) => Shape::Choice(words),
         FieldKind::Object(fields) => Shape::Object(fields.iter().map(adapter_field).collect()),
         FieldKind::Either(words, fields) => Shape::AnyOf(vec![
@@ -259,7 +264,6 @@ pub(super) const NOT_BUILT_PROBES: &[&str] = &[
     "dkim",
     "dnsbl",
     "mta_sts",
-    "recipients",
     "rejected_recipients",
     "round_trip",
     "spf",
@@ -441,6 +445,17 @@ fn overridden() -> Shape {
             TEXT,
         ),
         required("reason", "Why it may be broken; the reviewer sees it.", TEXT),
+    ])
+}
+
+fn ignored() -> Shape {
+    Shape::Object(vec![
+        required(
+            "ignore",
+            "The code of the check; `cutover explain CODE` explains it.",
+            Shape::Choice(&cutover_check::CODES),
+        ),
+        required("reason", "Why its findings do not count; the reviewer sees it.", TEXT),
     ])
 }
 

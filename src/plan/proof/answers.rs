@@ -182,12 +182,15 @@ impl<'l> Chosen<'_, 'l> {
         if let Some(known) = self.tracks.borrow().get(&track) {
             return Rc::clone(known);
         }
+        // Whether a name exists decides only whether a wildcard answers for it.
+        let has_wildcards = self.has_wildcards();
         let row = self.states.row(track);
         let origin = &self.zone.zone.origin;
         let path: Vec<Name> = std::iter::successors(Some(self.key.name.clone()), Name::parent)
             .take_while(|name| name.is_at_or_below(origin))
             .collect();
-        let wildcards: Vec<Name> = path.iter().skip(1).filter_map(|n| n.child("*").ok()).collect();
+        let wildcards = path.iter().skip(1).filter(|_| has_wildcards);
+        let wildcards: Vec<Name> = wildcards.filter_map(|name| name.child("*").ok()).collect();
         let types = [self.key.rtype, RrType::CNAME, RrType::NS, RrType::DNAME];
         let met: Vec<&RrKey> = row
             .keys()
@@ -196,7 +199,8 @@ impl<'l> Chosen<'_, 'l> {
             .collect();
         let near: Vec<&Name> = path
             .iter()
-            .filter(|name| *name != origin && row.keys().any(|k| k.name.is_at_or_below(name)))
+            .filter(|name| has_wildcards && *name != origin)
+            .filter(|name| row.keys().any(|key| key.name.is_at_or_below(name)))
             .collect();
         let looks = |overlay: &Overlay| {
             let values: Vec<Option<RrSet>> =
@@ -306,9 +310,8 @@ impl<'l> Contents<'l> for Chosen<'_, 'l> {
     }
 
     fn has_wildcards(&self) -> bool {
-        // Whether a name exists is chosen when it is asked for: only then is it known which tracks
-        // an answer depends on.
-        true
+        // Now or later. Without any, it makes no difference whether a name exists.
+        self.states.draft.has_wildcards(&self.zone.zone.origin)
     }
 }
 

@@ -248,10 +248,12 @@ fn evaluated_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) 
     }
     loop {
         let world = |key: &RrKey| match look_up(key) {
-            Outside::Records(records) => Answer::Records(records.to_vec()),
+            Outside::Records(records) => Answer::Records(records),
             Outside::Absent => Answer::Absent,
             Outside::Unknown(_) if absent.contains(key) => Answer::Absent,
-            Outside::Unknown(_) => says_nothing(key).map_or(Answer::Unknown, Answer::Records),
+            Outside::Unknown(_) => {
+                says_nothing(key).map_or(Answer::Unknown, |rdata| Answer::Records([rdata].into()))
+            }
         };
         let client = Client {
             ip,
@@ -365,12 +367,12 @@ fn is_open(
 
 /// A record that would exist and say nothing about this client; `None` for types that RFC 7208
 /// skips if no server answers (§5.5).
-fn says_nothing(key: &RrKey) -> Option<Vec<Rdata>> {
+fn says_nothing(key: &RrKey) -> Option<Rdata> {
     match key.rtype {
-        RrType::TXT => Some(vec![Rdata::txt(b"v=spf1 ?all")]),
-        RrType::A => Some(vec![Rdata::a(Ipv4Addr::UNSPECIFIED)]),
-        RrType::AAAA => Some(vec![Rdata::aaaa(Ipv6Addr::UNSPECIFIED)]),
-        RrType::MX => Some(vec![Rdata::mx(0, &Name::root())]),
+        RrType::TXT => Some(Rdata::txt(b"v=spf1 ?all")),
+        RrType::A => Some(Rdata::a(Ipv4Addr::UNSPECIFIED)),
+        RrType::AAAA => Some(Rdata::aaaa(Ipv6Addr::UNSPECIFIED)),
+        RrType::MX => Some(Rdata::mx(0, &Name::root())),
         _ => None,
     }
 }

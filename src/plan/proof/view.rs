@@ -11,10 +11,11 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cutover_zone::{Name, RrKey};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 use foldhash::HashMap;
 
 use super::answers::{Answers, Class, Content, next_script};
@@ -195,6 +196,17 @@ impl<'d> Library<'d> {
         }
         let found = self.draft.snapshot.told(key);
         self.live.borrow_mut().insert(key.clone(), found.clone());
+        found
+    }
+
+    /// The known addresses of a name before the first step, in both families.
+    pub(super) fn live_addresses(&self, name: &Name) -> Vec<IpAddr> {
+        let mut found = Vec::new();
+        for rtype in [RrType::A, RrType::AAAA] {
+            if let Outside::Records(records) = self.live(&RrKey::new(name.clone(), rtype)) {
+                found.extend(records.iter().filter_map(Rdata::ip));
+            }
+        }
         found
     }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Artifact;
+use cutover_contract::FieldKind;
 use cutover_steps::config::{ConfigSpec, SecretRef};
 use cutover_steps::graph::task::{Task, Work};
 use cutover_steps::graph::{Primitive, Step};
 use cutover_steps::notify::Way;
+use cutover_steps::probe;
 
 impl Artifact {
     /// All programs that it names, each with its purpose: secrets, tasks, probes, and commands of
@@ -61,7 +63,14 @@ fn of_step(step: &Step, found: &mut BTreeSet<String>) {
     let place = step.id.as_str();
     match &step.primitive {
         Primitive::Gate(gate) => {
-            gate.settings.values().for_each(|value| of_value(place, value, found));
+            let fields = probe::of_name(&gate.probe).map_or(&[][..], |probe| probe.keys.fields);
+            for (key, value) in &gate.settings {
+                let field = fields.iter().find(|field| field.name == key);
+                // A list of servers is not a program. What this version does not know may be one.
+                if field.is_none_or(|field| !matches!(field.kind, FieldKind::Texts)) {
+                    of_value(place, value, found);
+                }
+            }
         }
         Primitive::Task(Task { work, check, within: _, purpose: _ }) => {
             if let Work::Command(argv) = work {

@@ -63,10 +63,19 @@ pub enum Earlier {
 /// arguments, or what a person is told, is the same, and so is what checks it.
 #[must_use]
 pub fn done_of(artifact: &Artifact, state: &RunState, step: &Step) -> Earlier {
+    match state.replaced.is_some() {
+        true => done_if_replaced(artifact, state, step),
+        false => Earlier::Nothing,
+    }
+}
+
+/// The same as if the run had been superseded already.
+#[must_use]
+pub fn done_if_replaced(artifact: &Artifact, state: &RunState, step: &Step) -> Earlier {
     let place = artifact.graph.place(&step.id);
     // Going back may have undone it.
-    let counts = state.replaced.is_some() && state.turned_back.is_none();
-    let Some(place) = place.filter(|_| counts && !artifact.is_way_back()) else {
+    let counts = state.turned_back.is_none() && !artifact.is_way_back();
+    let Some(place) = place.filter(|_| counts) else {
         return Earlier::Nothing;
     };
     match (&artifact.graph.steps()[place].primitive, &step.primitive) {

@@ -5,11 +5,12 @@
 //! second scheduler. It imports `world`, never `world/real`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use cutover_contract::{ChangeSet, Provider, ProviderError, Receipt};
 use cutover_memory::Memory as MemoryProvider;
-use cutover_zone::{Name, RrKey, RrSet, Zone};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType, Zone};
 use futures_util::FutureExt;
 
 use crate::artifact::{Artifact, Forecast};
@@ -19,7 +20,8 @@ use crate::world::{AppendError, DriveOutcome, Patience, ProviderRead, Run, World
 use cutover_base::calendar::{Steady, Timestamp};
 use cutover_base::digest::Digest;
 use cutover_steps::ask::{
-    Answered, AskServer, NoEnd, NotStarted, Outside, Page, Query, Said, Served,
+    Answered, AskServer, Fetched, Looked, MailSeen, NoEnd, NotStarted, Outside, Page, Query, Said,
+    Served,
 };
 use cutover_steps::graph::{Primitive, StepId};
 
@@ -87,6 +89,26 @@ impl Ideal {
             Query::Http(question) => {
                 Answered::Http(question, Ok(Page { status: 200, contains: true }))
             }
+            Query::Smtp(question) => {
+                let has_tlsa = !question.tlsa.is_empty();
+                let seen = MailSeen::ideal(&question.host, &question.commands, has_tlsa);
+                Answered::Smtp(question, seen)
+            }
+            Query::Imap(question) => {
+                let seen = MailSeen::ideal(&question.host, &[], false);
+                Answered::Imap(question, seen)
+            }
+            Query::Name(question) => {
+                let looked = looked(&question.key);
+                Answered::Name(question, looked)
+            }
+            // Nothing leads there: the ideal world publishes no policy.
+            Query::Document(question) => {
+                Answered::Document(question, Fetched::Unanswered("nobody is there".to_owned()))
+            }
+            Query::Lines(question) => {
+                Answered::Lines(question, Ok(vec!["somebody@example.net".to_owned()]))
+            }
         }
     }
 
@@ -105,6 +127,16 @@ impl Ideal {
             Err(error) => Outside::Unknown(error.to_string()),
         }
     }
+}
+
+/// An address for documentation (RFC 5737), at which nobody is asked.
+const SOMEWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// What resolvers answer: every host is there, and nothing else is published.
+fn looked(key: &RrKey) -> Looked {
+    let is_address = key.rtype == RrType::A;
+    let rdata = is_address.then(|| Rdata::a(SOMEWHERE)).into_iter().collect();
+    Looked::Found { rdata, is_validated: false }
 }
 
 impl World for Ideal {

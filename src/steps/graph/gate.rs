@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cutover_zone::{Name, RrKey, RrSet};
 
+use super::MovePoint;
 use crate::config::ConfigSpec;
 
 /// The keys of a probe and their values.
@@ -25,6 +26,35 @@ pub struct Gate {
     pub pace: Pace,
     /// What happens when it fails.
     pub on_fail: Failing,
+}
+
+/// Where a gate can stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Before the switch.
+    BeforeSwitch,
+    /// After the switch, before the old side is left.
+    AfterSwitch,
+}
+
+impl Place {
+    /// The word in its id.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::BeforeSwitch => MovePoint::BeforeSwitch.word(),
+            Self::AfterSwitch => "after-switch",
+        }
+    }
+
+    /// The key in a plan.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::BeforeSwitch => "before_switch",
+            Self::AfterSwitch => "after_switch",
+        }
+    }
 }
 
 /// What happens when a gate fails.

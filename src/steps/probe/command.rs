@@ -12,7 +12,15 @@ use crate::graph::gate::Settings;
 use crate::probe::BadSetting;
 
 pub(super) const PROBE: Probe = Probe {
-    keys: ProbeKeys { name: "command", fields: FIELDS, check, in_dns: false, after_expiry: true },
+    keys: ProbeKeys {
+        name: "command",
+        fields: FIELDS,
+        check,
+        in_dns: false,
+        after_expiry: true,
+        host: None,
+        establishes: None,
+    },
     doc: "a command succeeds",
     next,
 };

@@ -9,7 +9,15 @@ use crate::probe::BadSetting;
 use cutover_base::diag::quoted;
 
 pub(super) const PROBE: Probe = Probe {
-    keys: ProbeKeys { name: "http", fields: FIELDS, check, in_dns: false, after_expiry: true },
+    keys: ProbeKeys {
+        name: "http",
+        fields: FIELDS,
+        check,
+        in_dns: false,
+        after_expiry: true,
+        host: None,
+        establishes: None,
+    },
     doc: "a web server answers as it should",
     next,
 };

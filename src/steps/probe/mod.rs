@@ -8,9 +8,18 @@
 
 mod command;
 mod http;
+mod imap;
 mod keys;
+pub mod login;
+mod old_side;
+mod recipients;
 mod seen;
 mod served;
+mod session;
+mod smtp;
+mod strict_sender;
+mod submission;
+pub mod target;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,7 +32,7 @@ use crate::config::ConfigSpec;
 use crate::graph::gate::{Expected, Settings};
 use cutover_base::calendar::parse_span;
 
-pub use keys::{BadSetting, ProbeKeys};
+pub use keys::{BadSetting, Establishes, HostOf, ProbeKeys};
 
 /// What a probe can find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,7 +97,18 @@ pub struct Probe {
 }
 
 /// Every probe, one line each.
-pub const ALL: &[Probe] = &[served::PROBE, seen::PROBE, command::PROBE, http::PROBE];
+pub const ALL: &[Probe] = &[
+    served::PROBE,
+    seen::PROBE,
+    command::PROBE,
+    http::PROBE,
+    smtp::PROBE,
+    recipients::PROBE,
+    strict_sender::PROBE,
+    imap::PROBE,
+    submission::PROBE,
+    old_side::PROBE,
+];
 
 /// The keys of all probes, for the plan language.
 pub const KEYS: [ProbeKeys; ALL.len()] = {
@@ -145,6 +165,20 @@ fn check_within(settings: &Settings) -> Result<(), BadSetting> {
             help: "write `1s` or longer".to_owned(),
         }),
     }
+}
+
+/// The gravest of several findings. A pass says what was seen at each server.
+fn told(findings: Vec<(Finding, String)>) -> Next {
+    /// The maximum number of explanations in a pass. Our choice: as for other findings.
+    const SAID_MAX: usize = 8;
+    if findings.iter().any(|(finding, _)| *finding != Finding::Pass) {
+        let (finding, said) = gravest(findings);
+        return Next::Found(finding, said);
+    }
+    let more = findings.len().saturating_sub(SAID_MAX);
+    let said = findings.into_iter().take(SAID_MAX).map(|(_, said)| said);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    Next::Found(Finding::Pass, said.chain(more).collect::<Vec<_>>().join("; "))
 }
 
 /// Combines findings: the gravest, with the explanations of all that are as grave.

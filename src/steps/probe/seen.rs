@@ -16,7 +16,15 @@ use crate::resolver::ResolverAddress;
 use cutover_base::calendar::show_span;
 
 pub(super) const PROBE: Probe = Probe {
-    keys: ProbeKeys { name: "seen", fields: FIELDS, check, in_dns: true, after_expiry: true },
+    keys: ProbeKeys {
+        name: "seen",
+        fields: FIELDS,
+        check,
+        in_dns: true,
+        after_expiry: true,
+        host: None,
+        establishes: None,
+    },
     doc: "resolvers return the changed records",
     next,
 };
@@ -25,7 +33,7 @@ const RESOLVERS: &str = "resolvers";
 
 const FIELDS: &[ConfigField] = &[ConfigField {
     name: RESOLVERS,
-    kind: FieldKind::Argv,
+    kind: FieldKind::Texts,
     required: true,
     former: None,
     doc: "The resolvers: ADDRESS or ADDRESS:PORT (over UDP), `tcp://ADDRESS`, `tls://ADDRESS#NAME`, `https://ADDRESS/dns-query#NAME`; NAME is the name in the certificate.",

@@ -13,6 +13,8 @@ pub(super) const PROBE: Probe = Probe {
         check: |_| Ok(()),
         in_dns: true,
         after_expiry: false,
+        host: None,
+        establishes: None,
     },
     doc: "every authoritative server serves the changed records",
     next,

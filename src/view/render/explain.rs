@@ -7,6 +7,7 @@ use super::calendar::within;
 use super::gate;
 use crate::document::{Block, Document, Item, Room, Section, Text};
 use cutover_base::calendar::{show_span, since_start};
+use cutover_check::Check;
 use cutover_run::artifact::{Artifact, Outcome, Undo};
 use cutover_steps::fact::{Fact, TABLE};
 use cutover_steps::graph::{Cause, Primitive, Step, StepId};
@@ -119,6 +120,9 @@ pub fn word(word: &str) -> Option<Document> {
     if word == "facts" {
         return Some(facts());
     }
+    if let Some(check) = cutover_check::of_code(word) {
+        return Some(of_check(check));
+    }
     let Invariant { name, says } = invariant::TABLE.iter().find(|one| one.name == word)?;
     let says = match *name == REVERSIBLE {
         true => (*says).to_owned(),
@@ -128,10 +132,27 @@ pub fn word(word: &str) -> Option<Document> {
     Some(Document(vec![Block::Group { title: Text::strong(word), blocks }]))
 }
 
-/// The words that [`word`] knows.
+/// The words that [`word`] knows, besides the codes of checks.
 #[must_use]
 pub fn words() -> Vec<&'static str> {
     invariant::NAMES.into_iter().chain(["facts"]).collect()
+}
+
+/// A check: what it means for mail, and what to do.
+fn of_check(check: &Check) -> Document {
+    let Check { code, grade, traps, means, fix, find: _ } = check;
+    let mut lines = vec![
+        Text::from(format!("a check of what is live; what it finds is graded `{}`", grade.word())),
+        Text::from(format!("what it means: {means}")),
+        Text::from(format!("to do: {fix}")),
+    ];
+    if !traps.is_empty() {
+        let traps: Vec<String> = traps.iter().map(|trap| format!("T{trap}")).collect();
+        lines.push(format!("traps of a move: {}", traps.join(", ")).into());
+    }
+    let ignore = format!("checks: [ {{ ignore: {code}, reason: WHY }} ]");
+    lines.push(Text::from("if it does not count for a plan: ").and_code(ignore));
+    Document(vec![Block::Group { title: Text::strong(*code), blocks: vec![Block::Lines(lines)] }])
 }
 
 /// The table of facts: what each fact means, and what can establish it.

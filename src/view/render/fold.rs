@@ -89,6 +89,11 @@ impl<'a> Folds<'a> {
         self.hidden.contains(zone)
     }
 
+    /// Whether another zone is like this zone.
+    pub(super) fn is_folded(&self, zone: &Name) -> bool {
+        self.hides(zone) || self.families.contains_key(zone)
+    }
+
     /// Whether a step is not shown.
     pub(super) fn hides_step(&self, graph: &StepGraph, step: &Step) -> bool {
         let Some(zone) = graph.zone_of(step).filter(|_| self.any()) else { return false };

@@ -1,9 +1,12 @@
 //! The state of a run as people read it: what is done, what comes next and when, what stopped it.
 
+use std::collections::HashMap;
+
 use chrono_tz::Tz;
 use cutover_zone::{RrKey, RrSet};
 
 use super::calendar::awaited;
+use super::fold::{Folds, nameless};
 use super::lines;
 use crate::document::{Block, Diff, Document, Hunk, Item, Mark, Room, Section, Table, Text, count};
 use cutover_base::calendar::window::{SEARCH_MAX, Windows};
@@ -21,9 +24,10 @@ use cutover_run::engine::{
 use cutover_run::journal::{Approvals, Approver, Difference, Entry, Event, Halt, HaltReason};
 use cutover_steps::graph::{Primitive, Step, StepId};
 
-/// Shows the state of a run.
+/// Shows the state of a run. If zones change alike, a row stands for the same step of all of them
+/// that are as far, unless `full`.
 #[must_use]
-pub fn status(view: &RunView<'_>) -> Document {
+pub fn status(view: &RunView<'_>, full: bool) -> Document {
     let what = if view.artifact.is_way_back() { "way back of" } else { "run" };
     let title = Text::strong(format!("{what} {}: {}", view.artifact.name, headline(view)));
     let mut blocks = vec![Block::Lines(vec![title, Text::value(view.digest.to_string())])];
@@ -44,9 +48,8 @@ pub fn status(view: &RunView<'_>) -> Document {
     if !lagging.is_empty() {
         blocks.push(Block::List(lagging));
     }
-    let rows = view.steps.iter().map(|step| {
-        let (mark, words) = row(step, view.now);
-        [Text::from(format!("[{mark}] ")).and_value(step.step.id.to_string()), words.into()]
+    let rows = rows(view, full).into_iter().map(|Row { mark, step, words }| {
+        [Text::from(format!("[{mark}] ")).and_value(step.to_string()), words.into()]
     });
     blocks.push(Block::Section(Section {
         title: format!("{} of {} done", view.done(), count(view.steps.len(), "step")).into(),
@@ -58,6 +61,58 @@ pub fn status(view: &RunView<'_>) -> Document {
         blocks.push(Block::Lines(ends));
     }
     Document(blocks)
+}
+
+/// A row of the table of steps.
+struct Row<'v> {
+    mark: char,
+    step: &'v StepId,
+    words: String,
+}
+
+/// A row for each step, or for the same step of several zones.
+fn rows<'v>(view: &RunView<'v>, full: bool) -> Vec<Row<'v>> {
+    struct Group<'v> {
+        row: Row<'v>,
+        others: usize,
+        last: Option<String>,
+    }
+    let graph = &view.artifact.graph;
+    let folds = Folds::of(view.artifact, full);
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut places: HashMap<(char, String), usize> = HashMap::new();
+    for seen in &view.steps {
+        let step = seen.step;
+        let (mark, words) = row(seen, view.now);
+        let zone = graph.zone_of(step).filter(|zone| folds.is_folded(zone));
+        if let Some(zone) = zone {
+            let next = groups.len();
+            let shape = (mark, nameless(step.id.as_str(), zone));
+            let place = *places.entry(shape).or_insert(next);
+            if let Some(group) = groups.get_mut(place) {
+                group.others += 1;
+                group.last = Some(words);
+                continue;
+            }
+        }
+        let row = Row { mark, step: &step.id, words };
+        groups.push(Group { row, others: 0, last: None });
+    }
+    let shown = |Group { row, others, last }: Group<'v>| {
+        let like = match last {
+            None => return row,
+            Some(last) if last == row.words => String::new(),
+            Some(last) => format!(": {last}"),
+        };
+        let Row { mark, step, words } = row;
+        let zones = count(others, "zone");
+        let words = match words.as_str() {
+            "" => format!("and in {zones} like it"),
+            _ => format!("{words} (and in {zones} like it{like})"),
+        };
+        Row { mark, step, words }
+    };
+    groups.into_iter().map(shown).collect()
 }
 
 /// Shows the newest runs of several plans, each with its name, or why it cannot be read.

@@ -216,6 +216,11 @@ impl Delegation {
         Some(found.label(format!("{parent} names {theirs}; the zone names {own}")))
     }
 
+    /// Whether the parent has a DS record for the zone.
+    pub(crate) fn is_signed(&self) -> bool {
+        !self.ds.is_empty()
+    }
+
     /// Every server that the parent names, with its addresses.
     pub(crate) fn servers(&self) -> &BTreeMap<Name, BTreeSet<IpAddr>> {
         &self.referral.servers

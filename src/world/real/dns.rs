@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-use crate::ask::{Outside, Served};
+use crate::ask::{Looked, Outside, Resolvers, Served};
 use crate::language::ResolverSpec;
 use crate::resolver::{ResolverAddress, Transport};
 
@@ -132,6 +132,60 @@ fn referral_of(answer: &Message, zone: &Name) -> Result<Option<Referral>, AskErr
     Ok(Some(Referral { servers }))
 }
 
+/// Looks up an RRset at resolvers, in turn until one answers, and says whether the answer is
+/// validated. Only the AD bit of a resolver over a path that nobody else writes to means that; so
+/// the plan's resolvers have to be on this machine or network (RFC 7672 §2.1).
+pub(crate) async fn looked(resolvers: &Resolvers, key: &RrKey) -> Looked {
+    let servers = match resolvers {
+        Resolvers::Servers(servers) => servers.clone(),
+        Resolvers::None => {
+            return Looked::Unanswered("the plan says `resolver: none`".to_owned());
+        }
+        Resolvers::System => match system_resolvers() {
+            Ok(servers) => servers,
+            Err(error) => return Looked::Unanswered(error.to_string()),
+        },
+    };
+    let mut last = Looked::Unanswered("there is no resolver".to_owned());
+    for server in servers.into_iter().take(RESOLVERS_MAX) {
+        last = match exchange_with(server, key, Recursion::Desired).await {
+            Ok(answer) => found(&answer, key),
+            Err(error) => Looked::Unanswered(format!("{server}: {error}")),
+        };
+        if let Looked::Found { .. } = last {
+            break;
+        }
+    }
+    last
+}
+
+/// The maximum number of resolvers that are asked in turn. Our choice: systems use three (resolv.conf(5)).
+const RESOLVERS_MAX: usize = 3;
+
+/// The resolvers of this machine.
+fn system_resolvers() -> Result<Vec<SocketAddr>, NetError> {
+    let (config, _) = hickory_resolver::system_conf::read_system_conf()?;
+    let servers = config.name_servers().iter();
+    Ok(servers.map(|server| SocketAddr::new(server.ip, DNS_PORT)).collect())
+}
+
+/// What a resolver has answered. It has followed the aliases, so every record of the type counts.
+fn found(answer: &Message, key: &RrKey) -> Looked {
+    let code = answer.metadata.response_code;
+    if code == ResponseCode::ServFail {
+        return Looked::Fails(format!("{} {}: SERVFAIL", key.name, key.rtype));
+    }
+    if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
+        return Looked::Unanswered(format!("the code {code}"));
+    }
+    let mine =
+        answer.answers.iter().filter(|one| u16::from(one.record_type()) == key.rtype.number());
+    Looked::Found {
+        rdata: mine.filter_map(rdata_of).collect(),
+        is_validated: answer.metadata.authentic_data,
+    }
+}
+
 /// Whether the digest type of a DS record is supported (RFC 8624 §3.3).
 pub(crate) fn is_known_digest(ds: &Rdata) -> bool {
     ds.wire().get(3).is_some_and(|kind| {
@@ -169,8 +223,26 @@ async fn ask(server: SocketAddr, key: &RrKey) -> Result<Option<RrSet>, AskError>
 
 /// Sends a query and returns the answer unchecked.
 async fn exchange(server: SocketAddr, key: &RrKey) -> Result<Message, AskError> {
+    exchange_with(server, key, Recursion::Refused).await
+}
+
+/// Whether a server looks further.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Recursion {
+    /// It answers from what it has.
+    Refused,
+    /// It looks for the answer, and says whether it has validated it (AD, RFC 6840 §5.7).
+    Desired,
+}
+
+async fn exchange_with(
+    server: SocketAddr,
+    key: &RrKey,
+    recursion: Recursion,
+) -> Result<Message, AskError> {
     let mut question = Message::query();
-    question.metadata.recursion_desired = false;
+    question.metadata.recursion_desired = recursion == Recursion::Desired;
+    question.metadata.authentic_data = recursion == Recursion::Desired;
     let mut query = Question::query(wire_name(&key.name)?, RecordType::from(key.rtype.number()));
     query.set_query_class(DNSClass::IN);
     question.add_query(query);

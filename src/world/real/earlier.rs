@@ -2,11 +2,30 @@
 
 use std::sync::Arc;
 
-use super::store::{ReadResult, RunId, Runs, Store};
+use super::store::{Found, ReadResult, RunId, Runs, Store};
+use crate::artifact::Artifact;
 use crate::calendar::Timestamp;
 use crate::digest::Digest;
-use crate::engine::work::{Earlier, done_of};
-use crate::graph::Step;
+use crate::engine::work::{Earlier, done_if_replaced, done_of};
+use crate::graph::{Step, StepId};
+
+/// The tasks of a new artifact that an open run, or one before it, has done: if it supersedes that
+/// run, they are not done again.
+///
+/// # Errors
+/// As [`done`].
+pub async fn kept(runs: &Runs, open: &Found, artifact: &Artifact) -> ReadResult<Vec<StepId>> {
+    let mut kept = Vec::new();
+    for step in artifact.graph.steps() {
+        let is_done = match done_if_replaced(&open.run.artifact, &open.run.state, step) {
+            Earlier::Done { .. } => true,
+            Earlier::Open { parent } => done(runs.store(), &open.id, step, parent).await?.is_some(),
+            Earlier::Nothing => false,
+        };
+        kept.extend(is_done.then(|| step.id.clone()));
+    }
+    Ok(kept)
+}
 
 /// When the same work was done by a run in the chain that `own` supersedes; `parent` is the artifact
 /// of the last one.

@@ -4,10 +4,12 @@ pub mod approvals;
 pub mod clashes;
 pub mod connect;
 pub mod delegation;
+pub mod discover;
 mod dns;
-mod earlier;
+pub mod earlier;
 mod gate;
 pub mod history;
+mod mail;
 pub mod notify;
 pub mod plan_files;
 pub mod snapshot;
@@ -110,6 +112,13 @@ impl Real<'_> {
     }
 }
 
+/// The answers to the queries of a round, in order. Programs run in `home`, and `secrets` are
+/// redacted from what they print.
+pub async fn answers(queries: Vec<Query>, home: &Path, secrets: &[Secret]) -> Vec<Answered> {
+    let answers = queries.into_iter().map(|query| answer(query, home, secrets));
+    stream::iter(answers).buffered(CONCURRENT_IN_ROUND_MAX).collect().await
+}
+
 /// The answer to a query, which needs no state of this process.
 async fn answer(query: Query, home: &Path, secrets: &[Secret]) -> Answered {
     match query {
@@ -132,6 +141,26 @@ async fn answer(query: Query, home: &Path, secrets: &[Secret]) -> Answered {
             let contains = question.contains.as_deref();
             let page = gate::http(&question.url, contains, question.within).await;
             Answered::Http(question, page)
+        }
+        Query::Smtp(question) => {
+            let seen = mail::smtp(&question, home).await;
+            Answered::Smtp(question, seen)
+        }
+        Query::Imap(question) => {
+            let seen = mail::imap(&question, home).await;
+            Answered::Imap(question, seen)
+        }
+        Query::Name(question) => {
+            let looked = dns::looked(&question.resolvers, &question.key).await;
+            Answered::Name(question, looked)
+        }
+        Query::Document(question) => {
+            let fetched = gate::document(&question).await;
+            Answered::Document(question, fetched)
+        }
+        Query::Lines(question) => {
+            let lines = gate::lines(&question, home).await;
+            Answered::Lines(question, lines)
         }
     }
 }
@@ -201,8 +230,7 @@ impl World for Real<'_> {
         let (home, secrets) = (self.home.clone(), self.secrets.clone());
         let wake = Arc::clone(&self.wake);
         let querying = tokio::spawn(async move {
-            let answers = queries.into_iter().map(|query| answer(query, &home, &secrets));
-            let answers = stream::iter(answers).buffered(CONCURRENT_IN_ROUND_MAX).collect().await;
+            let answers = answers(queries, &home, &secrets).await;
             wake.notify_one();
             answers
         });

@@ -352,7 +352,7 @@ fn unreadable(zones: &[UnreadZone]) -> Diagnostic {
 }
 
 /// Every address, on port 53, of every server that the NS records of the zone or its parent name.
-async fn delegated(
+pub(super) async fn delegated(
     zone: &Zone,
     parent: Option<&Delegation>,
     resolver: &Resolver,

@@ -175,13 +175,28 @@ impl Rdata {
         }
     }
 
-    /// The target of an SRV (RFC 2782).
+    /// The target of an SRV; `None` for the root, which says that there is no such service (RFC
+    /// 2782).
     #[must_use]
     pub fn srv_target(&self) -> Option<Name> {
+        self.srv_server().map(|(target, _)| target)
+    }
+
+    /// The target and the port of an SRV; `None` if there is no such service.
+    #[must_use]
+    pub fn srv_server(&self) -> Option<(Name, u16)> {
         match (self.rtype, &*self.wire) {
-            (RrType::SRV, [_, _, _, _, _, _, target @ ..]) => Some(show::name(target)),
+            (RrType::SRV, [_, _, _, _, high, low, target @ ..]) if target != [0] => {
+                Some((show::name(target), u16::from_be_bytes([*high, *low])))
+            }
             _ => None,
         }
+    }
+
+    /// Whether this is an SRV that says that there is no such service (RFC 2782, RFC 6186 §3.4).
+    #[must_use]
+    pub fn is_null_srv(&self) -> bool {
+        self.rtype == RrType::SRV && self.srv_server().is_none()
     }
 
     /// The name that an MX, SRV, CNAME, DNAME, NS or PTR record leads to.

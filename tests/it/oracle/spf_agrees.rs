@@ -143,7 +143,7 @@ fn spf_is_evaluated_as_by_the_evaluator_that_passes_the_suite() {
             now: chrono::DateTime::UNIX_EPOCH,
         };
         let answer = |key: &RrKey| match names.0.get(key) {
-            Some(records) => cutover::spf::Answer::Records(records.clone()),
+            Some(records) => cutover::spf::Answer::Records(records.clone().into()),
             None => cutover::spf::Answer::Absent,
         };
         let meant = cutover::spf::check_mail(&client, &answer).outcome.to_string();

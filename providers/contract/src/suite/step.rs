@@ -144,12 +144,21 @@ impl Run<'_> {
         }
     }
 
-    async fn refuse(&mut self, edits: &[Edit]) -> Done {
+    /// The SOA before a change is tried, and how it ended: as `unwritable` said, or not at all.
+    async fn tried(
+        &mut self,
+        edits: &[Edit],
+    ) -> Result<(Option<RrSet>, Result<Receipt, ProviderError>), Halt> {
         let set = self.change_set(edits, &self.zone().truth);
         let soa = self.soa().await?;
         let checked = self.checked(std::slice::from_ref(&set)).await?;
         let applied = self.apply(&set).await;
         agree(&checked, &applied)?;
+        Ok((soa, applied))
+    }
+
+    async fn refuse(&mut self, edits: &[Edit]) -> Done {
+        let (soa, applied) = self.tried(edits).await?;
         match applied {
             Ok(_) => return fail("made, although it must be refused"),
             Err(error) if is_refusal(&error) => {}
@@ -203,11 +212,7 @@ impl Run<'_> {
             let why = "the provider does not show the records to be changed";
             return Err(Halt::Skip(why.to_owned()));
         }
-        let set = self.change_set(edits, &self.zone().truth);
-        let soa = self.soa().await?;
-        let checked = self.checked(std::slice::from_ref(&set)).await?;
-        let applied = self.apply(&set).await;
-        agree(&checked, &applied)?;
+        let (soa, applied) = self.tried(edits).await?;
         match applied {
             Ok(receipt) => self.was_made(edits, &receipt).await,
             Err(error) if is_refusal(&error) => self.nothing_changed(soa).await,

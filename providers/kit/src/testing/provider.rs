@@ -32,7 +32,9 @@ pub fn config(fields: &[ConfigField], texts: &[(&str, &str)]) -> Result<Config, 
         let field = fields.iter().find(|field| field.name == *name).expect("a field");
         let value = match field.kind {
             FieldKind::Secret => ConfigValue::Secret(Secret::new(*text)),
-            FieldKind::Argv => ConfigValue::Argv(text.split(' ').map(str::to_owned).collect()),
+            FieldKind::Argv | FieldKind::Texts => {
+                ConfigValue::Argv(text.split(' ').map(str::to_owned).collect())
+            }
             FieldKind::Text
             | FieldKind::SocketAddr
             | FieldKind::Path

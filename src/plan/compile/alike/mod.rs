@@ -159,8 +159,10 @@ fn with_no_zones(intent: &Intent) -> Intent {
         records: intent.records.clone(),
         assume: intent.assume.clone(),
         overrides: intent.overrides.clone(),
+        ignored: intent.ignored.clone(),
         on_drift: intent.on_drift,
         approvals: intent.approvals,
+        undecided: intent.undecided.clone(),
     }
 }
 

@@ -78,7 +78,12 @@ pub(super) fn discovery_published(draft: &Draft<'_>, others: &BTreeSet<Name>) ->
         return None;
     }
     let keys = others.iter().flat_map(discovery_keys).filter(|key| {
-        draft.snapshot.told(key) == Outside::Absent && draft.end.told(key) != Outside::Absent
+        draft.snapshot.told(key) == Outside::Absent
+            && match draft.end.told(key) {
+                Outside::Records(found) => !found.iter().all(Rdata::is_null_srv),
+                Outside::Absent => false,
+                Outside::Unknown(_) => true,
+            }
     });
     let stated = |name: &Name| {
         draft.intent.assume.iter().any(|stated| {

@@ -6,7 +6,7 @@ use cutover_zone::Name;
 
 use super::{BAD_ANCHOR, BAD_FACT, BAD_NAME, Decoder, ONE_OF, argv, bool_of, text};
 use crate::language::yaml::Node;
-use crate::language::{AssumeSpec, Confirm, NEGATIVE_OUTSIDE, OverrideSpec};
+use crate::language::{AssumeSpec, Confirm, IgnoreSpec, NEGATIVE_OUTSIDE, OverrideSpec};
 use cutover_base::diag::{Spanned, listed, quoted};
 use cutover_steps::fact::{Fact, Subject, SubjectKind, Value};
 use cutover_steps::graph::Point;
@@ -181,5 +181,14 @@ impl Decoder<'_> {
             what: Spanned { value: what.value.to_owned(), span: what.span },
             reason: reason?,
         })
+    }
+
+    pub(super) fn ignored(&mut self, node: &Node) -> Option<IgnoreSpec> {
+        let reason = self.reason(node);
+        let code = text(node.get("ignore")?)?;
+        // Reported by the shape.
+        cutover_check::of_code(code.value)?;
+        let code = Spanned { value: code.value.to_owned(), span: code.span };
+        Some(IgnoreSpec { code, reason: reason? })
     }
 }

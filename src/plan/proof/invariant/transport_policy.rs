@@ -189,12 +189,13 @@ fn forbid_in_views(
 ) {
     let parties = builder.parties();
     let extra = lateness(builder, side);
-    for (number, extent) in Extent::ALL.into_iter().enumerate() {
-        let in_force = |view: &View<'_>| {
-            let leads = || extent_at(parties, &view.routes(domain), side);
-            asked(view).then(leads).flatten().filter(|leads| *leads == extent).map(drop)
-        };
-        let found = builder.cases(ID, (what, domain, number), &in_force);
+    let in_force = |view: &View<'_>| {
+        let leads = || extent_at(parties, &view.routes(domain), side);
+        asked(view).then(leads).flatten()
+    };
+    let leads = builder.views(ID, (what, domain, 0), &in_force);
+    for extent in Extent::ALL {
+        let found = leads.smallest(&|leads| (*leads == Some(extent)).then_some(()));
         let harm = Harm { id: format!("{}{}", harm.id, extent.suffix()).into(), ..harm.clone() };
         builder.forbid_each(ID, (&found, extra), bad, &harm);
     }

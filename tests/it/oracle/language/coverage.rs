@@ -73,6 +73,7 @@ const NOT_JUDGED: &[(&str, &str)] = &[
     ("key include", "resolved before the plan is decoded"),
     ("key migrate.domains.file", "resolved before the plan is decoded"),
     ("key zones.file", "resolved before the plan is decoded"),
+    ("key checks", "what a check finds changes no step"),
     ("key on_drift", "what is set aside is late, and every delay is judged"),
     ("key approvals", "who has to approve changes no step, and expired approvals delay some"),
     ("key assume.confirm", "asking a person delays a step, and every delay is tried"),

@@ -110,7 +110,7 @@ fn key(view: &View<'_>, selector: &Selector) -> Key {
             Some(published) if published.target().is_none() => Key::There,
             // A different key than before does not verify what was signed with the earlier key.
             target => match view.live(&key_of(target.as_ref(), &txt)) {
-                Outside::Records(live) if usable(&live) && live != records => Key::Missing,
+                Outside::Records(live) if usable(&live) && !same(&live, &records) => Key::Missing,
                 // A key that the plan's own records publish.
                 Outside::Records(_) | Outside::Absent | Outside::Unknown(_) => Key::There,
             },
@@ -134,6 +134,12 @@ fn usable(records: &[Rdata]) -> bool {
         (Some(Ok(key)), None) => !key.is_revoked(),
         (_, _) => false,
     }
+}
+
+/// Whether these texts are the same key for a verifier, however they are written.
+fn same(one: &[Rdata], other: &[Rdata]) -> bool {
+    let key = |rdata: &[Rdata]| rdata.iter().find_map(KeyRecord::of_rdata).and_then(Result::ok);
+    one == other || (usable(one) && usable(other) && key(one) == key(other))
 }
 
 /// Keys that the plan changes or removes and that no sender of the move declares: nobody has said
@@ -171,7 +177,11 @@ pub(super) fn keys_in_use(builder: &mut PatternBuilder<'_>) {
         };
         let other = |view: &View<'_>| {
             let live = view.live(&key);
-            (is_key(&live) && view.look_up(&key) != live).then_some(())
+            let is_same = |now: &Outside| match (&live, now) {
+                (Outside::Records(live), Outside::Records(now)) => same(live, now),
+                (live, now) => live == now,
+            };
+            (is_key(&live) && !is_same(&view.look_up(&key))).then_some(())
         };
         let found = builder.cases(ID, ("key", name, 0), &other);
         if found.iter().all(|(choice, ())| choice.is_empty()) {

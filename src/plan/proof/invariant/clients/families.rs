@@ -26,8 +26,8 @@ pub(super) fn loses_a_family(
     }
     let subjects = [Subject::Host(domain_move.to.name.clone()), Subject::Name(domain.clone())];
     let families = [(Fact::Ipv4Only, "IPv4"), (Fact::Ipv6Only, "IPv6")];
+    let live = Servers::of(&|key| builder.library.live(key), key);
     let lost = |view: &View<'_>| {
-        let live = Servers::of(&|key| view.live(key), key);
         let now = Servers::of(&|key| view.look_up(key), key);
         let is_known = now.unseen.is_empty();
         let has = |servers: &Servers, is_ipv4| servers.ips.iter().any(|ip| ip.is_ipv4() == is_ipv4);

@@ -10,9 +10,8 @@ use std::net::IpAddr;
 
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 
-use super::{ID, NOW, OldNames, leads_where, target};
+use super::{ID, NOW, OldNames, asked, leads_where, target};
 use crate::intent::DomainMove;
-use crate::observe::discovery_keys;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
@@ -145,11 +144,11 @@ pub(super) fn newly_published(
     let (from, to) = (&domain_move.from.name, &domain_move.to.name);
     let declared = domain_move.from.discovery.keys().chain(domain_move.to.discovery.keys());
     let declared: BTreeSet<&Name> = declared.map(|key| &key.name).collect();
-    for key in discovery_keys(domain) {
+    for key in asked(builder, domain).iter() {
         // An alias is looked up for its target's addresses.
         if key.rtype == RrType::CNAME
             || declared.contains(&key.name)
-            || builder.library.live(&key) != Outside::Absent
+            || builder.library.live(key) != Outside::Absent
         {
             continue;
         }
@@ -158,53 +157,62 @@ pub(super) fn newly_published(
             format!("{ID}/{}/{what}/{} {}", shown(domain), shown(&key.name), key.rtype)
         };
         let label = ("newly-published", &key.name, at);
-        let views = builder.views(ID, label, &|view| hosts.leads_in(builder, view, &key));
+        let views = builder.views(ID, label, &|view| hosts.leads_in(builder, view, key));
         // Nothing changes what it leads to.
         if views.found().count() <= 1 {
             continue;
         }
         let cases = |whose| views.smallest(&|leads| (*leads == Some(whose)).then_some(()));
         let (new, nobodys, old) = (cases(Leads::New), cases(Leads::Nobodys), cases(Leads::Old));
-        let is_owned = owned.contains(&key);
-        let harm = Harm::new(
-            id("published-early"),
-            format!(
-                "a mail client that looks up {key} of {domain} finds it for the first time and is set up for `{to}`, while the mailboxes are at `{from}`, or not served at `{to}` yet"
-            ),
-            format!("publish {key} when the mailboxes have moved (`with: switch`)"),
-        );
+        let is_owned = owned.contains(key);
+        let early = || {
+            Harm::new(
+                id("published-early"),
+                format!(
+                    "a mail client that looks up {key} of {domain} finds it for the first time and is set up for `{to}`, while the mailboxes are at `{from}`, or not served at `{to}` yet"
+                ),
+                format!("publish {key} when the mailboxes have moved (`with: switch`)"),
+            )
+        };
         for (choice, ()) in new.iter() {
+            let harm = early();
             for bad in mailboxes.at_old().chain(idle.iter().copied()) {
                 builder.forbid(ID, (choice, NOW), &[bad], &harm);
             }
         }
-        let harm = Harm::new(
-            id("published-to-off"),
-            format!("a mail client that looks up {key} is sent to `{from}`, which is off"),
-            format!("leave `{from}` on until no cache can hold {key}"),
-        );
+        let to_off = || {
+            Harm::new(
+                id("published-to-off"),
+                format!("a mail client that looks up {key} is sent to `{from}`, which is off"),
+                format!("leave `{from}` on until no cache can hold {key}"),
+            )
+        };
         let late = builder.late();
         for (choice, ()) in old.iter().filter(|_| !is_owned) {
+            let harm = to_off();
             for off in off {
                 builder.forbid(ID, (choice, late), &[*off], &harm);
             }
         }
-        let of = Subject::Name(key.name.clone());
-        let harm = Harm::new(
-            id("published"),
-            format!(
-                "a mail client that looks up {key} of {domain} finds it for the first time and is set up for a server that is neither `{from}` nor `{to}`: nobody says that it has the mailbox"
-            ),
-            format!(
-                "declare the record under `discovery:` of the host that it leads to, or {}",
-                builder.statement(Fact::Clients, &of, Value::False, "")
-            ),
-        );
-        let bad =
-            |builder: &PatternBuilder<'_>| builder.facts.having(Fact::Clients, &of, Value::True);
-        builder.forbid_each(ID, (&nobodys, NOW), &bad, &harm);
+        if !nobodys.is_empty() {
+            let of = Subject::Name(key.name.clone());
+            let harm = Harm::new(
+                id("published"),
+                format!(
+                    "a mail client that looks up {key} of {domain} finds it for the first time and is set up for a server that is neither `{from}` nor `{to}`: nobody says that it has the mailbox"
+                ),
+                format!(
+                    "declare the record under `discovery:` of the host that it leads to, or {}",
+                    builder.statement(Fact::Clients, &of, Value::False, "")
+                ),
+            );
+            let bad = |builder: &PatternBuilder<'_>| {
+                builder.facts.having(Fact::Clients, &of, Value::True)
+            };
+            builder.forbid_each(ID, (&nobodys, NOW), &bad, &harm);
+        }
         if !is_owned {
-            leads_where(builder, &key);
+            leads_where(builder, key);
         }
     }
 }
@@ -225,7 +233,7 @@ pub(super) fn already_new(
     let hosts = Hosts::of(builder, domain_move);
     let mut found: BTreeSet<RrKey> = BTreeSet::new();
     let nowhere = |_: &RrKey| None;
-    for key in discovery_keys(domain) {
+    for key in asked(builder, domain).iter() {
         // What the old host declares names it, wherever it leads: its target is judged below.
         let is_own = |own: &RrKey| {
             let rdata = &from.discovery[own].value;
@@ -235,9 +243,9 @@ pub(super) fn already_new(
         if key.rtype == RrType::CNAME || from.discovery.keys().any(is_own) {
             continue;
         }
-        let live = hosts.leads(builder, (&|key| builder.library.live(key), &nowhere), &key);
+        let live = hosts.leads(builder, (&|key| builder.library.live(key), &nowhere), key);
         if live == Some(Leads::New) {
-            found.insert(key);
+            found.insert(key.clone());
         }
     }
     let declared: BTreeSet<Name> =

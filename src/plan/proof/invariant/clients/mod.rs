@@ -143,7 +143,7 @@ impl Discovery {
         let mut unseen = BTreeSet::new();
         let old = OldNames::of(builder, domain_move);
         let mut old_has_clients = !domain_move.from.discovery.is_empty();
-        for key in discovery_keys(domain) {
+        for key in asked(builder, domain).iter().cloned() {
             let leads = old.leads_there(builder, &key);
             old_has_clients |= leads;
             if draft.owner_of(&key).is_some() {
@@ -153,7 +153,7 @@ impl Discovery {
             } else if leads {
                 left.insert(key);
             } else {
-                unseen.extend(unseen_behind(draft.snapshot, &key));
+                unseen.extend(unseen_behind(builder, &key));
             }
         }
         let said = |name: &Name| {
@@ -163,6 +163,11 @@ impl Discovery {
         old_has_clients |= unseen.iter().any(|name| !said(name));
         Self { keys, left, unseen, old_has_clients }
     }
+}
+
+/// Every question that clients ask to find the servers of a domain.
+fn asked(builder: &PatternBuilder<'_>, domain: &Name) -> Arc<Vec<RrKey>> {
+    builder.always(("discovery-keys", domain, 0), &|| discovery_keys(domain).collect())
 }
 
 /// Whether clients use a record to find their server today: an alias, or otherwise addresses of
@@ -179,13 +184,14 @@ fn is_used(builder: &PatternBuilder<'_>, key: &RrKey) -> bool {
 
 /// The target of a question that nobody could ask: a name outside the zones, or the delegation
 /// above it.
-fn unseen_behind(snapshot: &Snapshot, key: &RrKey) -> Option<Name> {
+fn unseen_behind(builder: &PatternBuilder<'_>, key: &RrKey) -> Option<Name> {
     // An alias is looked up for its target's addresses.
     let rtype = if key.rtype == RrType::CNAME { RrType::A } else { key.rtype };
     let key = RrKey::new(key.name.clone(), rtype);
-    if !matches!(snapshot.told(&key), Outside::Unknown(_)) {
+    if !matches!(builder.library.live(&key), Outside::Unknown(_)) {
         return None;
     }
+    let snapshot = builder.draft().snapshot;
     let end = snapshot.leaves_at(&key)?.name;
     let cut = snapshot.zone_of(&end).and_then(|zone| zone.delegation_of(&end));
     Some(cut.unwrap_or(end))
@@ -214,22 +220,22 @@ impl OldNames {
             domain_move.from.exchanges.iter().map(|exchange| exchange.name.value.clone());
         let mut names: BTreeSet<Name> = declared.chain(exchanges).collect();
         let mut addresses: BTreeSet<IpAddr> =
-            names.iter().flat_map(|name| snapshot.addresses(name)).collect();
+            names.iter().flat_map(|name| builder.library.live_addresses(name)).collect();
         let new: BTreeSet<Name> =
             domain_move.to.discovery.values().filter_map(|rdata| target(&rdata.value)).collect();
         let is_new = |ip: &IpAddr| {
             builder.parties().has(Side::To, *ip)
                 || new.iter().any(|name| builder.end.addresses(name).contains(ip))
         };
-        for key in discovery_keys(&domain_move.domain.value) {
-            let published = snapshot.zone_of(&key.name).and_then(|zone| zone.get(&key));
+        for key in asked(builder, &domain_move.domain.value).iter() {
+            let published = snapshot.zone_of(&key.name).and_then(|zone| zone.get(key));
             for rdata in published.into_iter().flat_map(|rrset| rrset.rdata()) {
-                if domain_move.to.discovery.get(&key).is_some_and(|new| new.value == *rdata) {
+                if domain_move.to.discovery.get(key).is_some_and(|new| new.value == *rdata) {
                     continue;
                 }
                 match (target(rdata), rdata.ip()) {
                     (Some(name), _) if !name.is_root() => {
-                        let found = snapshot.addresses(&name).into_iter();
+                        let found = builder.library.live_addresses(&name).into_iter();
                         addresses.extend(found.filter(|ip| !is_new(ip)));
                         names.insert(name);
                     }
@@ -480,9 +486,18 @@ fn early(view: &View<'_>, domain_move: &DomainMove, key: &RrKey) -> Option<()> {
     match declared {
         // A replacement is judged by the host that it names.
         true => {
-            (domain_move.from.discovery.contains_key(key) && found == Outside::Absent).then_some(())
+            (domain_move.from.discovery.contains_key(key) && offers_nothing(&found)).then_some(())
         }
         false => (found != live).then_some(()),
+    }
+}
+
+/// Whether a client that gets this answer knows that there is no such service.
+fn offers_nothing(answer: &Outside) -> bool {
+    match answer {
+        Outside::Records(found) => found.iter().all(Rdata::is_null_srv),
+        Outside::Absent => true,
+        Outside::Unknown(_) => false,
     }
 }
 
@@ -514,20 +529,18 @@ fn of_pairs(builder: &mut PatternBuilder<'_>, domain: &Name, found: &Discovery) 
         if !keys.iter().any(|key| found.keys.contains(key)) {
             continue;
         }
-        let has = |snapshot: &Snapshot| {
-            keys.iter().any(|key| matches!(snapshot.look_up(key), Seen::Records(_)))
-        };
+        let has_now = keys.iter().any(|key| !offers_nothing(&builder.library.live(key)));
         // A record that the new host does not offer is gone in the end.
         let ends = |key: &RrKey| {
             builder.moving().any(|(name, domain_move)| {
                 name == domain && domain_move.to.discovery.contains_key(key)
             })
         };
-        if !has(builder.draft().snapshot) || !keys.iter().any(ends) {
+        if !has_now || !keys.iter().any(ends) {
             continue;
         }
         let neither = |view: &View<'_>| {
-            keys.iter().all(|key| view.look_up(key) == Outside::Absent).then_some(())
+            keys.iter().all(|key| offers_nothing(&view.look_up(key))).then_some(())
         };
         let harm = Harm::new(
             format!("{ID}/{}/neither/{}", shown(domain), pair[0]),

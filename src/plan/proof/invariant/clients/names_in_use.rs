@@ -41,7 +41,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>, idle: &[usize]) {
     let is_old = |ip: &IpAddr| old.contains(ip) || parties.has(Side::From, *ip);
     for key in draft.owned() {
         let leads = matches!(key.rtype, RrType::A | RrType::AAAA | RrType::CNAME);
-        if leads && draft.snapshot.addresses(&key.name).iter().any(is_old) {
+        if leads && builder.library.live_addresses(&key.name).iter().any(is_old) {
             names.insert(key.name.clone());
         }
     }

@@ -63,7 +63,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         }
         let keys = [RrType::A, RrType::AAAA].map(|rtype| RrKey::new(name.clone(), rtype));
         let Some(domain) = is_of_them(&name) else { continue };
-        if !draft.snapshot.addresses(&name).iter().any(is_old) {
+        if !builder.library.live_addresses(&name).iter().any(is_old) {
             continue;
         }
         let of = Subject::Name(name.clone());

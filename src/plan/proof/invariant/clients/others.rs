@@ -220,7 +220,8 @@ fn is_replaced(builder: &mut PatternBuilder<'_>, key: &RrKey) {
     let changed = |view: &View<'_>| {
         let live = view.live(key);
         let now = view.look_up(key);
-        (live != Outside::Absent && now != live && added(&live, &now).is_none()).then_some(())
+        let is_other = now != live && !is_same_server(&live, &now) && added(&live, &now).is_none();
+        (live != Outside::Absent && is_other).then_some(())
     };
     let of = Subject::Name(key.name.clone());
     let harm = Harm::new(
@@ -237,6 +238,19 @@ fn is_replaced(builder: &mut PatternBuilder<'_>, key: &RrKey) {
     let found = builder.cases(ID, ("changed", &key.name, at), &changed);
     let bad = |builder: &PatternBuilder<'_>| builder.facts.having(Fact::Clients, &of, Value::True);
     builder.forbid_each(ID, (&found, NOW), &bad, &harm);
+}
+
+/// Whether two answers are one SRV record each, with the same server: where there is no choice,
+/// priority and weight say nothing (RFC 2782).
+fn is_same_server(live: &Outside, now: &Outside) -> bool {
+    let server = |answer: &Outside| match answer {
+        Outside::Records(found) => match &**found {
+            [only] => only.srv_server(),
+            _ => None,
+        },
+        Outside::Absent | Outside::Unknown(_) => None,
+    };
+    server(live).is_some_and(|before| server(now) == Some(before))
 }
 
 /// A server that clients find by a name gets one more address, of the same family or the other. A

@@ -1,0 +1,187 @@
+//! The servers that a gate's probe asks, filled in from what the plan says of its hosts.
+//!
+//! The artifact names them, so that a run chooses nothing. An exchange in one of the plan's zones
+//! comes with its addresses: a question to a resolver for a name that is not published yet would
+//! leave a negative answer there (RFC 2308).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use cutover_steps::config::ConfigSpec;
+use cutover_steps::graph::gate::Settings;
+use cutover_steps::graph::sample;
+use cutover_steps::probe::login::{IMPLICIT, STARTTLS, TLS};
+use cutover_steps::probe::target::{
+    DOMAIN, EXCHANGES, HOST, NO_RESOLVER, RESOLVER, SERVERS, Target,
+};
+use cutover_steps::probe::{self, HostOf};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
+
+use crate::intent::{DomainMove, Exchange, Host, Intent};
+use crate::language::ResolverSpec;
+use crate::language::gate::GateSpec;
+use crate::observe::Snapshot;
+
+/// The addresses that the plan's zones have for a name.
+#[must_use]
+pub fn published(snapshot: &Snapshot, name: &Name) -> Vec<IpAddr> {
+    let zones = snapshot.zones.iter().filter(|(zone, _)| name.is_at_or_below(zone));
+    let Some((_, zone)) = zones.max_by_key(|(zone, _)| zone.wire().len()) else {
+        return Vec::new();
+    };
+    let of = |rtype| zone.served(&RrKey::new(name.clone(), rtype));
+    let rrsets = [RrType::A, RrType::AAAA].into_iter().filter_map(of);
+    rrsets.flat_map(|rrset| rrset.rdata().iter().filter_map(Rdata::ip)).collect()
+}
+
+/// Whether some server lies in a zone of the plan, which does not say where it is.
+#[must_use]
+pub fn needs_zones(intent: &Intent) -> bool {
+    let is_inside = |name: &Name| intent.zones.keys().any(|zone| name.is_at_or_below(zone));
+    intent.moves.iter().flat_map(|one| [&one.from, &one.to]).any(|host| {
+        let mut exchanges = host.exchanges.iter().filter(|one| one.addresses.is_empty());
+        let mut servers = host.discovery.values().filter_map(|rdata| rdata.value.srv_target());
+        exchanges.any(|exchange| is_inside(&exchange.name.value))
+            || servers.any(|name| is_inside(&name))
+    })
+}
+
+/// The keys of a gate's probe, with the servers and resolvers that the plan knows.
+#[must_use]
+pub fn settings(
+    intent: &Intent,
+    published: &dyn Fn(&Name) -> Vec<IpAddr>,
+    spec: &GateSpec,
+) -> Settings {
+    let mut settings = spec.settings.clone();
+    let published = &|name: &Name| stated(intent, name).unwrap_or_else(|| published(name));
+    let Some(keys) = probe::of_name(&spec.probe.value).map(|probe| probe.keys) else {
+        return settings;
+    };
+    let takes = |key| keys.fields.iter().any(|field| field.name == key);
+    if let Some(host_of) = keys.host {
+        let domain = match settings.get(DOMAIN) {
+            Some(ConfigSpec::Text(text)) => Name::from_user(text).ok(),
+            Some(_) | None => None,
+        };
+        let moves = intent.moves.iter();
+        let moves: Vec<&DomainMove> = moves
+            .filter(|one| domain.as_ref().is_none_or(|domain| *domain == one.domain.value))
+            .collect();
+        let named = match settings.get(HOST) {
+            Some(ConfigSpec::Text(name)) => Some(name.clone()),
+            Some(_) | None => None,
+        };
+        if takes(EXCHANGES) && !settings.contains_key(EXCHANGES) {
+            let hosts = moves.iter().filter_map(|one| host(one, named.as_deref(), host_of));
+            let by_name: BTreeMap<&Name, &Exchange> = hosts
+                .flat_map(|host| &host.exchanges)
+                .map(|exchange| (&exchange.name.value, exchange))
+                .collect();
+            // Many domains may have exchanges of their own on the same machines.
+            let exchanges: Vec<&Exchange> = by_name.into_values().collect();
+            let all: BTreeSet<Target> =
+                sample(&exchanges).flat_map(|exchange| targets(exchange, published)).collect();
+            let all = all.iter().map(Target::to_string).collect();
+            settings.insert(EXCHANGES.to_owned(), ConfigSpec::Argv(all));
+        }
+        if takes(SERVERS) && !settings.contains_key(SERVERS) {
+            let hosts = moves.iter().filter_map(|one| host(one, named.as_deref(), host_of));
+            for_clients(hosts, &spec.probe.value, published, &mut settings);
+        }
+        if let (true, false, [one]) =
+            (takes(DOMAIN), settings.contains_key(DOMAIN), moves.as_slice())
+        {
+            let domain = one.domain.value.to_string();
+            settings.insert(DOMAIN.to_owned(), ConfigSpec::Text(domain));
+        }
+    }
+    if takes(RESOLVER) && !settings.contains_key(RESOLVER) {
+        let resolvers = match &intent.resolver {
+            ResolverSpec::System => None,
+            ResolverSpec::None => Some(vec![NO_RESOLVER.to_owned()]),
+            ResolverSpec::Servers(servers) => {
+                Some(servers.iter().map(ToString::to_string).collect())
+            }
+        };
+        settings.extend(resolvers.map(|all| (RESOLVER.to_owned(), ConfigSpec::Argv(all))));
+    }
+    settings
+}
+
+/// The addresses that the plan itself publishes for an exchange.
+fn stated(intent: &Intent, name: &Name) -> Option<Vec<IpAddr>> {
+    let hosts = intent.moves.iter().flat_map(|one| [&one.to, &one.from]);
+    let mut exchanges = hosts.flat_map(|host| &host.exchanges);
+    let it = exchanges.find(|one| one.name.value == *name && !one.addresses.is_empty())?;
+    Some(it.addresses.clone())
+}
+
+/// The host that is meant.
+fn host<'m>(one: &'m DomainMove, named: Option<&str>, host_of: HostOf) -> Option<&'m Host> {
+    match named {
+        Some(named) => {
+            let others = one.others.iter();
+            [&one.to, &one.from].into_iter().chain(others).find(|host| host.name == named)
+        }
+        None => Some(match host_of {
+            HostOf::New => &one.to,
+            HostOf::Old => &one.from,
+        }),
+    }
+}
+
+/// The servers that discovery records name for a protocol, and when sessions with them are
+/// encrypted: `_imaps` and `_submissions` from the first octet (RFC 6186 §3.4, RFC 8314 §5.1).
+fn for_clients<'m>(
+    hosts: impl Iterator<Item = &'m Host>,
+    protocol: &str,
+    published: &dyn Fn(&Name) -> Vec<IpAddr>,
+    settings: &mut Settings,
+) {
+    let (implicit, starttls) = (format!("_{protocol}s"), format!("_{protocol}"));
+    let wanted = match settings.get(TLS) {
+        Some(ConfigSpec::Text(word)) => Some(word.clone()),
+        Some(_) | None => None,
+    };
+    let mut found: BTreeMap<&str, BTreeSet<Target>> = BTreeMap::new();
+    for (key, rdata) in hosts.flat_map(|host| &host.discovery) {
+        let word = match key.name.labels().next() {
+            Some(label) if label == implicit.as_bytes() => IMPLICIT,
+            Some(label) if label == starttls.as_bytes() => STARTTLS,
+            Some(_) | None => continue,
+        };
+        // A target `.` says that there is no such service (RFC 6186 §3.4).
+        let target = rdata.value.srv_target().filter(|name| !name.is_root());
+        let (Some(name), Some(port)) = (target, srv_port(&rdata.value)) else { continue };
+        let of = |address| Target { name: name.clone(), address, port: Some(port) };
+        let all = published(&name);
+        let servers = found.entry(word).or_default();
+        match all.is_empty() {
+            true => _ = servers.insert(of(None)),
+            false => servers.extend(all.into_iter().map(|address| of(Some(address)))),
+        }
+    }
+    let word =
+        wanted.as_deref().or([IMPLICIT, STARTTLS].into_iter().find(|w| found.contains_key(w)));
+    let Some((word, all)) = word.and_then(|word| found.get_key_value(word)) else { return };
+    let all = all.iter().map(Target::to_string).collect();
+    settings.insert(SERVERS.to_owned(), ConfigSpec::Argv(all));
+    settings.insert(TLS.to_owned(), ConfigSpec::Text((*word).to_owned()));
+}
+
+/// The port of an SRV record (RFC 2782).
+fn srv_port(rdata: &Rdata) -> Option<u16> {
+    Some(u16::from_be_bytes(rdata.wire().get(4..6)?.try_into().ok()?))
+}
+
+/// An exchange, at each address that the plan knows.
+fn targets(exchange: &Exchange, published: &dyn Fn(&Name) -> Vec<IpAddr>) -> Vec<Target> {
+    let name = exchange.name.value.clone();
+    let addresses = published(&name);
+    let of = |address| Target { name: name.clone(), address, port: None };
+    match addresses.is_empty() {
+        true => vec![of(None)],
+        false => addresses.into_iter().map(|address| of(Some(address))).collect(),
+    }
+}

@@ -1,0 +1,85 @@
+//! `imap`: whether a server of mailboxes can be used by clients.
+
+use cutover_contract::{ConfigField, FieldKind};
+
+use super::login::{self, PASSWORD_FIELD, Protocol, TLS_FIELD, USER, USER_FIELD};
+use super::session::{CERTIFICATE_FIELD, Said};
+use super::target::{HOST, RESOLVER_FIELD, SERVERS_FIELD};
+use super::{Asked, Establishes, Finding, HostOf, Next, Probe, ProbeKeys, Round};
+use crate::ask::{Answered, AskHost, AskImap, MailSeen, Query};
+use crate::fact::Fact;
+
+pub(super) const PROBE: Probe = Probe {
+    keys: ProbeKeys {
+        name: "imap",
+        fields: FIELDS,
+        check: login::check,
+        in_dns: false,
+        after_expiry: false,
+        host: Some(HostOf::New),
+        establishes: Some(Establishes {
+            fact: Fact::Serves,
+            needs: Some(USER),
+            reach: "for the user that logs in",
+        }),
+    },
+    doc: "clients reach their mailboxes by IMAP, with TLS",
+    next,
+};
+
+const FIELDS: &[ConfigField] = &[
+    ConfigField {
+        name: HOST,
+        kind: FieldKind::Text,
+        required: false,
+        former: None,
+        doc: "The host of the plan whose server is asked. Default: the new one.",
+    },
+    SERVERS_FIELD,
+    TLS_FIELD,
+    CERTIFICATE_FIELD,
+    USER_FIELD,
+    PASSWORD_FIELD,
+    RESOLVER_FIELD,
+    WITHIN_FIELD,
+];
+
+pub(super) const WITHIN_FIELD: ConfigField = ConfigField {
+    name: "within",
+    kind: FieldKind::Duration,
+    required: false,
+    former: None,
+    doc: "How long a session may take, default 30s.",
+};
+
+/// RFC 9051 §2.1, RFC 8314 §7.2.
+const PROTOCOL: Protocol = Protocol { implicit_port: 993, starttls_port: 143, query, seen, offers };
+
+fn query(host: AskHost) -> Query {
+    Query::Imap(AskImap { host })
+}
+
+fn seen<'r>(rounds: &'r [Round], query: &Query) -> Option<&'r MailSeen> {
+    let answers = rounds.iter().flatten().filter_map(Answered::imap);
+    let mut answers =
+        answers.filter(|(asked, _)| matches!(query, Query::Imap(one) if one == *asked));
+    answers.next().map(|(_, seen)| seen)
+}
+
+fn offers(seen: &MailSeen) -> Result<String, Said> {
+    if !seen.offers("IMAP4REV1") && !seen.offers("IMAP4REV2") {
+        return Err((Finding::Fail, "it does not offer IMAP4rev1".to_owned()));
+    }
+    let mechanisms = seen.mechanisms();
+    if mechanisms.is_empty() && seen.offers("LOGINDISABLED") {
+        return Err((Finding::Fail, "it offers no way to log in".to_owned()));
+    }
+    Ok(match mechanisms.is_empty() {
+        true => "LOGIN".to_owned(),
+        false => format!("AUTH {}", mechanisms.join(" ")),
+    })
+}
+
+fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
+    login::next(&PROTOCOL, asked, rounds)
+}

@@ -55,7 +55,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             mailboxes: 4,
-            window_messages: 64,
+            window_messages: 256,
             window_octets: 1 << 20,
             restarts_max: 6,
             waited_max: Duration::from_secs(24 * 3600),

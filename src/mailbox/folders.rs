@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_imap::{ImapError, Listed, Namespace, Session, Untagged, decoded, encoded};
+use cutover_imap::{ImapError, Listed, Namespace, Session, Status, Untagged, decoded, encoded};
 
 /// The special uses that are mapped (RFC 6154 §2), and what servers call such folders if they
 /// support no special uses. The names are those of common clients; our choice.
@@ -86,35 +86,44 @@ impl Tree {
     /// # Errors
     /// Any [`ImapError`].
     pub async fn of(session: &mut Session) -> Result<Self, ImapError> {
-        let has = |session: &Session, name: &str| session.capabilities().has(name);
-        let mut namespace = Namespace::default();
-        if has(session, "NAMESPACE") {
-            for untagged in session.run(b"NAMESPACE").await?.untagged {
-                if let Untagged::Namespace(found) = untagged {
-                    namespace = found;
-                }
-            }
-        }
+        let has = |name: &str| session.capabilities().has(name);
         // A server may refuse to return special uses that it does not announce.
-        let command: &[u8] = match has(session, "LIST-EXTENDED") && has(session, "SPECIAL-USE") {
+        let list: &[u8] = match has("LIST-EXTENDED") && has("SPECIAL-USE") {
             true => b"LIST \"\" \"*\" RETURN (SPECIAL-USE)",
             false => b"LIST \"\" \"*\"",
         };
+        let mut commands = vec![list.to_vec(), b"LSUB \"\" \"*\"".to_vec()];
+        if has("NAMESPACE") {
+            commands.push(b"NAMESPACE".to_vec());
+        }
+        let (replies, untagged) = session.run_all(&commands).await?;
+        // Without subscriptions or a namespace the folders are still known.
+        if let Some(reply) = replies.into_iter().next().filter(|reply| reply.status != Status::Ok) {
+            return Err(ImapError::Refused { command: "LIST".to_owned(), reply });
+        }
+        let mut namespace = Namespace::default();
         let mut listed = Vec::new();
-        for untagged in session.run(command).await?.untagged {
-            if let Untagged::Other(line) = &untagged {
+        let mut subscribed = BTreeSet::new();
+        for one in untagged {
+            if let Untagged::Other(line) = &one {
                 // Nothing that a server says about folders may be skipped.
                 let words = format!("to LIST: {}", line.escape_ascii());
                 return Err(ImapError::Protocol(words));
             }
-            if let Untagged::List(one) = untagged {
-                listed.push(one);
-            }
-        }
-        let mut subscribed = BTreeSet::new();
-        for untagged in session.run(b"LSUB \"\" \"*\"").await?.untagged {
-            if let Untagged::Subscribed(one) = untagged {
-                subscribed.insert(one.name);
+            match one {
+                Untagged::List(one) => listed.push(one),
+                Untagged::Subscribed(one) => _ = subscribed.insert(one.name),
+                Untagged::Namespace(found) => namespace = found,
+                Untagged::Status { .. }
+                | Untagged::Capability(_)
+                | Untagged::Exists(_)
+                | Untagged::Expunge(_)
+                | Untagged::Vanished
+                | Untagged::Fetch(_)
+                | Untagged::Search(_)
+                | Untagged::Counts(_)
+                | Untagged::Flags(_)
+                | Untagged::Other(_) => {}
             }
         }
         Ok(Self::from(&namespace, &listed, &subscribed))

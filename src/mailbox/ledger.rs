@@ -366,6 +366,18 @@ impl Ledger {
         })
     }
 
+    /// Whether a message has begun and is not settled.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn has_begun(&self, FolderId(folder): FolderId) -> Result<bool> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM message WHERE folder = ? AND outcome = 0)",
+        )?;
+        Ok(query.query_row([folder], |row| row.get(0))?)
+    }
+
     /// Finds the copies of messages whose answer was lost; how many were found, and the UIDs of
     /// those that were not.
     ///

@@ -176,7 +176,9 @@ impl Progress {
     }
 
     pub(crate) fn unexpect(&self, messages: u64) {
-        self.expected.fetch_sub(messages, Ordering::Relaxed);
+        // A message that is refused in each of several tries is not subtracted below what is done.
+        let less = |expected: u64| Some(expected.saturating_sub(messages));
+        let _ = self.expected.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     pub(crate) fn done(&self, messages: u64, octets: u64) {

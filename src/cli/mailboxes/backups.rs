@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use futures_util::stream::{self, StreamExt as _};
+
 use super::accounts::{self, Accounts};
 use super::progress::Shown;
 use super::{Format, Kept, Which, ended, incomplete, shown};
@@ -66,7 +68,8 @@ enum SideArg {
 }
 
 fn failed(address: &str, error: &BackupError) -> Problem {
-    Message::new(Code::MailboxFailed, format!("{address}: {error}")).into()
+    let message = Message::new(Code::MailboxFailed, format!("{address}: {error}"));
+    message.help("run the same command again: it continues where it ended").into()
 }
 
 pub(super) async fn run_backup(args: &BackupArgs) -> Result<Exit, Failure> {
@@ -74,28 +77,29 @@ pub(super) async fn run_backup(args: &BackupArgs) -> Result<Exit, Failure> {
     let plan = planning::read_plan(&which.plan)?;
     let Accounts { pairs, mut problems } = accounts::of(&plan, which)?;
     let progress = Progress::default();
-    let work = async {
-        let mut done: Vec<Made> = Vec::new();
-        for pair in &pairs {
-            let of = match side {
-                SideArg::Old => (Side::Old, &pair.old),
-                SideArg::New => (Side::New, &pair.new),
-            };
-            let bag = bag_of(to, &pair.address);
-            match make(of, &pair.address, &bag, &RealClock, &progress).await {
-                Ok(made) => {
-                    problems.extend(made.unreadable.iter().map(|why| {
-                        let text = format!("{}: not in the backup: {why}", pair.address);
-                        Message::new(Code::MailboxFailed, text).into()
-                    }));
-                    done.push(made);
-                }
-                Err(error) => problems.push(failed(&pair.address, &error)),
+    let each = pairs.iter().map(|pair| async {
+        let of = match side {
+            SideArg::Old => (Side::Old, &pair.old),
+            SideArg::New => (Side::New, &pair.new),
+        };
+        let bag = bag_of(to, &pair.address);
+        let made = make(of, &pair.address, &bag, &RealClock, &progress).await;
+        (pair.address.as_str(), made)
+    });
+    let work = stream::iter(each).buffered(which.at_once.into()).collect::<Vec<_>>();
+    let mut done: Vec<Made> = Vec::new();
+    for (address, made) in Shown::of(&progress).during(work).await {
+        match made {
+            Ok(made) => {
+                problems.extend(made.unreadable.iter().map(|why| {
+                    let text = format!("{address}: not in the backup: {why}");
+                    Message::new(Code::MailboxFailed, text).into()
+                }));
+                done.push(made);
             }
+            Err(error) => problems.push(failed(address, &error)),
         }
-        done
-    };
-    let done = Shown::of(&progress).during(work).await;
+    }
     match which.format {
         Format::Text => print_out(&shown::backed_up(&done))?,
         Format::Json => print_raw(&shown::json("cutover/mailboxes-backup/1", &done))?,
@@ -140,24 +144,23 @@ pub(super) async fn run_restore(args: &RestoreArgs) -> Result<Exit, Failure> {
     let progress = Progress::default();
     let limits = Limits { mailboxes: which.at_once.into(), ..Limits::default() };
     let pass = Pass { ledger: &ledger, aside, clock: &RealClock, progress: &progress, limits };
-    let work = async {
-        let mut reports: Vec<MailboxReport> = Vec::new();
-        for pair in &pairs {
-            let account = match side {
-                SideArg::Old => &pair.old,
-                SideArg::New => &pair.new,
-            };
-            let address = pair.address.as_str();
-            let folder = folder.as_deref();
-            let restoring = Restoring { dir: from, address, account, folder, pass: &pass };
-            match restore(&restoring).await {
-                Ok(report) => reports.push(report),
-                Err(error) => problems.push(failed(address, &error)),
-            }
+    let each = pairs.iter().map(|pair| async {
+        let account = match side {
+            SideArg::Old => &pair.old,
+            SideArg::New => &pair.new,
+        };
+        let (address, folder) = (pair.address.as_str(), folder.as_deref());
+        let restoring = Restoring { dir: from, address, account, folder, pass: &pass };
+        (address, restore(&restoring).await)
+    });
+    let work = stream::iter(each).buffered(which.at_once.into()).collect::<Vec<_>>();
+    let mut reports: Vec<MailboxReport> = Vec::new();
+    for (address, restored) in Shown::of(&progress).during(work).await {
+        match restored {
+            Ok(report) => reports.push(report),
+            Err(error) => problems.push(failed(address, &error)),
         }
-        reports
-    };
-    let reports = Shown::of(&progress).during(work).await;
+    }
     match which.format {
         Format::Text => print_out(&shown::copied(&reports))?,
         Format::Json => print_raw(&shown::json("cutover/mailboxes-restore/1", &reports))?,

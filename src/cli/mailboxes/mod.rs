@@ -198,7 +198,7 @@ async fn run_verify(which: &Which) -> Result<Exit, Failure> {
                     result.folders.iter().map(count).sum::<u64>()
                 };
                 let text = format!(
-                    "{}: {} messages are missing at the new side, {} are altered, {} could not be compared",
+                    "{}: not every message was found at the new side: {} missing, {} altered, {} not compared",
                     result.address,
                     sum(|folder| folder.missing.count),
                     sum(|folder| folder.altered.count),
@@ -221,7 +221,7 @@ fn incomplete(reports: &[MailboxReport]) -> Vec<Problem> {
         let text = match &report.error {
             Some(error) => format!("{}: {error}", report.address),
             None => format!(
-                "{}: {} messages are refused by the new side, {} cannot be read",
+                "{}: not every message was stored: {} refused by the new side, {} cannot be read",
                 report.address, total.refused, total.unreadable
             ),
         };

@@ -129,7 +129,10 @@ impl Work<'_> {
             }
             let there = new_tree.folders.get(&new_name);
             if there.is_none() {
-                create(&mut new, &new_name).await?;
+                let failed = create(&mut new, &[(&*old_name, &*new_name)]).await?;
+                if let Some((_, error)) = failed.into_iter().next() {
+                    return Err(error.into());
+                }
             }
             let names = (&*old_name, &*new_name);
             let number = self.folders.number(&old_name).expect("the tree is made of them");
@@ -137,7 +140,8 @@ impl Work<'_> {
             let ended = self.folder(&mut new, &source, names, entries, &mut report).await;
             let wants = old_tree.folders[&old_name].is_subscribed;
             if ended.is_ok() && wants && !there.is_some_and(|there| there.is_subscribed) {
-                subscribe(&mut new, &new_name, &mut report).await?;
+                let notes = subscribe(&mut new, &[(&*old_name, &*new_name)]).await?;
+                notes.into_iter().for_each(|(_, note)| report.note(0, note));
             }
             reports.push(report);
             ended?;

@@ -1,6 +1,6 @@
 //! A pass over one folder.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_imap::{ImapError, Mode, Selected, Session, StatusOf, Untagged, quoted};
 use tokio::sync::mpsc;
@@ -11,7 +11,6 @@ use super::source::{self, Mail};
 use super::target::{self, Target};
 use super::window::Window;
 use super::work::Folder;
-use crate::account::Pair;
 use crate::error::{MailboxError, Side};
 use crate::folders::shown;
 use crate::ledger::{FolderId, Mark, Settled};
@@ -20,27 +19,19 @@ use crate::report::Outcome;
 /// Makes a pass over one folder, with a session at each side.
 pub(super) async fn copy(
     work: &mut Folder,
-    pair: &Pair,
+    accounts: (&str, &str),
     pass: &Pass<'_>,
     (old, old_name): (&mut Session, &[u8]),
     (new, new_name): (&mut Session, &[u8]),
 ) -> Result<(), MailboxError> {
     let ledger = pass.ledger;
-    let accounts = (pair.old.name.as_str(), pair.new.name.as_str());
     let folder = ledger.folder(accounts, (old_name, new_name))?;
     let mark = ledger.mark(folder)?;
-    if let Some(mark) = mark
-        && is_unchanged(old, old_name, &mark).await?
-    {
-        work.report.messages = mark.exists.into();
-        work.report.already = mark.exists.into();
-        return Ok(());
-    }
-    let there = old.select(old_name, Mode::Read).await.map_err(MailboxError::old)?;
+    let (there, target) = tokio::join!(old.select(old_name, Mode::Read), select_new(new, new_name));
+    let (there, target) = (there.map_err(MailboxError::old)?, target?);
     let no_validity = |side, name| MailboxError::NoUidValidity { side, folder: shown(name) };
     let old_validity = there.uid_validity.ok_or_else(|| no_validity(Side::Old, old_name))?;
     ledger.old_validity(folder, old_validity)?;
-    let target = select_new(new, new_name).await?;
     let new_validity = target.uid_validity.ok_or_else(|| no_validity(Side::New, new_name))?;
     if ledger.new_validity(folder, new_validity)? {
         work.report.note(0, "the folder was made anew at the new side: its messages are compared");
@@ -57,17 +48,19 @@ pub(super) async fn copy(
     if !open.is_empty() {
         let mut target =
             Target { folder, name: new_name, validity: new_validity, selected: target };
-        target.look(new, ledger).await?;
+        target.look_first(new, ledger).await?;
         let found = target::settle_lost(&mut target, new, pass).await?;
         work.report.already += found;
         if found > 0 {
             open = ledger.compare(folder, &uids)?.open;
         }
         messages(work, pass, &target, &open, old, new).await?;
-        // Where the server does not say which UID a copy has, the copies are looked for.
-        target.look(new, ledger).await?;
-        let (_, unknown) = ledger.claim_begun(folder)?;
-        settle_unrecognized(work, pass, folder, &unknown)?;
+        if ledger.has_begun(folder)? {
+            // Where the server does not say which UID a copy has, the copies are looked for.
+            target.look(new, ledger).await?;
+            let (_, unknown) = ledger.claim_begun(folder)?;
+            settle_unrecognized(work, pass, folder, &unknown)?;
+        }
     }
     if work.report.is_complete() {
         let mark = Mark {
@@ -98,30 +91,43 @@ fn begin(work: &mut Folder, pass: &Pass<'_>, messages: u64, compared: &crate::le
     }
 }
 
-/// Whether nothing has changed in a folder since everything in it was settled. Only the modification
-/// sequence tells about flags.
-async fn is_unchanged(old: &mut Session, name: &[u8], mark: &Mark) -> Result<bool, MailboxError> {
-    if mark.modseq.is_none() || !old.capabilities().has("CONDSTORE") {
-        return Ok(false);
+/// The folders in which nothing has changed since everything in them was settled, and how many
+/// messages they have. Only the modification sequence tells about flags.
+pub(super) async fn unchanged(
+    old: &mut Session,
+    pass: &Pass<'_>,
+    accounts: (&str, &str),
+    folders: &[(&Vec<u8>, &Vec<u8>)],
+) -> Result<BTreeMap<Vec<u8>, u32>, MailboxError> {
+    if !old.capabilities().has("CONDSTORE") {
+        return Ok(BTreeMap::new());
     }
-    let argument = quoted(name).unwrap_or_default();
-    let items = b" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)";
-    let ended = old.run(&[b"STATUS ", &*argument, items].concat()).await;
-    let untagged = match ended {
-        Ok(ended) => ended.untagged,
-        Err(error @ ImapError::Refused { .. }) if !error.ends_session() => return Ok(false),
-        Err(error) => return Err(MailboxError::old(error)),
-    };
-    let counts = untagged
-        .into_iter()
-        .find_map(|one| if let Untagged::Counts(counts) = one { Some(counts) } else { None });
-    let Some(StatusOf { messages, uid_next, uid_validity, highest_modseq, .. }) = counts else {
-        return Ok(false);
-    };
-    Ok(uid_validity == Some(mark.uid_validity)
-        && uid_next == Some(mark.uid_next)
-        && messages == Some(mark.exists)
-        && highest_modseq == mark.modseq)
+    let mut marks = BTreeMap::new();
+    let mut commands = Vec::new();
+    for (old_name, new_name) in folders {
+        let folder = pass.ledger.folder(accounts, (old_name, new_name))?;
+        if let Some(mark) = pass.ledger.mark(folder)?.filter(|mark| mark.modseq.is_some()) {
+            marks.insert((*old_name).clone(), mark);
+            let argument = quoted(old_name).unwrap_or_default();
+            let items = b" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)";
+            commands.push([b"STATUS ", &*argument, items].concat());
+        }
+    }
+    let (_, untagged) = old.run_all(&commands).await.map_err(MailboxError::old)?;
+    let mut unchanged = BTreeMap::new();
+    for one in untagged {
+        let Untagged::Counts(counts) = one else { continue };
+        let StatusOf { name, messages, uid_next, uid_validity, highest_modseq, size: _ } = counts;
+        let Some(mark) = marks.get(&name) else { continue };
+        let is_same = uid_validity == Some(mark.uid_validity)
+            && uid_next == Some(mark.uid_next)
+            && messages == Some(mark.exists)
+            && highest_modseq == mark.modseq;
+        if is_same {
+            unchanged.insert(name, mark.exists);
+        }
+    }
+    Ok(unchanged)
 }
 
 /// Opens the folder of the new side.

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cutover_imap::{ImapError, Session, quoted};
+use cutover_imap::{ImapError, Reply, Session, Status, quoted};
 
 use super::work::Folder;
 use super::{Pass, folder};
 use crate::account::Pair;
-use crate::error::{MailboxError, Side};
+use crate::error::MailboxError;
 use crate::folders::{Tree, mapped, shown};
-use crate::report::{FolderReport, MailboxReport};
+use crate::report::MailboxReport;
 use crate::throttle::Waits;
 
 /// The first pause before a mailbox is begun anew; each is twice as long. Our choice.
@@ -112,36 +112,42 @@ impl Work<'_> {
 
     async fn try_all(&mut self) -> Result<(), MailboxError> {
         let Self { pair, pass, .. } = *self;
-        let mut old = pair.old.session().await.map_err(MailboxError::old)?;
+        let (old, new) = (pair.old.session(), pair.new.session());
+        let (old, new) = tokio::join!(old, new);
+        let (mut old, mut new) = (old.map_err(MailboxError::old)?, new.map_err(MailboxError::new)?);
         if old.capabilities().has("X-GM-EXT-1") {
             return Err(MailboxError::Labels);
         }
-        let mut new = pair.new.session().await.map_err(MailboxError::new)?;
-        let old_tree = Tree::of(&mut old).await.map_err(MailboxError::old)?;
-        let new_tree = Tree::of(&mut new).await.map_err(MailboxError::new)?;
-        let settled = pass.ledger.names(&pair.old.name, &pair.new.name)?;
-        let names = mapped(&old_tree, &new_tree, &settled);
-        let subscribes_all = !old_tree.folders.values().any(|folder| folder.is_subscribed);
+        let trees = tokio::join!(Tree::of(&mut old), Tree::of(&mut new));
+        let old_tree = trees.0.map_err(MailboxError::old)?;
+        let new_tree = trees.1.map_err(MailboxError::new)?;
+        let accounts = (pair.old.name.as_str(), pair.new.name.as_str());
+        let names = mapped(&old_tree, &new_tree, &pass.ledger.names(accounts.0, accounts.1)?);
         for (old_name, new_name) in &names {
             let folder = self.folders.entry(old_name.clone()).or_default();
-            if folder.is_done {
-                continue;
-            }
             folder.report.old = shown(old_name);
             folder.report.new = shown(new_name);
-            let there = new_tree.folders.get(new_name);
-            let ended = match there {
-                Some(_) => Ok(()),
-                None => create(&mut new, new_name).await,
-            };
-            let ended = match ended {
-                Ok(()) => {
-                    folder::copy(folder, pair, pass, (&mut old, old_name), (&mut new, new_name))
-                        .await
-                }
-                Err(error) => Err(error),
-            };
-            match ended {
+        }
+        let absent = names.iter().filter(|(_, name)| !new_tree.folders.contains_key(*name));
+        let absent: Vec<(&[u8], &[u8])> = absent.map(|(old, new)| (&**old, &**new)).collect();
+        for (at, error) in create(&mut new, &absent).await? {
+            let folder = self.folders.entry(absent[at].0.to_vec()).or_default();
+            folder.report.error = Some(error.to_string());
+            folder.is_done = true;
+        }
+        let is_done = |name: &[u8]| self.folders.get(name).is_some_and(|folder| folder.is_done);
+        let open: Vec<_> = names.iter().filter(|(name, _)| !is_done(name)).collect();
+        let mut unchanged = folder::unchanged(&mut old, pass, accounts, &open).await?;
+        for (old_name, new_name) in open {
+            let folder = self.folders.entry(old_name.clone()).or_default();
+            if let Some(messages) = unchanged.remove(old_name) {
+                folder.report.messages = messages.into();
+                folder.report.already = messages.into();
+                folder.is_done = true;
+                continue;
+            }
+            let sides = ((&mut old, &**old_name), (&mut new, &**new_name));
+            match folder::copy(folder, accounts, pass, sides.0, sides.1).await {
                 Ok(()) => {}
                 // Other folders are not concerned.
                 Err(
@@ -152,49 +158,62 @@ impl Work<'_> {
                 Err(error) => return Err(error),
             }
             folder.is_done = true;
-            let wants = subscribes_all || old_tree.folders[old_name].is_subscribed;
-            let has = there.is_some_and(|folder| folder.is_subscribed);
-            if wants && !has && folder.report.error.is_none() {
-                subscribe(&mut new, new_name, &mut folder.report).await?;
-            }
         }
-        old.close().await;
-        new.close().await;
+        let subscribes_all = !old_tree.folders.values().any(|folder| folder.is_subscribed);
+        let wanted = names.iter().filter(|(old_name, new_name)| {
+            let wants = subscribes_all || old_tree.folders[*old_name].is_subscribed;
+            wants && !new_tree.folders.get(*new_name).is_some_and(|folder| folder.is_subscribed)
+        });
+        let wanted: Vec<(&[u8], &[u8])> = wanted.map(|(old, new)| (&**old, &**new)).collect();
+        for (at, note) in subscribe(&mut new, &wanted).await? {
+            let folder = self.folders.entry(wanted[at].0.to_vec()).or_default();
+            folder.report.note(0, note);
+        }
+        tokio::join!(old.close(), new.close());
         Ok(())
     }
 }
 
-/// Makes a folder. One that is there already is fine: another session may have made it.
-pub(crate) async fn create(new: &mut Session, name: &[u8]) -> Result<(), MailboxError> {
-    let refused = |reply| MailboxError::NoFolder { folder: shown(name), reply };
-    let argument = quoted(name).unwrap_or_default();
-    match new.run(&[b"CREATE ", &*argument].concat()).await {
-        Ok(_) => Ok(()),
-        Err(ImapError::Refused { reply, .. }) => {
-            let says = reply.text.to_ascii_lowercase();
-            match reply.has("ALREADYEXISTS") || says.contains("exist") {
-                true => Ok(()),
-                false => Err(refused(reply)),
-            }
-        }
-        Err(error) => Err(MailboxError::Imap { side: Side::New, error }),
-    }
+/// Runs a command for each of these folders of the new side: what the server refuses, by place.
+async fn for_each(
+    new: &mut Session,
+    word: &[u8],
+    folders: &[(&[u8], &[u8])],
+) -> Result<Vec<(usize, Reply)>, MailboxError> {
+    let command = |(_, name): &(&[u8], &[u8])| {
+        let argument = quoted(name).unwrap_or_default();
+        [word, b" ", &argument].concat()
+    };
+    let commands: Vec<Vec<u8>> = folders.iter().map(command).collect();
+    let (replies, _) = new.run_all(&commands).await.map_err(MailboxError::new)?;
+    let refused = replies.into_iter().enumerate();
+    Ok(refused.filter(|(_, reply)| reply.status != Status::Ok).collect())
 }
 
-/// Subscribes to a folder, unless the server refuses.
+/// Makes folders; those that cannot be made, by place. One that is there already is fine: another
+/// session may have made it.
+pub(crate) async fn create(
+    new: &mut Session,
+    folders: &[(&[u8], &[u8])],
+) -> Result<Vec<(usize, MailboxError)>, MailboxError> {
+    let refused = for_each(new, b"CREATE", folders).await?;
+    let is_there = |reply: &Reply| {
+        reply.has("ALREADYEXISTS") || reply.text.to_ascii_lowercase().contains("exist")
+    };
+    let failed = refused.into_iter().filter(|(_, reply)| !is_there(reply));
+    let error = |(at, reply): (usize, Reply)| {
+        (at, MailboxError::NoFolder { folder: shown(folders[at].1), reply })
+    };
+    Ok(failed.map(error).collect())
+}
+
+/// Subscribes to folders; notes about those that the server refuses. A folder without a subscription
+/// has all its messages.
 pub(crate) async fn subscribe(
     new: &mut Session,
-    name: &[u8],
-    report: &mut FolderReport,
-) -> Result<(), MailboxError> {
-    let argument = quoted(name).unwrap_or_default();
-    match new.run(&[b"SUBSCRIBE ", &*argument].concat()).await {
-        Ok(_) => Ok(()),
-        // A folder without a subscription has all its messages.
-        Err(ImapError::Refused { reply, .. }) => {
-            report.note(0, format!("the new side refuses the subscription: {reply}"));
-            Ok(())
-        }
-        Err(error) => Err(MailboxError::new(error)),
-    }
+    folders: &[(&[u8], &[u8])],
+) -> Result<Vec<(usize, String)>, MailboxError> {
+    let refused = for_each(new, b"SUBSCRIBE", folders).await?;
+    let note = |reply: Reply| format!("the new side refuses the subscription: {reply}");
+    Ok(refused.into_iter().map(|(at, reply)| (at, note(reply))).collect())
 }

@@ -31,6 +31,15 @@ impl Target<'_> {
         ledger: &Ledger,
     ) -> Result<(), MailboxError> {
         self.selected = new.select(self.name, Mode::Write).await.map_err(MailboxError::new)?;
+        self.look_first(new, ledger).await
+    }
+
+    /// The same, of a folder that was just opened.
+    pub(crate) async fn look_first(
+        &mut self,
+        new: &mut Session,
+        ledger: &Ledger,
+    ) -> Result<(), MailboxError> {
         let uids = new.uids(self.selected.exists).await.map_err(MailboxError::new)?;
         let unknown = ledger.unknown_targets(self.folder, &uids)?;
         let mut reading = Reading::whole(new, &unknown, "");

@@ -96,7 +96,7 @@ fn find(octets: &[u8], words: &[u8]) -> Option<usize> {
 
 fn cut_everywhere(setup: Setup) {
     let bed = Bed::start(dots(), setup);
-    let limits = Limits { window_messages: 8, settle_max: Duration::from_millis(500), ..limits() };
+    let limits = Limits { window_messages: 8, settle_max: Duration::from_millis(300), ..limits() };
     let every = if variable("CUTOVER_SWEEP").is_some() { 1 } else { 9 };
     let copy = |at: usize, lost: Lost, is_old: bool| {
         let side = if is_old { "old" } else { "new" };

@@ -5,7 +5,7 @@
     reason = "a server may say anything at any time; what is not asked for changes nothing here"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
@@ -24,6 +24,8 @@ use crate::tls::Roots;
 
 /// How many UIDs are asked for at once, so that the answer stays far below the bound of a line.
 const SEARCHED_AT_ONCE: u32 = 50_000;
+/// How many commands are sent before the first answer is read.
+const AT_ONCE: usize = 50;
 /// How often the UIDs of a mailbox are asked for again because messages disappeared meanwhile.
 const SEARCHES_MAX: u32 = 5;
 
@@ -248,6 +250,49 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Runs commands that do not depend on each other, in one round trip for each fifty. The replies
+    /// are in the order of the commands, whatever they say; what came before their ends belongs to
+    /// all of them, because a server may run them in any order (RFC 3501 §5.5).
+    ///
+    /// # Errors
+    /// The session is over.
+    pub async fn run_all(
+        &mut self,
+        commands: &[Vec<u8>],
+    ) -> Result<(Vec<Reply>, Vec<Untagged>), ImapError> {
+        let mut replies = Vec::with_capacity(commands.len());
+        let mut untagged = Vec::new();
+        for commands in commands.chunks(AT_ONCE) {
+            let mut lines = Vec::new();
+            let mut open: BTreeMap<String, usize> = BTreeMap::new();
+            let mut ended: Vec<Option<Reply>> = commands.iter().map(|_| None).collect();
+            for (at, command) in commands.iter().enumerate() {
+                let tag = self.next_tag();
+                lines.extend([tag.as_bytes(), b" ", command, b"\r\n"].concat());
+                open.insert(tag, at);
+            }
+            self.write(&lines).await?;
+            while !open.is_empty() {
+                match self.next().await? {
+                    Response::Continue(_) => {
+                        let words = "a request to continue commands that are complete".to_owned();
+                        return Err(ImapError::Protocol(words));
+                    }
+                    Response::Untagged(one) => self.keep(&mut untagged, one)?,
+                    Response::Tagged { tag, status, code, text } => {
+                        let Some(at) = open.remove(&tag) else {
+                            let words = "the end of a command that was not sent".to_owned();
+                            return Err(ImapError::Protocol(words));
+                        };
+                        ended[at] = Some(Reply { status, code, text });
+                    }
+                }
+            }
+            replies.extend(ended.into_iter().flatten());
+        }
+        Ok((replies, untagged))
     }
 
     fn keep(&self, untagged: &mut Vec<Untagged>, one: Untagged) -> Result<(), ImapError> {

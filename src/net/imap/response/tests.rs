@@ -28,10 +28,9 @@ fn one(input: &[u8]) -> Response {
 #[track_caller]
 fn fetched(attributes: &[u8]) -> Fetched {
     let line = [b"* 1 FETCH ", attributes, b"\r\n"].concat();
-    match one(&line) {
-        Response::Untagged(Untagged::Fetch(fetched)) => fetched,
-        other => panic!("{other:?}"),
-    }
+    let response = one(&line);
+    let Response::Untagged(Untagged::Fetch(fetched)) = response else { panic!("{response:?}") };
+    fetched
 }
 
 fn flags_of(fetched: &Fetched) -> Vec<String> {

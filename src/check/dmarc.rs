@@ -42,10 +42,25 @@ pub(crate) const NONE: Check = Check {
     means: "nobody reports who sends as the domain, and large receivers refuse mass mail without a policy",
     fix: "publish `v=DMARC1; p=none; rua=mailto:ADDRESS` some weeks before the move: the reports name the senders that you have forgotten",
     find: |subject| match subject.below("_dmarc", RrType::TXT) {
-        Look::Absent if subject.takes_mail() => vec!["there is no DMARC policy".to_owned()],
+        Look::Absent if subject.takes_mail() && !may_have_policy_above(subject) => {
+            vec!["there is no DMARC policy".to_owned()]
+        }
         Look::Absent | Look::Records { .. } | Look::Unseen(_) => Vec::new(),
     },
 };
+
+/// Whether a policy of a domain above may count for this one (RFC 9989 §4.10, RFC 7489 §6.6.3).
+fn may_have_policy_above(subject: &Subject<'_>) -> bool {
+    let above = std::iter::successors(subject.domain.parent(), Name::parent);
+    let mut above = above.take_while(|name| name.labels().nth(1).is_some());
+    above.any(|name| match name.child("_dmarc") {
+        Ok(name) => match subject.at(&name, RrType::TXT) {
+            Look::Absent => false,
+            Look::Records { .. } | Look::Unseen(_) => true,
+        },
+        Err(_) => false,
+    })
+}
 
 pub(crate) const REPORTS_INSIDE: Check = Check {
     code: "dmarc-reports-inside",

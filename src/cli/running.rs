@@ -38,7 +38,7 @@ pub(super) struct RunArgs {
 /// How to drive runs.
 #[derive(Clone, clap::Args)]
 pub(super) struct GoingArgs {
-    /// Keep running through all waits
+    /// Keep running through all waits, also while people are asked (`cutover confirm`)
     #[arg(long)]
     pub(super) wait: bool,
     /// Do not ask for confirmation

@@ -69,6 +69,11 @@ pub(crate) fn of(looking: &Looking<'_>, domain: &Name) -> DomainFacts {
             return facts;
         }
     }
+    let alias = looking.look(&RrKey::new(domain.clone(), RrType::CNAME));
+    if let Some(target) = alias.rdata().first().and_then(Rdata::target) {
+        facts.problem = Some(format!("it is an alias of {target}: look at that domain"));
+        return facts;
+    }
     let seeing = Seeing { looking, domain, unseen: RefCell::default() };
     seeing.exchanges(&mut facts);
     seeing.keys(&mut facts);

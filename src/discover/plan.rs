@@ -7,7 +7,7 @@
 mod facts;
 mod hosts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_profile::profile;
 use cutover_zone::Name;
@@ -63,9 +63,19 @@ fn zones(request: &Request, moving: &[&DomainFacts], first: &DomainFacts) -> Str
         }
     };
     let zones = moving.iter().filter_map(|facts| facts.zone.as_ref());
-    let zones: BTreeSet<Name> = zones.map(|zone| zone.origin.clone()).collect();
-    let zones: String =
-        zones.iter().map(|zone| format!("  {}: {{ provider: dns }}\n", yaml::name(zone))).collect();
+    let zones: BTreeMap<&Name, bool> =
+        zones.map(|zone| (&zone.origin, zone.servers.is_empty())).collect();
+    let line = |(zone, is_unseen): (&&Name, &bool)| {
+        let zone = yaml::name(zone);
+        match is_unseen {
+            false => format!("  {zone}: {{ provider: dns }}\n"),
+            true => format!(
+                "  # Its name servers were not seen: where the delegation cannot be followed, add \
+                 `authorities: [ ADDRESS:PORT ]`.\n  {zone}: {{ provider: dns }}\n"
+            ),
+        }
+    };
+    let zones: String = zones.iter().map(line).collect();
     format!(
         "
 # Who holds the zones; `cutover providers` lists the types, and `cutover providers TYPE` its keys.

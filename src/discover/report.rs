@@ -1,8 +1,10 @@
 //! The report: what depends on mail, what could not be seen, what is dangerous.
 
+use std::collections::BTreeSet;
+
 use cutover_check::Finding;
-use cutover_mail::spf::TERMS_MAX;
-use cutover_zone::Rdata;
+use cutover_mail::spf::{TERMS_MAX, Target};
+use cutover_zone::{Name, Rdata};
 use serde::Serialize;
 
 use crate::domain::{DomainFacts, Key, KeyFound, Mailed, Sender};
@@ -129,7 +131,14 @@ fn depends(facts: &DomainFacts) -> Vec<Seen> {
         .map(|(_, record)| record.terms.iter().filter(|term| term.costs_lookup()).count())
         .sum();
     if !facts.spf.is_empty() {
-        add("SPF look-ups", format!("{lookups} of {TERMS_MAX}"));
+        let seen: BTreeSet<&Name> = facts.spf.iter().map(|(name, _)| name).collect();
+        let targets = facts.spf.iter().flat_map(|(of, record)| record.targets(of));
+        let mut includes = targets.filter_map(|target| match target {
+            Target::Record(name) => Some(name),
+            Target::Exchanges(_) | Target::Addresses(_) => None,
+        });
+        let more = if includes.any(|name| !seen.contains(&name)) { "at least " } else { "" };
+        add("SPF look-ups", format!("{more}{lookups} of {TERMS_MAX}"));
     }
     let sender = |name: &str, sender: &Sender| {
         let keys = sender.selectors.iter().map(|key| format!("key {key}"));

@@ -84,7 +84,13 @@ pub(super) fn assume(moving: &[&DomainFacts], new: Option<&Profile>) -> String {
     let mut facts = vec![
         ("accepts", "new", "", "accounts", "every address was tried"),
         ("serves", "new", "", "mailboxes", "the copies were compared"),
-        ("clients", "old", ", value: false", "devices", "every device is set up for the new host"),
+        (
+            "clients",
+            "old",
+            ", value: false",
+            "devices",
+            "every device has the new account too, and nobody needs the old one alone",
+        ),
         ("sends", "old", ", value: false", "old-not-used", "the old host's log was read"),
         ("routes_local", "old", ", value: false", "old-routing", "the domain was taken out there"),
         ("synced", "old", "", "last-copy", "nothing arrives there any more"),

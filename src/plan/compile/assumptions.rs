@@ -75,6 +75,7 @@ pub(super) fn of_plan(draft: &Draft<'_>, findings: &Findings) -> Vec<Sentence> {
     let others: BTreeSet<Name> = other_domains(draft).into_iter().collect();
     all.extend(set_up::names_set_up(draft, &others));
     all.extend(set_up::discovery_published(draft, &others));
+    all.extend(set_up::old_discovery(draft));
     if !draft.intent.moves.is_empty() {
         all.extend(without_mail(draft, &others));
         all.extend(aliases_of_moving(draft, &others));

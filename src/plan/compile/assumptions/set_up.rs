@@ -12,6 +12,7 @@ use crate::proof::invariant::is_known_to_stay;
 use cutover_mail::resolution::moved;
 use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Subject, Value};
+use cutover_steps::graph::Point;
 
 /// Names whose addresses the plan changes, by their own records or by those that they are aliases
 /// of, without those that the invariant `clients` judges: names that lead to the old host of a
@@ -68,6 +69,40 @@ pub(super) fn names_set_up(draft: &Draft<'_>, others: &BTreeSet<Name>) -> Option
         // Each name has to be read: people may have typed any of them.
         shown_max: usize::MAX,
         after: ": the plan changes the addresses that a client finds there".to_owned(),
+    })
+}
+
+/// Discovery records that still lead to the old host when mail goes to the new one, until they have
+/// changed and no cache holds them. Nobody is set up for the old host any more by then; whoever is
+/// set up anew by such a record does not see new mail, unless the old host shows it.
+pub(super) fn old_discovery(draft: &Draft<'_>) -> Option<Sentence> {
+    let shows = |host: &str| {
+        draft.intent.assume.iter().any(|stated| {
+            stated.fact.value == Fact::Redirects
+                && stated.subject.value.host() == Some(host)
+                && stated.value == Value::True
+                && stated.from.is_none_or(|from| from <= Point::Switch)
+        })
+    };
+    let moves = draft.intent.moves.iter().filter(|one| !shows(&one.from.name));
+    let names: BTreeSet<Name> = moves
+        .flat_map(|one| {
+            let stays = |key: &RrKey, rdata: &Rdata| {
+                one.to.discovery.get(key).is_some_and(|new| new.value == *rdata)
+            };
+            let old = one.from.discovery.iter().filter(move |(key, old)| {
+                let live = draft.snapshot.zone_of(&key.name).and_then(|zone| zone.get(key));
+                let is_live = live.is_some_and(|live| live.rdata().contains(&old.value));
+                is_live && !stays(key, &old.value)
+            });
+            old.map(|(key, _)| key.name.clone())
+        })
+        .collect();
+    (!names.is_empty()).then(|| Sentence {
+        before: "from the switch on, nobody sets up a mail client by ".to_owned(),
+        names,
+        shown_max: usize::MAX,
+        after: " before no cache holds the present record any more: it leads to the old host, which does not show new mail".to_owned(),
     })
 }
 

@@ -19,6 +19,7 @@ use crate::digest::Digest;
 use crate::graph::{Primitive, StepGraph, StepId, Verb};
 use crate::intent::Intent;
 use crate::invariant::REVERSIBLE;
+use crate::journal::Halt;
 use crate::model::Track;
 use crate::model::hold::hold;
 use crate::observe::Snapshot;
@@ -41,8 +42,15 @@ pub fn changes_by_zone(compiled: &Compiled) -> BTreeMap<Name, Vec<ChangeSet>> {
 }
 
 /// Makes a sealed plan of what was compiled, with its forecast. `plan` is the digest of the plan.
-#[must_use]
-pub fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Digest) -> Artifact {
+///
+/// # Errors
+/// The halt of a gate that cannot pass ([`sim::forecast`]).
+pub fn seal(
+    intent: &Intent,
+    snapshot: &Snapshot,
+    compiled: Compiled,
+    plan: Digest,
+) -> Result<Artifact, Halt> {
     let Compiled {
         tracks,
         graph,
@@ -120,8 +128,8 @@ pub fn seal(intent: &Intent, snapshot: &Snapshot, compiled: Compiled, plan: Dige
         rollback_points: ways_back.into_iter().map(|one| rollback_point(intent, one)).collect(),
         forecast: Vec::new(),
     };
-    artifact.forecast = sim::forecast(&artifact);
-    artifact
+    artifact.forecast = sim::forecast(&artifact)?;
+    Ok(artifact)
 }
 
 /// What the proof takes as it is, as it was seen. Where a name has none of what was asked for, an alias

@@ -12,6 +12,7 @@ use crate::compile::{compile, touched};
 use crate::diag::{Diagnostic, Source, some_of};
 use crate::findings;
 use crate::intent::{Intent, resolve};
+use crate::journal::Halt;
 use crate::language::Reading;
 use crate::observe::Snapshot;
 use crate::seal::{changes_by_zone, seal};
@@ -190,14 +191,21 @@ pub(super) async fn plan(
     if !warnings.is_empty() {
         errors.remark(Problem::plan(&warnings, source));
     }
-    Ok(seal(intent, &snapshot, compiled, digest))
+    seal(intent, &snapshot, compiled, digest).map_err(|halt| never(&halt))
+}
+
+/// A gate that cannot pass, whatever its servers answer.
+pub(super) fn never(halt: &Halt) -> Failure {
+    let text = format!("{} can never pass: {}", halt.step, halt.detail);
+    let help = "name what it asks, as its keys in plans/README.md say, or remove it";
+    Message::new(Code::GateImpossible, text).help(help).usage()
 }
 
 /// Checks an artifact instead of trusting it: its waits, its versions, and its forecast, which is
 /// recomputed. [`Artifact::contradictions`] says what this check can find.
 pub(super) fn check_consistent(artifact: &Artifact) -> Result<(), Failure> {
     let mut found = artifact.contradictions();
-    if found.is_empty() && artifact.forecast != sim::forecast(artifact) {
+    if found.is_empty() && sim::forecast(artifact).ok().as_ref() != Some(&artifact.forecast) {
         found.push("its forecast does not match its steps".to_owned());
     }
     if found.is_empty() {

@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let commands = Commands::of_file(&args.artifact, &artifact, None);
     args.form.print(&artifact, &commands)?;
     if let Some(start) = args.start.filter(|_| !artifact.graph.steps().is_empty()) {
-        let forecast = forecast_from(&artifact, start);
+        let forecast = forecast_from(&artifact, start).map_err(|halt| planning::never(&halt))?;
         let calendar = calendar(&artifact, &forecast, start);
         print_out(&format!("\n{}", calendar.text(styling(&std::io::stdout()))))?;
     }

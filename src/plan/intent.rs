@@ -7,7 +7,6 @@
 //! What it does not do: look at live DNS (`observe`), or decide what has to change (`recipe`).
 
 mod anchors;
-mod evidence;
 mod moves;
 mod stated;
 
@@ -264,9 +263,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         },
     );
     let mailboxes = Mailboxes::of(&spec);
-    let mut assume = stated::placed(&spec.tasks, spec.assume);
-    let by_gates = evidence::of_gates(&spec.gates, &moves, &assume);
-    assume.extend(by_gates);
+    let assume = stated::placed(&spec.tasks, spec.assume);
     Ok(Intent {
         name: spec.name.value,
         name_span: spec.name.span,

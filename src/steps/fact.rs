@@ -172,8 +172,6 @@ impl fmt::Display for Value {
 pub enum Source {
     /// A key of the plan.
     PlanKey(&'static str),
-    /// A gate with this probe, when it has passed.
-    Gate(&'static str),
     /// The zones as they were seen.
     Snapshot(&'static str),
     /// `assume:`.
@@ -185,7 +183,6 @@ impl fmt::Display for Source {
         match self {
             Self::PlanKey(key) => write!(f, "the plan's `{key}`"),
             Self::Snapshot(what) => write!(f, "{what}"),
-            Self::Gate(probe) => write!(f, "a gate `{probe}` before what relies on it"),
             Self::Assume => f.write_str("`assume:`"),
         }
     }
@@ -238,7 +235,7 @@ pub const TABLE: &[Row] = &[
         stated: Value::True,
         of_old: Some(Value::True),
         unknown: Value::False,
-        sources: &[Source::Gate("recipients"), Source::Assume],
+        sources: &[Source::Assume],
         read_by: &["deliverable"],
     },
     Row {
@@ -352,7 +349,7 @@ pub const TABLE: &[Row] = &[
         stated: Value::True,
         of_old: Some(Value::True),
         unknown: Value::False,
-        sources: &[Source::Gate("imap"), Source::Assume],
+        sources: &[Source::Assume],
         read_by: &["clients"],
     },
     Row {
@@ -389,7 +386,6 @@ pub const TABLE: &[Row] = &[
         sources: &[
             Source::Snapshot("no TLSA record at its exchanges"),
             Source::PlanKey("tlsa"),
-            Source::Gate("strict_sender"),
             Source::Assume,
         ],
         read_by: &["transport-policy"],

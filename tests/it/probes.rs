@@ -4,7 +4,6 @@
 //! Each case is a gate of a plan and what it has to find. All gates of a table are asked by one
 //! `cutover probe`.
 
-mod facts;
 mod hostile;
 mod lists;
 mod sessions;

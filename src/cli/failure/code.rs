@@ -44,6 +44,8 @@ codes! {
     DigestMismatch = "digest-mismatch",
     /// Nothing could be seen of any of the domains.
     DomainsUnseen = "domains-unseen",
+    /// A gate asks what nobody can answer.
+    GateImpossible = "gate-impossible",
     /// The store has other runs than what is imported.
     ImportConflict = "import-conflict",
     /// What is imported is not a whole export.

@@ -121,13 +121,6 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
             false => "",
         };
         let says = fact.says(stated.value);
-        if let Confirm::Gates(gates) = &stated.confirm {
-            let gates: Vec<String> = gates.iter().map(|gate| format!("`{gate}`")).collect();
-            let (gates, reach) = (gates.join(" and "), &stated.reason);
-            return format!(
-                "{of} {says} (`{fact}`): established at run time by {gates}, {reach}; the run halts there if that is not so"
-            );
-        }
         let when = match (&stated.by, stated.from) {
             (Some(by), Some(_)) => format!(", from the end of `task/{}` on", by.value),
             (Some(by), None) => {
@@ -151,7 +144,6 @@ fn begins(from: Point, confirm: &Confirm) -> String {
     match confirm {
         Confirm::Nobody => format!(", {when}; nobody confirms it"),
         Confirm::Person { check: None } => format!(", {when}, once a person confirms it"),
-        Confirm::Gates(_) => format!(", {when}, once its gates have passed"),
         Confirm::Person { check: Some(_) } => {
             format!(", {when}, once its `check` passes")
         }

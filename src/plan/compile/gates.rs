@@ -3,7 +3,7 @@
 //! A gate only adds edges: every step still comes after everything that it came after before. So no
 //! proof needs to know about gates, and the graph is judged with its gates in place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cutover_contract::Change;
@@ -12,7 +12,6 @@ use cutover_zone::{Name, RrKey, RrSet, RrType};
 use super::compiled::CompiledWayBack;
 use super::servers;
 use crate::intent::Intent;
-use crate::language::Confirm;
 use crate::language::gate::{GateSpec, GatesSpec, OnFail, gate_id};
 use crate::model::end::in_the_end;
 use crate::model::hold::hold_of_replaced;
@@ -44,7 +43,6 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
     }
     let mut steps: Vec<Step> = graph.steps().to_vec();
     let paths = graph.paths();
-    let evidence = Evidence::of(draft, &graph);
     for (place, gates) in [
         (Place::BeforeSwitch, &intent.gates.before_switch),
         (Place::AfterSwitch, &intent.gates.after_switch),
@@ -56,22 +54,12 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
         let expect = expected(draft, &graph, &paths, &befores, follower);
         for (number, spec) in gates.iter().enumerate() {
             let id = gate_id(place, gates, number);
-            let facts = &evidence.of_gate(&id);
             let cause = Cause::new(Origin::User, "gates", "the plan says so (`gates`)");
             // What held the follower back now holds the gate back.
             let held_by = follower.filter(|_| place == Place::BeforeSwitch);
             let held_by = held_by.map(|follower| &graph.steps()[follower].after);
             if let Some(follower) = follower {
                 steps[follower].after.insert(id.clone(), cause.clone());
-            }
-            let befores = match facts.is_empty() {
-                true => befores.clone(),
-                false => evidence.without(&graph, &paths, &befores),
-            };
-            for fact in facts {
-                let why = "the gate establishes it";
-                let cause = Cause::new(Origin::User, "gates", why);
-                steps[*fact].after.insert(id.clone(), cause);
             }
             let after = befores.iter().map(|before| {
                 let id = &graph.steps()[*before].id;
@@ -95,52 +83,6 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
         }
     }
     StepGraph::new(steps).expect("steps put between others make no cycle")
-}
-
-/// The steps at which facts begin to be true that gates establish.
-struct Evidence {
-    /// The gates of each fact, and the place of its step.
-    facts: Vec<(Vec<StepId>, usize)>,
-}
-
-impl Evidence {
-    fn of(draft: &Draft<'_>, graph: &StepGraph) -> Self {
-        let facts = draft.intent.assume.iter().filter_map(|stated| {
-            let Confirm::Gates(gates) = &stated.confirm else { return None };
-            let step = draft.step_of(stated)?;
-            Some((gates.clone(), graph.place(&draft.nodes[step].id)?))
-        });
-        Self { facts: facts.collect() }
-    }
-
-    /// The steps of the facts that a gate establishes.
-    fn of_gate(&self, gate: &StepId) -> Vec<usize> {
-        let of = self.facts.iter().filter(|(gates, _)| gates.contains(gate));
-        of.map(|(_, place)| *place).collect()
-    }
-
-    /// The last steps before these that rely on no fact of a gate: a gate that establishes a fact
-    /// comes after everything else that comes before its place.
-    fn without(&self, graph: &StepGraph, paths: &Paths, befores: &[usize]) -> Vec<usize> {
-        let relies = |step: usize| {
-            self.facts.iter().any(|(_, fact)| *fact == step || paths.precedes(*fact, step))
-        };
-        let mut open: Vec<usize> = befores.to_vec();
-        let (mut seen, mut found) = (BTreeSet::new(), BTreeSet::new());
-        while let Some(step) = open.pop() {
-            if !seen.insert(step) {
-                continue;
-            }
-            match relies(step) {
-                true => {
-                    let after = graph.steps()[step].after.keys();
-                    open.extend(after.filter_map(|id| graph.place(id)));
-                }
-                false => _ = found.insert(step),
-            }
-        }
-        found.into_iter().collect()
-    }
 }
 
 /// When the last of what was there before has expired in caches. For probes that look for no

@@ -33,7 +33,6 @@ use std::sync::Arc;
 use cutover_zone::{Name, RrKey};
 
 use crate::intent::Intent;
-use crate::language::{AssumeSpec, Confirm};
 use crate::model::Track;
 use crate::model::end::in_the_end;
 use crate::observe::Snapshot;
@@ -163,9 +162,6 @@ fn whole(
     }
     let mut found = unknown_defects(intent, &findings);
     if findings.refuted.is_empty() {
-        if let Some(intent) = without_idle_evidence(intent, &models.read) {
-            return whole(&intent, snapshot, options);
-        }
         let (errors, remarks) = unread(&draft, &models.read, &ways_back);
         found.extend(errors);
         warnings.extend(remarks);
@@ -215,21 +211,6 @@ fn unknown_defects(intent: &Intent, findings: &Findings) -> Vec<Diagnostic> {
             Diagnostic::error(UNKNOWN_DEFECT, waiver.what.span, title, help)
         })
         .collect()
-}
-
-/// The plan without the facts of gates that nothing relies on, if there are any: such a gate is there
-/// for its own sake.
-fn without_idle_evidence(intent: &Intent, read: &Read) -> Option<Intent> {
-    let is_idle = |stated: &AssumeSpec| {
-        let of = (stated.fact.value, stated.subject.value.clone());
-        matches!(stated.confirm, Confirm::Gates(_))
-            && !read.anywhere.contains(&of)
-            && !read.past_switch.contains(&of)
-    };
-    intent.assume.iter().any(is_idle).then(|| {
-        let kept = intent.assume.iter().filter(|stated| !is_idle(stated)).cloned();
-        Intent { assume: kept.collect(), ..intent.clone() }
-    })
 }
 
 /// Stated facts that no pattern of the plan reads. They are errors if the plan has the whole move
@@ -295,11 +276,7 @@ fn unlinked_steps(draft: &Draft<'_>) -> Vec<UnlinkedStep> {
             }
             Kind::Point(point) => of_point(draft, *point),
             Kind::Stated(stated) => {
-                let why = match &stated.confirm {
-                    Confirm::Gates(_) => "a gate establishes it",
-                    Confirm::Nobody | Confirm::Person { .. } => "the plan states it",
-                };
-                (stated_title(stated), format!("{why}: {}", stated.reason))
+                (stated_title(stated), format!("the plan states it: {}", stated.reason))
             }
             Kind::Task(spec) => (
                 tasks::title(spec),

@@ -54,7 +54,6 @@ pub fn settings(
     spec: &GateSpec,
 ) -> Settings {
     let mut settings = spec.settings.clone();
-    let published = &|name: &Name| stated(intent, name).unwrap_or_else(|| published(name));
     let Some(keys) = probe::of_name(&spec.probe.value).map(|probe| probe.keys) else {
         return settings;
     };
@@ -74,15 +73,13 @@ pub fn settings(
         };
         if takes(EXCHANGES) && !settings.contains_key(EXCHANGES) {
             let hosts = moves.iter().filter_map(|one| host(one, named.as_deref(), host_of));
-            let by_name: BTreeMap<&Name, &Exchange> = hosts
+            let all: BTreeSet<Target> = hosts
                 .flat_map(|host| &host.exchanges)
-                .map(|exchange| (&exchange.name.value, exchange))
+                .flat_map(|exchange| targets(exchange, published))
                 .collect();
+            let all: Vec<String> = all.iter().map(Target::to_string).collect();
             // Many domains may have exchanges of their own on the same machines.
-            let exchanges: Vec<&Exchange> = by_name.into_values().collect();
-            let all: BTreeSet<Target> =
-                sample(&exchanges).flat_map(|exchange| targets(exchange, published)).collect();
-            let all = all.iter().map(Target::to_string).collect();
+            let all = sample(&all).cloned().collect();
             settings.insert(EXCHANGES.to_owned(), ConfigSpec::Argv(all));
         }
         if takes(SERVERS) && !settings.contains_key(SERVERS) {
@@ -107,14 +104,6 @@ pub fn settings(
         settings.extend(resolvers.map(|all| (RESOLVER.to_owned(), ConfigSpec::Argv(all))));
     }
     settings
-}
-
-/// The addresses that the plan itself publishes for an exchange.
-fn stated(intent: &Intent, name: &Name) -> Option<Vec<IpAddr>> {
-    let hosts = intent.moves.iter().flat_map(|one| [&one.to, &one.from]);
-    let mut exchanges = hosts.flat_map(|host| &host.exchanges);
-    let it = exchanges.find(|one| one.name.value == *name && !one.addresses.is_empty())?;
-    Some(it.addresses.clone())
 }
 
 /// The host that is meant.
@@ -178,7 +167,10 @@ fn srv_port(rdata: &Rdata) -> Option<u16> {
 /// An exchange, at each address that the plan knows.
 fn targets(exchange: &Exchange, published: &dyn Fn(&Name) -> Vec<IpAddr>) -> Vec<Target> {
     let name = exchange.name.value.clone();
-    let addresses = published(&name);
+    let addresses = match exchange.addresses.is_empty() {
+        true => published(&name),
+        false => exchange.addresses.clone(),
+    };
     let of = |address| Target { name: name.clone(), address, port: None };
     match addresses.is_empty() {
         true => vec![of(None)],

@@ -30,7 +30,7 @@ use cutover_steps::approvals::Demand;
 use cutover_steps::authority::{Authority, Exception};
 use cutover_steps::config::ProviderSpec;
 use cutover_steps::fact::{Fact, Subject, Value};
-use cutover_steps::graph::{OnDrift, Point, StepId};
+use cutover_steps::graph::{OnDrift, Point};
 use cutover_steps::notify::Notice;
 use cutover_steps::probe::ProbeKeys;
 use gate::GatesSpec;
@@ -111,8 +111,6 @@ pub enum Confirm {
         /// The command: exit code 0 means true, 1 means not yet.
         check: Option<Vec<String>>,
     },
-    /// These gates, when all of them have passed.
-    Gates(Vec<StepId>),
 }
 
 /// What may be broken.

@@ -407,11 +407,6 @@ impl<'d> PatternBuilder<'d> {
 
     /// What would help if a fact is not stated, or does not begin early enough.
     pub(super) fn statement(&self, fact: Fact, of: &Subject, value: Value, from: &str) -> String {
-        if self.facts.is_of_gates(fact, of) {
-            return format!(
-                "the gate that establishes `{fact}` of {of} comes too late: put it into `gates.before_switch`"
-            );
-        }
         if self.facts.is_stated(fact, of) {
             return format!(
                 "what the plan states for `{fact}` of {of} is not enough: let it be {value} earlier (`from:`), if that is true"

@@ -541,15 +541,6 @@ pub fn stated_title(stated: &AssumeSpec) -> String {
     let says = stated.fact.value.says(stated.value);
     let who = match &stated.confirm {
         Confirm::Nobody => "from here on",
-        Confirm::Gates(gates) => {
-            let gates: Vec<&str> = gates.iter().map(StepId::as_str).collect();
-            let gates = gates.join(" and ");
-            return format!(
-                "as {gates} has shown, {} {says} (`{}`)",
-                stated.subject.value.shown(),
-                stated.fact.value
-            );
-        }
         Confirm::Person { check: None } => "by hand: make sure that",
         Confirm::Person { check: Some(_) } => "its check makes sure that",
     };

@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 
 use crate::artifact::{Artifact, Forecast};
 use crate::engine::notification::{Message, NotSent};
-use crate::journal::{Entry, Event, Line};
+use crate::journal::{Entry, Event, Halt, Line};
 use crate::world::{AppendError, DriveOutcome, Patience, ProviderRead, Run, World, drive};
 use cutover_base::calendar::{Steady, Timestamp};
 use cutover_base::digest::Digest;
@@ -215,10 +215,12 @@ impl World for Ideal {
 
 /// When each step begins and ends in an ideal run, with all windows open.
 ///
+/// # Errors
+/// The halt of a run that does not finish even in an ideal world: a gate asks what nobody can answer.
+///
 /// # Panics
-/// If the run does not finish even in an ideal world, which is a bug in the compiler.
-#[must_use]
-pub fn forecast(artifact: &Artifact) -> Vec<Forecast> {
+/// If the run ends in any other way, which is a bug in the compiler.
+pub fn forecast(artifact: &Artifact) -> Result<Vec<Forecast>, Halt> {
     if artifact.graph.steps().iter().all(|step| step.window.is_none()) {
         return forecast_from(artifact, Timestamp::UNIX_EPOCH);
     }
@@ -229,20 +231,23 @@ pub fn forecast(artifact: &Artifact) -> Vec<Forecast> {
 /// When each step begins and ends, counted from `start`, in an ideal run that starts then and obeys
 /// windows and freezes. A checkpoint begins when only its windows still hold it back.
 ///
+/// # Errors
+/// As [`forecast`].
+///
 /// # Panics
 /// As [`forecast`].
-#[must_use]
-pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
+pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Result<Vec<Forecast>, Halt> {
     let mut world = Ideal::of(artifact, start);
     // There is no digest yet: the forecast is part of the artifact that will be sealed.
     let mut run = Run::new(artifact.clone(), Digest::of(b""));
     let ended = drive(&mut world, &mut run, Patience::Stay, &mut |_, _| {})
         .now_or_never()
         .expect("a simulated world never waits");
-    assert!(
-        matches!(ended, Ok(DriveOutcome::Finished)),
-        "an ideal run of a compiled plan finishes: {ended:?}"
-    );
+    match ended {
+        Ok(DriveOutcome::Finished) => {}
+        Ok(DriveOutcome::Halted(halt)) => return Err(halt),
+        _ => panic!("an ideal run of a compiled plan finishes: {ended:?}"),
+    }
     let since = |at: Timestamp| {
         let delta = at - start;
         Duration::from_secs(delta.num_seconds().unsigned_abs())
@@ -293,5 +298,6 @@ pub fn forecast_from(artifact: &Artifact, start: Timestamp) -> Vec<Forecast> {
             | Event::Finished => {}
         }
     }
-    artifact.graph.steps().iter().filter_map(|step| forecasts.remove(&step.id)).collect()
+    let steps = artifact.graph.steps().iter();
+    Ok(steps.filter_map(|step| forecasts.remove(&step.id)).collect())
 }

@@ -2,12 +2,11 @@
 
 use cutover_contract::{ConfigField, FieldKind};
 
-use super::login::{self, PASSWORD_FIELD, Protocol, TLS_FIELD, USER, USER_FIELD};
+use super::login::{self, PASSWORD_FIELD, Protocol, TLS_FIELD, USER_FIELD};
 use super::session::{CERTIFICATE_FIELD, Said};
 use super::target::{HOST, RESOLVER_FIELD, SERVERS_FIELD};
-use super::{Asked, Establishes, Finding, HostOf, Next, Probe, ProbeKeys, Round};
+use super::{Asked, Finding, HostOf, Next, Probe, ProbeKeys, Round};
 use crate::ask::{Answered, AskHost, AskImap, MailSeen, Query};
-use crate::fact::Fact;
 
 pub(super) const PROBE: Probe = Probe {
     keys: ProbeKeys {
@@ -17,11 +16,6 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: false,
         host: Some(HostOf::New),
-        establishes: Some(Establishes {
-            fact: Fact::Serves,
-            needs: Some(USER),
-            reach: "for the user that logs in",
-        }),
     },
     doc: "clients reach their mailboxes by IMAP, with TLS",
     next,

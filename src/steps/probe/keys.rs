@@ -2,7 +2,6 @@
 
 use cutover_contract::ConfigField;
 
-use crate::fact::Fact;
 use crate::graph::gate::Settings;
 
 /// What the plan language needs to know about a probe.
@@ -20,19 +19,6 @@ pub struct ProbeKeys {
     pub after_expiry: bool,
     /// The host of the plan whose servers it asks, unless the plan names another.
     pub host: Option<HostOf>,
-    /// What is true of the host when it has passed.
-    pub establishes: Option<Establishes>,
-}
-
-/// A fact about a host that a probe establishes when it has passed.
-#[derive(Clone, Copy, Debug)]
-pub struct Establishes {
-    /// The fact, with the value that is good for mail.
-    pub fact: Fact,
-    /// The key without which the probe does not look closely enough.
-    pub needs: Option<&'static str>,
-    /// How far it reaches, for people: `for the addresses of its list`.
-    pub reach: &'static str,
 }
 
 /// A host of a move.

@@ -16,7 +16,7 @@ pub const IMPLICIT: &str = "implicit";
 /// TLS by STARTTLS.
 pub const STARTTLS: &str = "starttls";
 
-pub(super) const USER: &str = "user";
+const USER: &str = "user";
 const PASSWORD: &str = "password";
 
 pub(super) const TLS_FIELD: ConfigField = ConfigField {

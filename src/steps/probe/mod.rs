@@ -32,7 +32,7 @@ use crate::config::ConfigSpec;
 use crate::graph::gate::{Expected, Settings};
 use cutover_base::calendar::parse_span;
 
-pub use keys::{BadSetting, Establishes, HostOf, ProbeKeys};
+pub use keys::{BadSetting, HostOf, ProbeKeys};
 
 /// What a probe can find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -199,31 +199,4 @@ fn gravest(findings: Vec<(Finding, String)>) -> (Finding, String) {
         said.push(format!("and {more} more"));
     }
     (worst, said.join("; "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fact::{Source, SubjectKind, TABLE, Value};
-
-    /// The table of facts and the probes name each other.
-    #[test]
-    fn what_a_probe_establishes_stands_in_the_table_of_facts() {
-        let mut establishing = Vec::new();
-        for Probe { keys, .. } in ALL {
-            let Some(Establishes { fact, needs, .. }) = keys.establishes else { continue };
-            let row = fact.row();
-            assert!(row.sources.contains(&Source::Gate(keys.name)), "{}", keys.name);
-            assert!(row.subjects.contains(&SubjectKind::Host) && keys.host.is_some());
-            assert_eq!(row.stated, Value::True);
-            assert!(needs.is_none_or(|key| keys.fields.iter().any(|field| field.name == key)));
-            establishing.push(keys.name);
-        }
-        for source in TABLE.iter().flat_map(|row| row.sources) {
-            if let Source::Gate(probe) = source {
-                assert!(establishing.contains(probe), "{probe}");
-            }
-        }
-        assert_eq!(establishing, ["recipients", "strict_sender", "imap"]);
-    }
 }

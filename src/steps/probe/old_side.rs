@@ -23,7 +23,6 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: false,
         host: Some(HostOf::Old),
-        establishes: None,
     },
     doc: "the old host takes mail for the recipients, or refuses it, as it should",
     next,

@@ -18,13 +18,12 @@ use super::target::{
     At, EXCHANGES, EXCHANGES_FIELD, HOST, Located, RESOLVER_FIELD, check_targets, locate, targets,
 };
 use super::{
-    Asked, BadSetting, Establishes, Finding, HostOf, Next, Probe, ProbeKeys, Round, check_within,
-    text, texts, told, within,
+    Asked, BadSetting, Finding, HostOf, Next, Probe, ProbeKeys, Round, check_within, text, texts,
+    told, within,
 };
 use crate::ask::{
     Answered, AskHost, AskLines, AskSmtp, Encrypts, MailSeen, Query, Reply, SmtpCommand,
 };
-use crate::fact::Fact;
 use crate::graph::gate::Settings;
 use cutover_base::calendar::parse_span;
 
@@ -36,11 +35,6 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: false,
         host: Some(HostOf::New),
-        establishes: Some(Establishes {
-            fact: Fact::Accepts,
-            needs: None,
-            reach: "for the addresses of its list",
-        }),
     },
     doc: "every exchange takes mail for every address of a list",
     next,
@@ -274,18 +268,31 @@ pub(super) fn ask(settings: &Settings, list: &[String], ideal: Ideal, rounds: &[
         return heard;
     }
     for (host, located) in hosts {
-        let said = match located {
-            Err(nowhere) => Err(nowhere),
-            Ok(all) => match of_server(settings, &all, &wanted, rounds) {
-                Server::Ask(query) => {
-                    heard.open.push(query);
-                    continue;
-                }
-                Server::Said(replies) => Ok(replies),
-                Server::Broken(finding, said) => Err((finding, said)),
-            },
+        let all = match located {
+            Ok(all) => all,
+            Err(nowhere) => {
+                heard.servers.push((host, Err(nowhere)));
+                continue;
+            }
         };
-        heard.servers.push((host, said));
+        // A sender may use any address, and another machine may answer at each.
+        let mut answers = Vec::new();
+        for at in &all {
+            let label = match all.len() {
+                1 => host.clone(),
+                _ => format!("{host} [{}]", at.server.ip()),
+            };
+            match of_server(settings, at, &wanted, rounds) {
+                Server::Ask(query) => heard.open.push(query),
+                Server::Said(replies) => answers.push((label, Ok(replies))),
+                Server::Broken(finding, said) => answers.push((label, Err((finding, said)))),
+            }
+        }
+        // An address that does not answer sends nobody away: senders try the next.
+        if answers.iter().any(|(_, said)| said.is_ok()) {
+            answers.retain(|(_, said)| !matches!(said, Err((Finding::Unanswered, _))));
+        }
+        heard.servers.extend(answers);
     }
     heard
 }
@@ -296,42 +303,33 @@ enum Server {
     Broken(Finding, String),
 }
 
-/// A server with several addresses is one server: the first that answers is asked.
-fn of_server(
-    settings: &Settings,
-    all: &[At],
-    wanted: &[(&String, u16)],
-    rounds: &[Round],
-) -> Server {
+/// What one address of a server says.
+fn of_server(settings: &Settings, at: &At, wanted: &[(&String, u16)], rounds: &[Round]) -> Server {
     let mut said: BTreeMap<String, Reply> = BTreeMap::new();
-    let (mut sessions, mut place, mut last) = (0, 0, None);
+    let (mut sessions, mut is_over, mut last) = (0, false, None);
     for (question, seen) in rounds.iter().flatten().filter_map(Answered::smtp) {
-        if !all.iter().any(|at| at.server == question.host.server && at.host == question.host.name)
-        {
+        if at.server != question.host.server || at.host != question.host.name {
             continue;
         }
         sessions += 1;
         let before = said.len();
         take(question, seen, &mut said);
-        last = Some((question.host.server, seen));
-        // An address that brings nothing is left for the next.
-        if said.len() == before {
-            place += 1;
-        }
+        last = Some(seen);
+        // A session that brings nothing is the last.
+        is_over |= said.len() == before;
     }
     let open: Vec<(&String, u16)> =
         wanted.iter().filter(|(address, _)| !said.contains_key(*address)).copied().collect();
-    match (all.get(place), last) {
-        _ if open.is_empty() => Server::Said(said),
-        (Some(at), _) if sessions < ROUNDS_MAX => {
-            Server::Ask(Query::Smtp(question(settings, at, &open)))
-        }
-        (_, Some((server, seen))) => {
+    if open.is_empty() {
+        return Server::Said(said);
+    }
+    match last {
+        Some(seen) if is_over || sessions >= ROUNDS_MAX => {
             let (finding, why) = ended(seen);
             let rest = format!("{} of {} addresses are open", open.len(), wanted.len());
-            Server::Broken(finding, format!("[{server}]: {why}; {rest}"))
+            Server::Broken(finding, format!("[{}]: {why}; {rest}", at.server))
         }
-        (_, None) => Server::Broken(Finding::Unanswered, "it has no address".to_owned()),
+        Some(_) | None => Server::Ask(Query::Smtp(question(settings, at, &open))),
     }
 }
 

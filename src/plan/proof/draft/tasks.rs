@@ -6,8 +6,8 @@
 //! done.
 
 use super::{Back, BackStep, Draft, Kind, MovePoint};
+use crate::language::AssumeSpec;
 use crate::language::task::{Place, TaskSpec};
-use crate::language::{AssumeSpec, Confirm};
 use cutover_steps::fact::{Fact, Subject};
 use cutover_steps::graph::Point;
 
@@ -67,31 +67,12 @@ impl<'d> Draft<'d> {
             let task = self.intent.tasks.named(&by.value);
             return task.is_some_and(|(place, _)| self.has_place(place));
         }
-        // A gate says nothing where it does not stand, and what it stands before must be there.
-        if let Confirm::Gates(_) = stated.confirm {
-            let point = match stated.from {
-                Some(Point::Expand) => MovePoint::BeforeSwitch,
-                Some(Point::Switch | Point::Contract) | None => MovePoint::BeforeContract,
-            };
-            return self.point(point).is_some();
-        }
         match stated.from {
             None => false,
             Some(Point::Expand | Point::Switch) => {
                 self.point(MovePoint::BeforeSwitch).is_some() || self.is_unconfirmed(stated)
             }
             Some(Point::Contract) => self.point(MovePoint::BeforeContract).is_some(),
-        }
-    }
-
-    /// Whether a statement whose time is over counts. What a gate would have to establish counts
-    /// only if an earlier run of the plan has seen it pass.
-    #[must_use]
-    pub fn counts_already(&self, stated: &AssumeSpec) -> bool {
-        let of = || (stated.fact.value, stated.subject.value.clone());
-        match stated.confirm {
-            Confirm::Gates(_) => self.snapshot.established.contains(&of()),
-            Confirm::Nobody | Confirm::Person { .. } => true,
         }
     }
 

@@ -57,6 +57,15 @@ pub enum MailboxError {
         /// The folder.
         folder: String,
     },
+    /// UIDs are given to other messages, against RFC 3501 §2.3.1.1.
+    #[error(
+        "old side: folder {folder} gives UIDs anew that other messages had: nothing in it is copied \
+         until its UIDVALIDITY changes, or it is copied with a new ledger"
+    )]
+    UidsReused {
+        /// The folder.
+        folder: String,
+    },
     /// A folder cannot be made at the new side.
     #[error("new side: folder {folder} cannot be made: {reply}")]
     NoFolder {

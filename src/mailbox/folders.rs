@@ -152,6 +152,10 @@ impl Tree {
             let is_subscribed = subscribed.contains(&one.name);
             folders.insert(one.name.clone(), Folder { role, is_subscribed });
         }
+        // It is always there (RFC 3501 §5.1), whether it is listed or not.
+        if !folders.keys().any(|name| is_inbox(name)) {
+            folders.insert(b"INBOX".to_vec(), Folder::default());
+        }
         Self { prefix: namespace.prefix.clone(), separator, folders }
     }
 

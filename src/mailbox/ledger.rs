@@ -239,6 +239,17 @@ impl Ledger {
         })
     }
 
+    /// The UIDVALIDITY that the new folder had last.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn known_new_validity(&self, FolderId(folder): FolderId) -> Result<Option<u32>> {
+        let connection = self.connection();
+        let mut query =
+            connection.prepare_cached("SELECT new_validity FROM folder WHERE id = ?")?;
+        Ok(query.query_row([folder], |row| row.get(0))?)
+    }
+
     /// States the UIDVALIDITY of the new folder. If it is another than before, the copies have to
     /// be looked for again: each message that was copied counts as begun. Whether it has changed.
     ///

@@ -7,6 +7,8 @@ mod shown;
 
 use std::path::PathBuf;
 
+use nix::sys::stat::{Mode, umask};
+
 use self::accounts::Accounts;
 use self::progress::Shown;
 use super::exit::Exit;
@@ -129,6 +131,8 @@ impl Which {
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    // Everything that these commands write is mail, or says whose it is: only its owner reads it.
+    umask(Mode::from_bits_truncate(0o077));
     match args.what {
         What::Inventory(InventoryArgs { which }) => run_inventory(&which).await,
         What::Copy(CopyArgs { which }) => run_copy(&which).await,

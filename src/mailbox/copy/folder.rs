@@ -40,6 +40,11 @@ pub(super) async fn copy(
     let compared = ledger.compare(folder, &uids)?;
     begin(work, pass, uids.len() as u64, &compared);
     let mark = mark.filter(|mark| mark.uid_validity == old_validity);
+    if let (Some(mark), Some(next)) = (&mark, there.uid_next)
+        && next < mark.uid_next
+    {
+        return Err(MailboxError::UidsReused { folder: shown(old_name) });
+    }
     if compared.copied > 0 {
         let since = mark.and_then(|mark| mark.modseq);
         flags::follow(work, pass, folder, (old, &there, since), (new, &target)).await?;
@@ -92,9 +97,10 @@ fn begin(work: &mut Folder, pass: &Pass<'_>, messages: u64, compared: &crate::le
 }
 
 /// The folders in which nothing has changed since everything in them was settled, and how many
-/// messages they have. Only the modification sequence tells about flags.
+/// messages they have. Only the modification sequence tells about flags. A folder that was made anew
+/// at the new side has changed.
 pub(super) async fn unchanged(
-    old: &mut Session,
+    (old, new): (&mut Session, &mut Session),
     pass: &Pass<'_>,
     accounts: (&str, &str),
     folders: &[(&Vec<u8>, &Vec<u8>)],
@@ -103,7 +109,8 @@ pub(super) async fn unchanged(
         return Ok(BTreeMap::new());
     }
     let mut marks = BTreeMap::new();
-    let mut commands = Vec::new();
+    let mut copies = BTreeMap::new();
+    let (mut commands, mut asked) = (Vec::new(), Vec::new());
     for (old_name, new_name) in folders {
         let folder = pass.ledger.folder(accounts, (old_name, new_name))?;
         if let Some(mark) = pass.ledger.mark(folder)?.filter(|mark| mark.modseq.is_some()) {
@@ -111,8 +118,22 @@ pub(super) async fn unchanged(
             let argument = quoted(old_name).unwrap_or_default();
             let items = b" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)";
             commands.push([b"STATUS ", &*argument, items].concat());
+            let argument = quoted(new_name).unwrap_or_default();
+            asked.push([b"STATUS ", &*argument, b" (UIDVALIDITY)"].concat());
+            copies.insert((*new_name).clone(), pass.ledger.known_new_validity(folder)?);
         }
     }
+    let (_, untagged) = new.run_all(&asked).await.map_err(MailboxError::new)?;
+    let mut there = BTreeSet::new();
+    for one in untagged {
+        let Untagged::Counts(StatusOf { name, uid_validity, .. }) = one else { continue };
+        if uid_validity.is_some() && copies.get(&name) == Some(&uid_validity) {
+            there.insert(name);
+        }
+    }
+    let is_there = |old_name: &Vec<u8>| {
+        folders.iter().any(|(name, new_name)| *name == old_name && there.contains(*new_name))
+    };
     let (_, untagged) = old.run_all(&commands).await.map_err(MailboxError::old)?;
     let mut unchanged = BTreeMap::new();
     for one in untagged {
@@ -122,7 +143,8 @@ pub(super) async fn unchanged(
         let is_same = uid_validity == Some(mark.uid_validity)
             && uid_next == Some(mark.uid_next)
             && messages == Some(mark.exists)
-            && highest_modseq == mark.modseq;
+            && highest_modseq == mark.modseq
+            && is_there(&name);
         if is_same {
             unchanged.insert(name, mark.exists);
         }

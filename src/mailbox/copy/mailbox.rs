@@ -43,6 +43,7 @@ pub(super) async fn copy(pair: &Pair, pass: &Pass<'_>) -> MailboxReport {
             MailboxError::Full(_)
             | MailboxError::Throttled { .. }
             | MailboxError::NoUidValidity { .. }
+            | MailboxError::UidsReused { .. }
             | MailboxError::NoFolder { .. }
             | MailboxError::Labels
             | MailboxError::Ledger(_)
@@ -96,6 +97,7 @@ pub(crate) fn can_begin_anew(error: &MailboxError) -> bool {
         MailboxError::Full(_)
         | MailboxError::Throttled { .. }
         | MailboxError::NoUidValidity { .. }
+        | MailboxError::UidsReused { .. }
         | MailboxError::NoFolder { .. }
         | MailboxError::Labels
         | MailboxError::Ledger(_)
@@ -122,7 +124,18 @@ impl Work<'_> {
         let old_tree = trees.0.map_err(MailboxError::old)?;
         let new_tree = trees.1.map_err(MailboxError::new)?;
         let accounts = (pair.old.name.as_str(), pair.new.name.as_str());
-        let names = mapped(&old_tree, &new_tree, &pass.ledger.names(accounts.0, accounts.1)?);
+        let settled = pass.ledger.names(accounts.0, accounts.1)?;
+        let names = mapped(&old_tree, &new_tree, &settled);
+        for (old_name, new_name) in settled {
+            if !names.contains_key(&old_name) {
+                let Folder { report, is_done, .. } =
+                    self.folders.entry(old_name.clone()).or_default();
+                (report.old, report.new) = (shown(&old_name), shown(&new_name));
+                report.notes.clear();
+                report.note(0, "the old side does not list this folder any more");
+                *is_done = true;
+            }
+        }
         for (old_name, new_name) in &names {
             let folder = self.folders.entry(old_name.clone()).or_default();
             folder.report.old = shown(old_name);
@@ -137,7 +150,7 @@ impl Work<'_> {
         }
         let is_done = |name: &[u8]| self.folders.get(name).is_some_and(|folder| folder.is_done);
         let open: Vec<_> = names.iter().filter(|(name, _)| !is_done(name)).collect();
-        let mut unchanged = folder::unchanged(&mut old, pass, accounts, &open).await?;
+        let mut unchanged = folder::unchanged((&mut old, &mut new), pass, accounts, &open).await?;
         for (old_name, new_name) in open {
             let folder = self.folders.entry(old_name.clone()).or_default();
             if let Some(messages) = unchanged.remove(old_name) {
@@ -151,7 +164,9 @@ impl Work<'_> {
                 Ok(()) => {}
                 // Other folders are not concerned.
                 Err(
-                    error @ (MailboxError::NoFolder { .. } | MailboxError::NoUidValidity { .. }),
+                    error @ (MailboxError::NoFolder { .. }
+                    | MailboxError::NoUidValidity { .. }
+                    | MailboxError::UidsReused { .. }),
                 ) => {
                     folder.report.error = Some(error.to_string());
                 }
@@ -190,8 +205,9 @@ async fn for_each(
     Ok(refused.filter(|(_, reply)| reply.status != Status::Ok).collect())
 }
 
-/// Makes folders; those that cannot be made, by place. One that is there already is fine: another
-/// session may have made it.
+/// Makes folders; those that cannot be made, by place. One that is there already is fine, if the
+/// server lists it by that name: another session may have made it. Otherwise the name leads to another
+/// folder, in which messages of two would be one.
 pub(crate) async fn create(
     new: &mut Session,
     folders: &[(&[u8], &[u8])],
@@ -200,7 +216,13 @@ pub(crate) async fn create(
     let is_there = |reply: &Reply| {
         reply.has("ALREADYEXISTS") || reply.text.to_ascii_lowercase().contains("exist")
     };
-    let failed = refused.into_iter().filter(|(_, reply)| !is_there(reply));
+    let listed = match refused.iter().any(|(_, reply)| is_there(reply)) {
+        true => Tree::of(new).await.map_err(MailboxError::new)?.folders,
+        false => BTreeMap::new(),
+    };
+    let failed = refused
+        .into_iter()
+        .filter(|(at, reply)| !(is_there(reply) && listed.contains_key(folders[*at].1)));
     let error = |(at, reply): (usize, Reply)| {
         (at, MailboxError::NoFolder { folder: shown(folders[at].1), reply })
     };

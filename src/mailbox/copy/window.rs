@@ -5,9 +5,12 @@
 //! refused too, it is put aside as a file, whole. No message is ever cut.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
 
 use cutover_base::calendar::Timestamp;
+use cutover_base::digest::{Digest, Hashing};
 use cutover_imap::{Appending, ImapError, Octets, Outcome as Appended, Reply, Session};
 
 use super::Pass;
@@ -173,12 +176,10 @@ impl Window<'_> {
 
     /// Writes a refused message to a file, whole.
     fn put_aside(&mut self, mail: &Mail, why: &str) -> Result<Settled, MailboxError> {
-        let name = format!("{}-{}.eml", self.target.folder, mail.uid);
-        let path = self.pass.aside.join(name);
-        let failed = |error| MailboxError::File { path: path.clone(), error };
-        let write = || {
+        let mut path = PathBuf::new();
+        let mut write = || {
             std::fs::create_dir_all(&self.pass.aside)?;
-            let mut file = std::fs::File::create(&path)?;
+            let Some(mut file) = self.file_aside(mail, &mut path)? else { return Ok(()) };
             let mut result = Ok(());
             mail.body.pieces(|piece| {
                 if result.is_ok() {
@@ -188,12 +189,34 @@ impl Window<'_> {
             result?;
             file.sync_all()
         };
-        write().map_err(failed)?;
+        write().map_err(|error| MailboxError::File { path: path.clone(), error })?;
         self.report.refused += 1;
         self.pass.progress.unexpect(1);
         let note = format!("refused by the new side: {why}. It is put aside as {}", path.display());
         self.report.note(mail.uid, note.clone());
         Ok(Settled { uid: mail.uid, outcome: Outcome::Refused, copy: None, note: Some(note) })
+    }
+
+    /// A new file for a message, at the path that is returned too; `None` if the message is there
+    /// from an earlier pass. Files and links of others are never written to.
+    fn file_aside(&self, mail: &Mail, path: &mut PathBuf) -> std::io::Result<Option<File>> {
+        for number in 1_u32.. {
+            let more = if number == 1 { String::new() } else { format!("-{number}") };
+            let name = format!("{}-{}{more}.eml", self.target.folder, mail.uid);
+            *path = self.pass.aside.join(name);
+            let new = File::options().write(true).create_new(true).open(&*path);
+            match new {
+                Ok(file) => return Ok(Some(file)),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    let there = std::fs::symlink_metadata(&*path)?;
+                    if there.is_file() && digest_of(path)? == mail.digests.raw {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Gives messages that were at the new side already the flags of the old side. Flags that they
@@ -226,6 +249,21 @@ impl Window<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The digest of a file's octets.
+fn digest_of(path: &Path) -> std::io::Result<Digest> {
+    let mut file = BufReader::new(File::open(path)?);
+    let mut hashing = Hashing::default();
+    loop {
+        let piece = file.fill_buf()?;
+        if piece.is_empty() {
+            return Ok(hashing.digest());
+        }
+        hashing.add(piece);
+        let length = piece.len();
+        file.consume(length);
     }
 }
 

@@ -321,3 +321,21 @@ fn a_comparison_names_what_is_lost_altered_or_too_much() {
     assert!(inbox.missing.listed[0].message_id.is_some());
     assert_eq!(inbox.extra.listed[0].subject.as_deref(), Some("number 900"));
 }
+
+/// Nothing has changed at the old side, but the copies are gone: they are made again.
+#[test]
+fn a_new_mailbox_that_is_made_anew_is_filled_again() {
+    let bed = Bed::start(slash(), slash());
+    for number in 0..10 {
+        bed.old.deliver("u1", "", &format!("a{number}"), &plain(number), TIME);
+        bed.old.deliver("u1", ".Work", &format!("w{number}"), &plain(100 + number), TIME);
+    }
+    let pairs = [bed.pair("u1")];
+    assert_eq!(bed.copy(&pairs).remove(0).total().copied, 20);
+    assert_eq!(bed.copy(&pairs).remove(0).total().copied, 0);
+    std::fs::remove_dir_all(bed.new.maildir("u1")).expect("a directory");
+    // Dovecot takes the time in seconds as UIDVALIDITY.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    assert_eq!(bed.copy(&pairs).remove(0).total().copied, 20);
+    assert_eq!(bed.same("u1"), 20);
+}

@@ -70,12 +70,20 @@ impl ImapError {
         !matches!(self, Self::Refused { .. } | Self::NotOffered(_))
     }
 
-    /// The same, of a command that signs in.
-    pub(crate) fn into_sign_in(self) -> Self {
-        if let Self::Refused { command: _, reply } = self {
-            return Self::SignIn(reply);
+    /// The same, of a command that signs in; without the secrets that the server may have repeated.
+    pub(crate) fn into_sign_in(self, secrets: &[String]) -> Self {
+        let without = |text: &str| {
+            secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "[secret]"))
+        };
+        match self {
+            Self::Refused { command: _, mut reply } => {
+                reply.text = without(&reply.text);
+                Self::SignIn(reply)
+            }
+            Self::Protocol(words) => Self::Protocol(without(&words)),
+            Self::Closed(words) => Self::Closed(without(&words)),
+            other => other,
         }
-        self
     }
 
     /// What the server said, if it said anything.

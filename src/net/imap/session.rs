@@ -158,7 +158,9 @@ impl Session {
     async fn sign_in(&mut self, server: &Server, sign_in: &SignIn) -> Result<(), ImapError> {
         let has = |name: &str| self.capabilities.has(name);
         let exchange = sign_in.exchange(&has, &server.host, server.port);
-        let ended = match exchange.map_err(ImapError::NotOffered)? {
+        let exchange = exchange.map_err(ImapError::NotOffered)?;
+        let secrets = sign_in.sent(&exchange);
+        let ended = match exchange {
             Exchange::Login(user, password) => {
                 let argument = |text: &str| {
                     let words = || "a user or password with a line end".to_owned();
@@ -172,7 +174,7 @@ impl Session {
                 self.authenticate(mechanism, first.as_bytes()).await
             }
         };
-        let ended = ended.map_err(ImapError::into_sign_in)?;
+        let ended = ended.map_err(|error| error.into_sign_in(&secrets))?;
         let told = ended.untagged.into_iter().find_map(|untagged| match untagged {
             Untagged::Capability(known) => Some(known),
             _ => None,

@@ -91,6 +91,19 @@ impl SignIn {
         }
     }
 
+    /// What is secret in an exchange, so that a server's text can be shown without it.
+    pub(crate) fn sent(&self, exchange: &Exchange) -> Vec<String> {
+        let secret = match self {
+            Self::Password { password, .. } => password.text(),
+            Self::Token { token, .. } => token.text(),
+        };
+        let encoded = match exchange {
+            Exchange::Authenticate(_, first) => first.clone(),
+            Exchange::Login(..) => STANDARD.encode(secret),
+        };
+        [secret.to_owned(), encoded].into_iter().filter(|text| !text.is_empty()).collect()
+    }
+
     /// What to answer when a server rejects a token with a challenge, so that it says no. RFC 7628
     /// §3.2.3 wants one octet `^A`; Google's protocol wants an empty line.
     pub(crate) fn answer_to_rejection(mechanism: &str) -> &'static [u8] {

@@ -82,7 +82,14 @@ impl ImapError {
             }
             Self::Protocol(words) => Self::Protocol(without(&words)),
             Self::Closed(words) => Self::Closed(without(&words)),
-            other => other,
+            other @ (Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Broken(_)
+            | Self::Silent(_)
+            | Self::TooLarge { .. }
+            | Self::NotOffered(_)
+            | Self::NoToken(_)
+            | Self::SignIn(_)) => other,
         }
     }
 

@@ -69,8 +69,10 @@ pub(crate) fn of(looking: &Looking<'_>, domain: &Name) -> DomainFacts {
             return facts;
         }
     }
-    let alias = looking.look(&RrKey::new(domain.clone(), RrType::CNAME));
-    if let Some(target) = alias.rdata().first().and_then(Rdata::target) {
+    // The apex of a zone is no alias (RFC 1034 §3.6.2).
+    let is_apex = facts.zone.as_ref().is_some_and(|zone| zone.origin == *domain);
+    let alias = || looking.look(&RrKey::new(domain.clone(), RrType::CNAME));
+    if !is_apex && let Some(target) = alias().rdata().first().and_then(Rdata::target) {
         facts.problem = Some(format!("it is an alias of {target}: look at that domain"));
         return facts;
     }

@@ -34,6 +34,11 @@ pub(crate) fn of(facts: &DomainFacts, to: Option<&str>) -> Senders {
             senders.odd.push(text);
             continue;
         }
+        // Nobody knows who else is in a network.
+        if term.network().is_some_and(|network| is_wide(&network) && has_exchange(facts, &network))
+        {
+            senders.others.entry("network".to_owned()).or_default().terms.push(text.clone());
+        }
         match whose(facts, to, term) {
             Whose::New => {}
             Whose::Old => senders.old.terms.push(text),
@@ -91,7 +96,17 @@ fn has_exchange(facts: &DomainFacts, network: &Network) -> bool {
     addresses.into_iter().any(|address| network.has(*address))
 }
 
+fn is_wide(network: &Network) -> bool {
+    network.first != network.last
+}
+
 fn with_keys(facts: &DomainFacts, to: Option<&str>, mut senders: Senders) -> Senders {
+    // A key that stands in the zone itself may be anybody's who sends.
+    let is_own = |found: &KeyFound| match found {
+        KeyFound::Alias(target) => is_of_host(facts, target),
+        KeyFound::Text => true,
+    };
+    let is_alone = senders.others.is_empty() && facts.keys.iter().all(|key| is_own(&key.found));
     let has = |profile: &str, selector: &str, found: &KeyFound| match found {
         KeyFound::Alias(target) => Known::of(profile).has_key(selector, target, &facts.domain),
         KeyFound::Text => Known::of(profile).selectors().any(|own| own == selector),
@@ -114,7 +129,7 @@ fn with_keys(facts: &DomainFacts, to: Option<&str>, mut senders: Senders) -> Sen
                 }
             }
             // The keys of a host without a profile can have any name.
-            KeyFound::Text if facts.hosts.is_empty() => None,
+            KeyFound::Text if facts.hosts.is_empty() && is_alone => None,
             KeyFound::Text => Some("other-keys".to_owned()),
         };
         match name {
@@ -139,4 +154,38 @@ pub(crate) fn slug(name: &Name) -> String {
     let slug: String = octets.take(OCTETS_MAX).collect();
     let slug = slug.trim_matches('-').to_owned();
     if slug.is_empty() { "other".to_owned() } else { slug }
+}
+
+#[cfg(test)]
+mod tests {
+    use cutover_mail::spf::SpfRecord;
+    use cutover_zone::Rdata;
+
+    use super::*;
+    use crate::domain::{Exchange, Key};
+
+    fn seen(spf: &str) -> DomainFacts {
+        let name = |text: &str| Name::from_user(text).expect("a name");
+        let mut facts = DomainFacts::nothing(&name("acme.test"));
+        let addresses = vec!["192.0.2.10".parse().expect("an address")];
+        facts.exchanges =
+            vec![Exchange { preference: 10, name: name("mail.acme.test"), addresses }];
+        let record = SpfRecord::of_rdata(&Rdata::txt(spf.as_bytes())).expect("a record");
+        facts.spf = vec![(name("acme.test"), record)];
+        facts.keys = vec![Key { selector: "s1".to_owned(), found: KeyFound::Text }];
+        facts
+    }
+
+    /// What is removed too early loses mail: whatever may be somebody else's goes on.
+    #[test]
+    fn keys_and_networks_that_may_be_others_stay() {
+        let senders = of(&seen("v=spf1 ip4:192.0.2.0/24 include:_spf.crm.test -all"), None);
+        assert_eq!(senders.old.terms, ["ip4:192.0.2.0/24"]);
+        assert_eq!(senders.old.selectors, [""; 0]);
+        assert_eq!(senders.others["network"].terms, ["ip4:192.0.2.0/24"]);
+        assert_eq!(senders.others["other-keys"].selectors, ["s1"]);
+        let senders = of(&seen("v=spf1 ip4:192.0.2.10 -all"), None);
+        assert_eq!((senders.old.terms.len(), senders.old.selectors.len()), (1, 1));
+        assert!(senders.others.is_empty());
+    }
 }

@@ -222,7 +222,8 @@ fn the_written_plan_proves_once_its_todos_are_replaced() {
     assert_eq!(code, 0, "{report}");
     for part in [
         "10 mail.acme.test. (192.0.2.10)",
-        "the present host: mx, ip4:192.0.2.10, key mail",
+        "the present host: mx, ip4:192.0.2.10\n",
+        "other-keys: key mail",
         "crm-test: include:_spf.crm.test, key k1",
         "servers: ip4:198.18.0.7",
         "_spf.crm.test. v=spf1 ip4:198.51.100.0/24 -all",

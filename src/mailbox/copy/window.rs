@@ -166,7 +166,9 @@ impl Window<'_> {
             self.report.note(mail.uid, note.clone());
         }
         let (validity, uid) = copy?;
-        (validity == self.target.validity).then_some(Settled {
+        // A UID that was there before belongs to another message, whatever the server says.
+        let is_new = self.target.selected.uid_next.is_none_or(|next| uid >= next);
+        (validity == self.target.validity && is_new).then_some(Settled {
             uid: mail.uid,
             outcome: Outcome::Copied,
             copy: Some((uid, mail.digests.canonical)),

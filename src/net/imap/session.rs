@@ -98,10 +98,11 @@ impl Session {
         let connected = timeout(bounds.connect_max, connecting).await;
         let greeted = connected.map_err(|_| ImapError::Silent(bounds.connect_max))??;
         let Greeted { mut session, is_preauth } = greeted;
-        match is_preauth {
-            true => session.ask_capabilities().await?,
-            false => session.sign_in(server, sign_in).await?,
+        if is_preauth {
+            let words = "a session that is signed in already: nobody knows as whom".to_owned();
+            return Err(ImapError::Protocol(words));
         }
+        session.sign_in(server, sign_in).await?;
         Ok(session)
     }
 

@@ -1,4 +1,5 @@
-//! The copy: each message of the old side arrives at the new side exactly once.
+//! The copy: each message of the old side arrives at the new side once, as long as one ledger is used
+//! and the new side stores what it says. `verify` looks whether it did.
 //!
 //! [`copy`] makes one pass over mailboxes; the first pass copies everything, each later one what has
 //! changed since. A pass that ends early is continued by the next, and so is one whose process was

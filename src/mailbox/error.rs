@@ -91,6 +91,21 @@ pub enum MailboxError {
 }
 
 impl MailboxError {
+    /// The error of a server, and its side.
+    pub(crate) fn imap(&self) -> Option<(Side, &ImapError)> {
+        match self {
+            Self::Imap { side, error } => Some((*side, error)),
+            Self::Full(_)
+            | Self::Throttled { .. }
+            | Self::NoUidValidity { .. }
+            | Self::UidsReused { .. }
+            | Self::NoFolder { .. }
+            | Self::Labels
+            | Self::Ledger(_)
+            | Self::File { .. } => None,
+        }
+    }
+
     /// An error of the old side.
     pub(crate) fn old(error: ImapError) -> Self {
         Self::Imap { side: Side::Old, error }

@@ -5,8 +5,8 @@
 //! messages and flags; nothing is ever deleted there.
 //!
 //! * [`inventory`] counts and measures, and says what the new side will refuse.
-//! * [`copy`] brings each message of the old side to the new side exactly once, whatever happens on
-//!   the way: the [`ledger`] has an intent before each window of messages and the outcome after it,
+//! * [`copy`] brings each message of the old side to the new side once, also if the connection breaks
+//!   or the process dies: the [`ledger`] has an intent before each window of messages and the outcome after it,
 //!   and what a lost answer left open is looked for at the new side by its digest.
 //! * [`backup`] keeps mailboxes as files that a stranger can check, and restores them.
 //! * [`verify`] reads both sides and compares them message by message. It does not look into the

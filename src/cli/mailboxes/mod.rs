@@ -121,7 +121,8 @@ impl Which {
                     "use the version that made it, or name another directory with `--ledger`"
                 }
                 LedgerError::Sqlite(_) => {
-                    "without a ledger the new side is read once, and nothing is copied twice"
+                    "move it away: a new ledger finds the copies by their octets, and copies again what \
+                     the new host has changed"
                 }
             };
             Message::of_cause(Code::LedgerUnusable, &error).help(help).error()

@@ -1,6 +1,6 @@
 //! Restoring a backup into a mailbox: the same way as a copy, with the bag as the old side.
 //!
-//! Each message arrives exactly once, whatever happens on the way, and what is in the mailbox
+//! Each message arrives once, also if the connection breaks or the process dies, and what is in the mailbox
 //! already is recognized by its digest. A file that is not what the index says is not restored, and
 //! is named. Messages that had been deleted at the server when the backup was last made stay in the
 //! bag only.

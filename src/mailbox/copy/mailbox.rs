@@ -38,16 +38,9 @@ pub(super) async fn copy(pair: &Pair, pass: &Pass<'_>) -> MailboxReport {
             fruitless = 0;
             waits.reset();
         }
-        let asked = match &error {
-            MailboxError::Imap { side, error } => waits.after(error).map(|wait| (*side, wait)),
-            MailboxError::Full(_)
-            | MailboxError::Throttled { .. }
-            | MailboxError::NoUidValidity { .. }
-            | MailboxError::UidsReused { .. }
-            | MailboxError::NoFolder { .. }
-            | MailboxError::Labels
-            | MailboxError::Ledger(_)
-            | MailboxError::File { .. } => None,
+        let asked = match error.imap() {
+            Some((side, error)) => waits.after(error).map(|wait| (side, wait)),
+            None => None,
         };
         let wait = match asked {
             Some((side, wait)) if waited + wait > pass.limits.waited_max => {
@@ -80,29 +73,19 @@ pub(super) async fn copy(pair: &Pair, pass: &Pass<'_>) -> MailboxReport {
 
 /// Whether another try may succeed: only after what a network does.
 pub(crate) fn can_begin_anew(error: &MailboxError) -> bool {
-    match error {
-        MailboxError::Imap { side: _, error } => match error {
-            ImapError::Connect { .. }
-            | ImapError::Broken(_)
-            | ImapError::Closed(_)
-            | ImapError::Silent(_)
-            | ImapError::Protocol(_) => true,
-            ImapError::Tls { .. }
-            | ImapError::TooLarge { .. }
-            | ImapError::NotOffered(_)
-            | ImapError::NoToken(_)
-            | ImapError::SignIn(_)
-            | ImapError::Refused { .. } => false,
-        },
-        MailboxError::Full(_)
-        | MailboxError::Throttled { .. }
-        | MailboxError::NoUidValidity { .. }
-        | MailboxError::UidsReused { .. }
-        | MailboxError::NoFolder { .. }
-        | MailboxError::Labels
-        | MailboxError::Ledger(_)
-        | MailboxError::File { .. } => false,
-    }
+    error.imap().is_some_and(|(_, error)| match error {
+        ImapError::Connect { .. }
+        | ImapError::Broken(_)
+        | ImapError::Closed(_)
+        | ImapError::Silent(_)
+        | ImapError::Protocol(_) => true,
+        ImapError::Tls { .. }
+        | ImapError::TooLarge { .. }
+        | ImapError::NotOffered(_)
+        | ImapError::NoToken(_)
+        | ImapError::SignIn(_)
+        | ImapError::Refused { .. } => false,
+    })
 }
 
 impl Work<'_> {

@@ -1,10 +1,7 @@
 //! `imap`: whether a server of mailboxes can be used by clients.
 
-use cutover_contract::{ConfigField, FieldKind};
-
-use super::login::{self, PASSWORD_FIELD, Protocol, TLS_FIELD, USER_FIELD};
-use super::session::{CERTIFICATE_FIELD, Said};
-use super::target::{HOST, RESOLVER_FIELD, SERVERS_FIELD};
+use super::login::{self, FIELDS, Protocol};
+use super::session::Said;
 use super::{Asked, Finding, HostOf, Next, Probe, ProbeKeys, Round};
 use crate::ask::{Answered, AskHost, AskImap, MailSeen, Query};
 
@@ -19,31 +16,6 @@ pub(super) const PROBE: Probe = Probe {
     },
     doc: "clients reach their mailboxes by IMAP, with TLS",
     next,
-};
-
-const FIELDS: &[ConfigField] = &[
-    ConfigField {
-        name: HOST,
-        kind: FieldKind::Text,
-        required: false,
-        former: None,
-        doc: "The host of the plan whose server is asked. Default: the new one.",
-    },
-    SERVERS_FIELD,
-    TLS_FIELD,
-    CERTIFICATE_FIELD,
-    USER_FIELD,
-    PASSWORD_FIELD,
-    RESOLVER_FIELD,
-    WITHIN_FIELD,
-];
-
-pub(super) const WITHIN_FIELD: ConfigField = ConfigField {
-    name: "within",
-    kind: FieldKind::Duration,
-    required: false,
-    former: None,
-    doc: "How long a session may take, default 30s.",
 };
 
 /// RFC 9051 §2.1, RFC 8314 §7.2.

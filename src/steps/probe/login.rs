@@ -2,8 +2,10 @@
 
 use cutover_contract::{ConfigField, FieldKind};
 
-use super::session::{Said, logged_in, opened};
-use super::target::{At, Located, SERVERS, check_targets, locate, targets};
+use super::session::{CERTIFICATE_FIELD, Said, logged_in, opened};
+use super::target::{
+    At, HOST, Located, RESOLVER_FIELD, SERVERS, SERVERS_FIELD, check_targets, locate, targets,
+};
 use super::{Asked, BadSetting, Finding, Next, Round, check_within, text, told, within};
 use crate::ask::{AskHost, Encrypts, MailLogin, MailSeen, Query};
 use crate::config::ConfigSpec;
@@ -19,26 +21,52 @@ pub const STARTTLS: &str = "starttls";
 const USER: &str = "user";
 const PASSWORD: &str = "password";
 
-pub(super) const TLS_FIELD: ConfigField = ConfigField {
+const TLS_FIELD: ConfigField = ConfigField {
     name: TLS,
     kind: FieldKind::Choice(&[IMPLICIT, STARTTLS]),
     required: false,
     former: None,
     doc: "`implicit` (the default): TLS from the first octet; `starttls`: with the command.",
 };
-pub(super) const USER_FIELD: ConfigField = ConfigField {
+const USER_FIELD: ConfigField = ConfigField {
     name: USER,
     kind: FieldKind::Text,
     required: false,
     former: None,
     doc: "The user that logs in. Default: nobody logs in.",
 };
-pub(super) const PASSWORD_FIELD: ConfigField = ConfigField {
+const PASSWORD_FIELD: ConfigField = ConfigField {
     name: PASSWORD,
     kind: FieldKind::Secret,
     required: false,
     former: None,
     doc: "The user's password. It is sent over TLS only, to a server whose certificate is valid.",
+};
+
+/// The keys of both probes.
+pub(super) const FIELDS: &[ConfigField] = &[
+    ConfigField {
+        name: HOST,
+        kind: FieldKind::Text,
+        required: false,
+        former: None,
+        doc: "The host of the plan whose server is asked. Default: the new one.",
+    },
+    SERVERS_FIELD,
+    TLS_FIELD,
+    CERTIFICATE_FIELD,
+    USER_FIELD,
+    PASSWORD_FIELD,
+    RESOLVER_FIELD,
+    WITHIN_FIELD,
+];
+
+const WITHIN_FIELD: ConfigField = ConfigField {
+    name: "within",
+    kind: FieldKind::Duration,
+    required: false,
+    former: None,
+    doc: "How long a session may take, default 30s.",
 };
 
 /// A protocol of clients.

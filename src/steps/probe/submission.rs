@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use cutover_contract::{ConfigField, FieldKind};
-
-use super::imap::WITHIN_FIELD;
-use super::login::{self, PASSWORD_FIELD, Protocol, TLS_FIELD, USER_FIELD};
-use super::session::{CERTIFICATE_FIELD, Said};
-use super::target::{HOST, RESOLVER_FIELD, SERVERS_FIELD};
+use super::login::{self, FIELDS, Protocol};
+use super::session::Said;
 use super::{Asked, Finding, HostOf, Next, Probe, ProbeKeys, Round};
 use crate::ask::{Answered, AskHost, AskSmtp, MailSeen, Query};
 
@@ -23,23 +19,6 @@ pub(super) const PROBE: Probe = Probe {
     doc: "clients can hand in mail, with TLS and a log-in",
     next,
 };
-
-const FIELDS: &[ConfigField] = &[
-    ConfigField {
-        name: HOST,
-        kind: FieldKind::Text,
-        required: false,
-        former: None,
-        doc: "The host of the plan whose server is asked. Default: the new one.",
-    },
-    SERVERS_FIELD,
-    TLS_FIELD,
-    CERTIFICATE_FIELD,
-    USER_FIELD,
-    PASSWORD_FIELD,
-    RESOLVER_FIELD,
-    WITHIN_FIELD,
-];
 
 /// RFC 8314 §7.3, RFC 6409 §3.1.
 const PROTOCOL: Protocol = Protocol { implicit_port: 465, starttls_port: 587, query, seen, offers };

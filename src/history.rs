@@ -78,7 +78,7 @@ impl Stated {
         let queued = if queues { clocks.queue_life + clocks.margin } else { Duration::ZERO };
         let check = match &spec.confirm {
             Confirm::Person { check } => check.clone(),
-            Confirm::Nobody => None,
+            Confirm::Nobody | Confirm::Gates { .. } => None,
         };
         Self {
             of: (spec.fact.value, spec.subject.value.clone()),

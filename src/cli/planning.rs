@@ -96,7 +96,7 @@ pub(super) async fn runs(input: &Path, state: &StateArgs) -> Result<Runs, Failur
 /// Reads the files that a plan names.
 fn with_files(mut reading: Reading, home: &Path) -> Reading {
     while let Some(wanted) = reading.wanted() {
-        match read_plan_file(home, &wanted.path.value) {
+        match read_plan_file(home, &wanted) {
             Ok((name, text)) => reading.add(&wanted, name, text),
             Err(error) => reading.unusable(&wanted, &error.to_string()),
         }

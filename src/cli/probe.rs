@@ -19,6 +19,7 @@ use crate::diag::{Spanned, did_you_mean};
 use crate::graph::gate::Settings;
 use crate::intent::Intent;
 use crate::language::gate::{GateSpec, OnFail, PaceSpec};
+use crate::probe::recipients::ADDRESSES;
 use crate::probe::target::HOST;
 use crate::probe::{self, Asked, Finding, HostOf, Next, Probe};
 use crate::render::probe::{Row, findings};
@@ -80,10 +81,12 @@ pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure
         }
         false => None,
     };
-    let published = |name: &_| -> Vec<IpAddr> {
-        snapshot.as_ref().map_or(Vec::new(), |snapshot| servers::published(snapshot, name))
-    };
     let Plan { intent, .. } = &plan;
+    // As a gate asks: at the address that the plan publishes.
+    let later = snapshot.as_ref().map(|snapshot| servers::published_later(intent, snapshot));
+    let published = |name: &_| -> Vec<IpAddr> {
+        later.as_ref().map_or(Vec::new(), |published| published(name))
+    };
     let all = wanted(intent, &published);
     let (asked, skipped): (Vec<Wanted>, Vec<Wanted>) = all
         .into_iter()
@@ -137,8 +140,13 @@ fn wanted(intent: &Intent, published: &dyn Fn(&cutover_zone::Name) -> Vec<IpAddr
     let after = gates.after_switch.iter().map(|gate| ("after_switch", gate.clone()));
     let gates: Vec<(&'static str, GateSpec)> = before.chain(after).collect();
     let has = |probe: &Probe| gates.iter().any(|(_, gate)| gate.probe.value == probe.keys.name);
+    let is_listed = intent.mailboxes.as_ref().is_some_and(|all| all.recipients.is_some());
+    let needs_list = |probe: &Probe| probe.keys.fields.iter().any(|key| key.name == ADDRESSES);
     let by_themselves = probe::ALL.iter().filter(|probe| {
-        probe.keys.host.is_some() && !has(probe) && (probe.keys.check)(&Settings::new()).is_ok()
+        probe.keys.host.is_some()
+            && !has(probe)
+            && (is_listed || !needs_list(probe))
+            && (probe.keys.check)(&Settings::new()).is_ok()
     });
     let hosts = intent.moves.first().map(|one| [&one.to.name, &one.from.name]);
     let by_themselves = by_themselves.flat_map(|probe| {
@@ -175,6 +183,7 @@ fn of_host(probe: &Probe, host: &str) -> GateSpec {
         },
         delay: None,
         on_fail: OnFail::Halt,
+        age_max: Duration::ZERO,
     }
 }
 

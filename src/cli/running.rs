@@ -490,6 +490,7 @@ pub(super) fn not_confirmable(step: &StepId, error: &IllegalEvent) -> Failure {
         | IllegalEvent::Window(_)
         | IllegalEvent::TooFewApprove
         | IllegalEvent::Expired(_)
+        | IllegalEvent::Evidence { .. }
         | IllegalEvent::NoWayBack(_)
         | IllegalEvent::Span(_) => format!("{step} cannot be confirmed now: {error}"),
     };

@@ -7,6 +7,7 @@
 //! What it does not do: look at live DNS (`observe`), or decide what has to change (`recipe`).
 
 mod anchors;
+pub mod evidence;
 mod moves;
 mod stated;
 
@@ -20,8 +21,8 @@ use crate::language::gate::{GateSpec, GatesSpec};
 use crate::language::mailboxes::MailboxesSpec;
 use crate::language::task::TasksSpec;
 use crate::language::{
-    AssumeSpec, Clocks, IgnoreSpec, OVERRUN, OverrideSpec, PlanSpec, RecordSpec, ResolverSpec,
-    SwitchKind, UNDECIDED, ZoneSpec,
+    AssumeSpec, Clocks, IgnoreSpec, OVERRUN, OverrideSpec, PlanSpec, RecipientsSpec, RecordSpec,
+    ResolverSpec, SwitchKind, UNDECIDED, ZoneSpec,
 };
 use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{
@@ -32,7 +33,9 @@ use cutover_steps::config::{ConfigSpec, ProviderSpec};
 use cutover_steps::graph::OnDrift;
 use cutover_steps::notify::Notice;
 use cutover_steps::probe;
+use cutover_steps::probe::recipients::{ADDRESSES, FILE, is_address};
 use cutover_steps::probe::target::HOST;
+pub use evidence::NoEvidence;
 
 /// A provider, host or zone that the plan does not have.
 pub const UNKNOWN_REFERENCE: Code = Code::semantic("unknown-reference");
@@ -48,6 +51,9 @@ pub const UNKNOWN_ANCHOR: Code = Code::semantic("unknown-anchor");
 pub const NOTHING_TO_DO: Code = Code::semantic("nothing-to-do");
 /// A name that became too long, or data that became invalid, once `{domain}` was filled in.
 pub const BAD_TEMPLATE: Code = Code::semantic("bad-template");
+
+/// A probe that needs a list of addresses and has none.
+pub const NO_LIST: Code = Code::semantic("no-list");
 
 /// A plan with too many domains times hosts.
 pub const TOO_MANY: Code = Code::semantic("too-many");
@@ -81,8 +87,10 @@ pub struct Intent {
     pub notify: Vec<Notice>,
     /// Other records.
     pub records: Vec<RecordSpec>,
-    /// Facts that cannot be seen.
+    /// Facts that cannot be seen, and those that gates establish.
     pub assume: Vec<AssumeSpec>,
+    /// Gates that could establish a fact, and do not.
+    pub no_evidence: Vec<NoEvidence>,
     /// Invariants that may be broken.
     pub overrides: Vec<OverrideSpec>,
     /// Checks whose findings do not count.
@@ -134,8 +142,8 @@ pub struct Mailboxes {
     pub old: (String, Option<MailboxesSpec>),
     /// The host that gets them.
     pub new: (String, Option<MailboxesSpec>),
-    /// The file that lists them.
-    pub recipients: Option<Spanned<String>>,
+    /// Who uses them, and the other addresses that move.
+    pub recipients: Option<RecipientsSpec>,
 }
 
 impl Mailboxes {
@@ -263,7 +271,15 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         },
     );
     let mailboxes = Mailboxes::of(&spec);
-    let assume = stated::placed(&spec.tasks, spec.assume);
+    let mut assume = stated::placed(&spec.tasks, spec.assume);
+    let (by_gates, no_evidence) = evidence::of_gates(&evidence::Said {
+        gates: &spec.gates,
+        moves: &moves,
+        recipients: mailboxes.as_ref().and_then(|all| all.recipients.as_ref()),
+        records: &spec.records,
+        assume: &assume,
+    });
+    assume.extend(by_gates);
     Ok(Intent {
         name: spec.name.value,
         name_span: spec.name.span,
@@ -279,6 +295,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         notify: spec.notify,
         records: spec.records,
         assume,
+        no_evidence,
         overrides: spec.overrides,
         ignored: spec.ignored,
         on_drift: spec.on_drift,
@@ -374,6 +391,27 @@ impl Resolver<'_> {
                 && !spec.hosts.contains_key(&host.value)
             {
                 self.unknown("host", &host, spec.hosts.keys());
+            }
+            let keys = probe::of_name(&gate.probe.value).map(|probe| probe.keys.fields);
+            let mut keys = keys.unwrap_or_default().iter().map(|field| field.name);
+            let takes_list = keys.any(|key| key == ADDRESSES);
+            let has_list = [FILE, ADDRESSES].iter().any(|key| gate.settings.contains_key(*key));
+            let is_listed = spec.migrate.as_ref().is_some_and(|one| one.recipients.is_some());
+            if takes_list && !has_list && !is_listed {
+                let name = &gate.probe.value;
+                let title = format!("nothing says for which addresses the probe `{name}` asks");
+                let help = "add `recipients: { file: recipients.csv }` to `migrate:`, or `file:` or `addresses:` to the gate";
+                self.report(Diagnostic::error(NO_LIST, gate.probe.span, title, help));
+            }
+            let all = spec.migrate.as_ref().and_then(|migrate| migrate.recipients.as_ref());
+            let mut all =
+                all.iter().flat_map(|list| list.all.iter()).filter(|_| takes_list && !has_list);
+            if let Some(odd) = all.find(|one| !is_address(&one.address)) {
+                let (name, odd) = (&gate.probe.value, quoted(&odd.address));
+                let title =
+                    format!("the probe `{name}` cannot ask for {odd} of the list of recipients");
+                let help = "give the gate a list of its own, with `file:` or `addresses:`: servers are asked in ASCII";
+                self.report(Diagnostic::error(NO_LIST, gate.probe.span, title, help));
             }
         }
     }

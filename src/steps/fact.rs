@@ -174,6 +174,8 @@ pub enum Source {
     PlanKey(&'static str),
     /// The zones as they were seen.
     Snapshot(&'static str),
+    /// A gate with this probe, when it has passed.
+    Gate(&'static str),
     /// `assume:`.
     Assume,
 }
@@ -183,6 +185,7 @@ impl fmt::Display for Source {
         match self {
             Self::PlanKey(key) => write!(f, "the plan's `{key}`"),
             Self::Snapshot(what) => write!(f, "{what}"),
+            Self::Gate(probe) => write!(f, "a gate `{probe}`, asked right before"),
             Self::Assume => f.write_str("`assume:`"),
         }
     }
@@ -235,7 +238,7 @@ pub const TABLE: &[Row] = &[
         stated: Value::True,
         of_old: Some(Value::True),
         unknown: Value::False,
-        sources: &[Source::Assume],
+        sources: &[Source::Gate("recipients"), Source::Assume],
         read_by: &["deliverable"],
     },
     Row {
@@ -386,6 +389,7 @@ pub const TABLE: &[Row] = &[
         sources: &[
             Source::Snapshot("no TLSA record at its exchanges"),
             Source::PlanKey("tlsa"),
+            Source::Gate("strict_sender"),
             Source::Assume,
         ],
         read_by: &["transport-policy"],

@@ -47,7 +47,7 @@ pub(crate) fn findings(source: &Source) -> Vec<Diagnostic> {
     let plan = path(&source.name);
     let home = plan.parent().expect("a directory");
     while let Some(wanted) = reading.wanted() {
-        match read_plan_file(home, &wanted.path.value) {
+        match read_plan_file(home, &wanted) {
             Ok((name, text)) => reading.add(&wanted, name, text),
             Err(error) => reading.unusable(&wanted, &error.to_string()),
         }

@@ -226,10 +226,23 @@ fn a_list_of_recipients_is_checked_as_a_whole_before_anything_is_done() {
     assert_eq!(code, 2);
     let err = err.replace(&dir.path().display().to_string(), "DIR");
     insta::assert_snapshot!(err, @r#"
-    error: ./list.csv: 2 problems in the list of recipients
-      line 2: `anna` is not an address
-      line 3: there is no kind `mailbx`: it is `mailbox`, `shared`, `resource`, `alias`, `forward`, `group`, `contact`
-    help: nothing was done: correct the list, and run the command again
+    error[bad-recipient]: `anna` is not an address
+     --> list.csv:2:1
+      |
+    2 | anna,
+      | ^^^^^
+      |
+      = help: correct the line; `plans/README.md` describes the columns
+
+    error[bad-recipient]: there is no kind `mailbx`: it is `mailbox`, `shared`, `resource`, `alias`, `forward`, `group`, `contact`
+     --> list.csv:3:1
+      |
+    3 | b@acme.test,mailbx
+      | ^^^^^^^^^^^^^^^^^^
+      |
+      = help: correct the line; `plans/README.md` describes the columns
+
+    plan.yaml: 2 problems
     "#);
     assert!(!dir.path().join(".cutover").exists());
 }

@@ -24,6 +24,7 @@ mod discover;
 mod earlier;
 mod engine;
 mod errors;
+mod evidence;
 mod explain;
 mod faults;
 mod flood;

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use chrono::{SubsecRound, TimeDelta};
 use cutover::artifact::Artifact;
-use cutover::ask::{Answered, AskServer, NoEnd, NotStarted, Outside, Page, Query, Said, Served};
+use cutover::ask::{
+    Answered, AskServer, MailSeen, NoEnd, NotStarted, Outside, Page, Query, Said, Served,
+};
 use cutover::calendar::{Steady, Timestamp, later};
 use cutover::digest::Digest;
 use cutover::engine::RunState;
@@ -436,11 +438,18 @@ impl Storm {
                 let contains = !self.strikes(self.faults.gate);
                 Answered::Http(question, Ok(Page { status: 200, contains }))
             }
-            Query::Smtp(_)
-            | Query::Imap(_)
-            | Query::Name(_)
-            | Query::Document(_)
-            | Query::Lines(_) => panic!("no gate of a storm asks a mail server: {query:?}"),
+            Query::Smtp(question) => {
+                let mut commands = question.commands.clone();
+                if self.strikes(self.faults.gate) {
+                    // It knows no recipient.
+                    commands.iter_mut().for_each(|command| command.ideal = 550);
+                }
+                let seen = MailSeen::ideal(&question.host, &commands, false);
+                Answered::Smtp(question, seen)
+            }
+            Query::Imap(_) | Query::Name(_) | Query::Document(_) | Query::Lines(_) => {
+                panic!("no gate of a storm asks that: {query:?}")
+            }
         }
     }
 }

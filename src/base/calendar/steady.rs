@@ -50,6 +50,14 @@ impl Moment {
         let left = passed.map_or(Duration::ZERO, |passed| span.saturating_sub(passed));
         if left > TOLERANCE { left } else { Duration::ZERO }
     }
+
+    /// How long ago an instant was: by the machine's clock or, if that cannot tell, by the wall clock.
+    /// `None` if that one has been set back since.
+    #[must_use]
+    pub fn age_of(self, at: Timestamp, steady: Option<Steady>) -> Option<Duration> {
+        let passed = self.steady.zip(steady).and_then(|(now, then)| now.since(then));
+        passed.or_else(|| (self.at - at).to_std().ok())
+    }
 }
 
 impl From<Timestamp> for Moment {

@@ -16,12 +16,8 @@ use crate::imap::{Roots, Secret, Security, Server, SignIn};
 use crate::intent::Mailboxes;
 use crate::language::mailboxes::{self, MailboxesSpec, SignInSpec, of_user};
 use crate::mailbox::account::{Account, Pair};
-use crate::recipients::{self, Login, Recipient, Reference};
+use crate::recipients::{Login, Recipient, Reference};
 use crate::world::real::connect::{Commands, secret};
-use crate::world::real::store::read_text;
-
-/// The largest list of recipients, in octets. Our choice: half a million lines.
-const LIST_OCTETS_MAX: u64 = 64 << 20;
 
 /// The mailboxes that are to be worked on, and those that cannot be.
 pub(super) struct Accounts {
@@ -33,7 +29,7 @@ pub(super) struct Accounts {
 pub(super) fn of(plan: &planning::Plan, which: &Which) -> Result<Accounts, Failure> {
     let (old, new, list) = said(plan)?;
     let home = home(&which.plan);
-    let wanted = wanted(&list_of(&home, list)?, which)?;
+    let wanted = wanted(list, which)?;
     let commands = which.commands.allowed();
     let sides = [("old", old), ("new", new)];
     let [old, new] =
@@ -60,7 +56,7 @@ pub(super) fn of(plan: &planning::Plan, which: &Which) -> Result<Accounts, Failu
 type Side<'p> = (&'p str, &'p MailboxesSpec);
 
 /// What the plan says; everything that is missing at once.
-fn said(plan: &planning::Plan) -> Result<(Side<'_>, Side<'_>, &str), Failure> {
+fn said(plan: &planning::Plan) -> Result<(Side<'_>, Side<'_>, &[Recipient]), Failure> {
     let Some(Mailboxes { old, new, recipients }) = &plan.intent.mailboxes else {
         let text = "the plan moves no mail, so no mailbox moves";
         let help = "add `migrate:` with the domains and both hosts";
@@ -84,7 +80,7 @@ fn said(plan: &planning::Plan) -> Result<(Side<'_>, Side<'_>, &str), Failure> {
     }
     match (&old.1, &new.1, recipients) {
         (Some(at_old), Some(at_new), Some(list)) => {
-            Ok(((&old.0, at_old), (&new.0, at_new), &list.value))
+            Ok(((&old.0, at_old), (&new.0, at_new), &list.all))
         }
         _ => {
             let text = "the plan says too little about mailboxes";
@@ -92,21 +88,6 @@ fn said(plan: &planning::Plan) -> Result<(Side<'_>, Side<'_>, &str), Failure> {
             Err(help.iter().fold(message, |message, help| message.help(help)).usage())
         }
     }
-}
-
-/// Reads the list of recipients.
-fn list_of(home: &Path, list: &str) -> Result<Vec<Recipient>, Failure> {
-    let path = home.join(list);
-    let text = read_text(&path, LIST_OCTETS_MAX)
-        .map_err(|error| Message::new(Code::InputUnreadable, error.to_string()).usage())?;
-    recipients::read(&text).map_err(|problems| {
-        let count = problems.len();
-        let plural = if count == 1 { "" } else { "s" };
-        let text = format!("{}: {count} problem{plural} in the list of recipients", path.display());
-        let details = problems.iter().map(ToString::to_string);
-        let help = "nothing was done: correct the list, and run the command again";
-        Message::new(Code::RecipientsUnusable, text).details(details).help(help).usage()
-    })
 }
 
 /// The mailboxes that the arguments mean.

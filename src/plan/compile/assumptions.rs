@@ -121,6 +121,13 @@ fn stated(draft: &Draft<'_>) -> Vec<String> {
             false => "",
         };
         let says = fact.says(stated.value);
+        if let Confirm::Gates { gates, leaves } = &stated.confirm {
+            let gates: Vec<String> = gates.iter().map(|gate| format!("`{gate}`")).collect();
+            let (gates, reach) = (gates.join(" and "), &stated.reason);
+            return format!(
+                "{of} {says} (`{fact}`): established at run time by {gates}, {reach}; the run halts there if that is not so. Nobody shows {leaves}"
+            );
+        }
         let when = match (&stated.by, stated.from) {
             (Some(by), Some(_)) => format!(", from the end of `task/{}` on", by.value),
             (Some(by), None) => {
@@ -147,6 +154,7 @@ fn begins(from: Point, confirm: &Confirm) -> String {
         Confirm::Person { check: Some(_) } => {
             format!(", {when}, once its `check` passes")
         }
+        Confirm::Gates { .. } => format!(", {when}, once its gates have passed"),
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! A gate only adds edges: every step still comes after everything that it came after before. So no
 //! proof needs to know about gates, and the graph is judged with its gates in place.
+//!
+//! A gate that establishes a fact stands right before the step at which the fact begins. For the proof
+//! that step is like any other that makes a fact true. What relies on the fact also names the gate
+//! ([`Evidence::before`]), so that the engine asks it again when it is too old by then.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,17 +16,18 @@ use cutover_zone::{Name, RrKey, RrSet, RrType};
 use super::compiled::CompiledWayBack;
 use super::servers;
 use crate::intent::Intent;
+use crate::language::Confirm;
 use crate::language::gate::{GateSpec, GatesSpec, OnFail, gate_id};
-use crate::model::end::in_the_end;
 use crate::model::hold::hold_of_replaced;
 use crate::observe::Snapshot;
 use crate::proof::draft::Draft;
 use cutover_base::calendar::show_span;
 use cutover_base::diag::{Code, Diagnostic};
-use cutover_steps::graph::gate::{Expected, Failing, Gate, Place};
+use cutover_steps::graph::gate::{Evidence, Expected, Failing, Gate, Place};
 use cutover_steps::graph::paths::Paths;
 use cutover_steps::graph::{
-    Cause, MovePoint, Origin, Primitive, SAMPLE_MAX, Step, StepGraph, StepId, sample,
+    Cause, Checkpoint, MovePoint, Origin, Primitive, SAMPLE_MAX, Step, StepGraph, StepId, Verb,
+    sample,
 };
 use cutover_steps::probe;
 
@@ -43,6 +48,8 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
     }
     let mut steps: Vec<Step> = graph.steps().to_vec();
     let paths = graph.paths();
+    let evidence = evidence(draft, &graph);
+    add_evidence(draft, &graph, &evidence, &mut steps);
     for (place, gates) in [
         (Place::BeforeSwitch, &intent.gates.before_switch),
         (Place::AfterSwitch, &intent.gates.after_switch),
@@ -54,6 +61,9 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
         let expect = expected(draft, &graph, &paths, &befores, follower);
         for (number, spec) in gates.iter().enumerate() {
             let id = gate_id(place, gates, number);
+            if evidence.contains_key(&id) {
+                continue;
+            }
             let cause = Cause::new(Origin::User, "gates", "the plan says so (`gates`)");
             // What held the follower back now holds the gate back.
             let held_by = follower.filter(|_| place == Place::BeforeSwitch);
@@ -83,6 +93,107 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
         }
     }
     StepGraph::new(steps).expect("steps put between others make no cycle")
+}
+
+/// The facts of each gate that establishes some, and the places of the steps at which they begin.
+type Established = BTreeMap<StepId, Vec<(String, usize)>>;
+
+fn evidence(draft: &Draft<'_>, graph: &StepGraph) -> Established {
+    let mut found = Established::new();
+    for stated in &draft.intent.assume {
+        let Confirm::Gates { gates, .. } = &stated.confirm else { continue };
+        let Some(step) = draft.step_of(stated) else { continue };
+        let Some(place) = graph.place(&draft.nodes[step].id) else { continue };
+        let (fact, subject) = (stated.fact.value, stated.subject.value.shown());
+        for gate in gates {
+            let of = found.entry(gate.clone()).or_default();
+            of.push((format!("`{fact}` of {subject}"), place));
+        }
+    }
+    found
+}
+
+/// Puts gates that establish facts before the steps at which the facts begin.
+fn add_evidence(
+    draft: &Draft<'_>,
+    graph: &StepGraph,
+    evidence: &Established,
+    steps: &mut Vec<Step>,
+) {
+    let place = Place::BeforeSwitch;
+    let gates = &draft.intent.gates.before_switch;
+    let window = between(draft, graph, place)
+        .and_then(|(_, follower)| graph.steps()[follower?].window.clone());
+    for (number, spec) in gates.iter().enumerate() {
+        let id = gate_id(place, gates, number);
+        let Some(facts) = evidence.get(&id) else { continue };
+        let cause = Cause::new(Origin::User, "gates", "the gate establishes it (`gates`)");
+        let mut after = BTreeMap::new();
+        for (_, fact) in facts {
+            after.extend(graph.steps()[*fact].after.clone());
+            steps[*fact].after.insert(id.clone(), cause.clone());
+        }
+        let mut gate = gate(place, spec, &[], switched_before(draft));
+        gate.evidence = Some(Evidence {
+            facts: facts.iter().map(|(fact, _)| fact.clone()).collect(),
+            age_max: spec.age_max,
+            before: Vec::new(),
+        });
+        steps.push(Step {
+            id,
+            after,
+            title: title(&gate),
+            reason: format!("the plan relies on what it shows (`gates.{}`)", place.key()),
+            primitive: Primitive::Gate(gate),
+            window: window.clone(),
+        });
+    }
+}
+
+/// The graph with gates that know which steps rely on what they establish: those of the switch, and
+/// the point before it if that comes after the gate. Nothing relies on it anew when the old side is
+/// left, and a change of TTLs alone leads nobody anywhere.
+fn with_reliant_steps(graph: StepGraph) -> StepGraph {
+    let establishes = |step: &Step| match &step.primitive {
+        Primitive::Gate(gate) => gate.evidence.is_some(),
+        Primitive::Change(_)
+        | Primitive::Wait(_)
+        | Primitive::Task(_)
+        | Primitive::Checkpoint(_) => false,
+    };
+    if !graph.steps().iter().any(establishes) {
+        return graph;
+    }
+    let paths = graph.paths();
+    let left = graph.place(&StepId::of_point(MovePoint::BeforeContract));
+    let is_left = |place| left.is_some_and(|left| left == place || paths.precedes(left, place));
+    let relies = |step: &Step| match &step.primitive {
+        Primitive::Change(change) => match change.verb {
+            Verb::Lower | Verb::Restore => false,
+            Verb::Publish
+            | Verb::Widen
+            | Verb::Join
+            | Verb::Prefer
+            | Verb::Switch
+            | Verb::Narrow
+            | Verb::Remove => true,
+        },
+        Primitive::Checkpoint(at) => *at == Checkpoint::Reached(MovePoint::BeforeSwitch),
+        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) => false,
+    };
+    let steps = graph.steps().iter().cloned().enumerate().map(|(place, mut step)| {
+        if let Primitive::Gate(Gate { evidence: Some(evidence), .. }) = &mut step.primitive {
+            let all = graph.steps().iter().enumerate();
+            let before = all
+                .filter(|(other, step)| {
+                    relies(step) && !is_left(*other) && paths.precedes(place, *other)
+                })
+                .map(|(_, step)| step.id.clone());
+            evidence.before = before.collect();
+        }
+        step
+    });
+    StepGraph::of_sorted(steps.collect())
 }
 
 /// When the last of what was there before has expired in caches. For probes that look for no
@@ -183,6 +294,7 @@ fn gate(place: Place, spec: &GateSpec, expect: &[Expected], switched_before: boo
             // Nothing of the switch is there to undo, or an earlier run made it.
             (OnFail::Rollback | OnFail::Halt, _) => Failing::Halt,
         },
+        evidence: None,
     }
 }
 
@@ -276,7 +388,7 @@ fn expected(
 
 /// The graph with gates that know their servers, and that look for a sample of records.
 pub(super) fn finished(intent: &Intent, snapshot: &Snapshot, graph: StepGraph) -> StepGraph {
-    with_sampled_gates(with_servers(intent, snapshot, graph))
+    with_sampled_gates(with_reliant_steps(with_servers(intent, snapshot, graph)))
 }
 
 /// The graph with gates that know their servers. They are those of all domains, also of domains that
@@ -296,12 +408,7 @@ fn with_servers(intent: &Intent, snapshot: &Snapshot, graph: StepGraph) -> StepG
     if specs.is_empty() {
         return graph;
     }
-    let end = in_the_end(intent, snapshot);
-    // As it will be; for what the plan removes, as it is.
-    let published = |name: &Name| match servers::published(&end, name) {
-        none if none.is_empty() => servers::published(snapshot, name),
-        found => found,
-    };
+    let published = servers::published_later(intent, snapshot);
     let steps = graph.steps().iter().cloned().map(|mut step| {
         if let Primitive::Gate(gate) = &mut step.primitive
             && let Some((_, spec)) = specs.iter().find(|(id, _)| *id == step.id)

@@ -33,6 +33,8 @@ use std::sync::Arc;
 use cutover_zone::{Name, RrKey};
 
 use crate::intent::Intent;
+use crate::intent::evidence::without_moving_targets;
+use crate::language::{AssumeSpec, Confirm};
 use crate::model::Track;
 use crate::model::end::in_the_end;
 use crate::observe::Snapshot;
@@ -101,6 +103,8 @@ pub fn compile_with(
     options: &ModelOptions,
 ) -> Result<Compiled, Vec<Diagnostic>> {
     intent.check_decided()?;
+    let sound = sound(intent, snapshot);
+    let intent = sound.as_ref().unwrap_or(intent);
     let of_reduced = ReducedPlan::of(intent, snapshot).and_then(|reduced| {
         let compiled = whole(&reduced.intent, &reduced.snapshot, options).ok()?;
         if reduced.was_missed() { None } else { unfold(compiled, &reduced.groups) }
@@ -118,8 +122,20 @@ pub fn compile_with(
 /// As [`compile`].
 #[doc(hidden)]
 pub fn compile_apart(intent: &Intent, snapshot: &Snapshot) -> Result<Compiled, Vec<Diagnostic>> {
+    let sound = sound(intent, snapshot);
+    let intent = sound.as_ref().unwrap_or(intent);
     let compiled = whole(intent, snapshot, &ModelOptions::default())?;
     Ok(Compiled { graph: gates::finished(intent, snapshot, compiled.graph), ..compiled })
+}
+
+/// The plan without what its gates cannot establish with these zones; `None`: it is as it should be.
+fn sound(intent: &Intent, snapshot: &Snapshot) -> Option<Intent> {
+    let is_by_gates = |stated: &AssumeSpec| matches!(stated.confirm, Confirm::Gates { .. });
+    if !intent.assume.iter().any(is_by_gates) {
+        return None;
+    }
+    let later = servers::published_later(intent, snapshot);
+    without_moving_targets(intent, &|name| (servers::published(snapshot, name), later(name)))
 }
 
 fn whole(
@@ -162,6 +178,9 @@ fn whole(
     }
     let mut found = unknown_defects(intent, &findings);
     if findings.refuted.is_empty() {
+        if let Some(intent) = without_idle_evidence(intent, &models.read) {
+            return whole(&intent, snapshot, options);
+        }
         let (errors, remarks) = unread(&draft, &models.read, &ways_back);
         found.extend(errors);
         warnings.extend(remarks);
@@ -211,6 +230,21 @@ fn unknown_defects(intent: &Intent, findings: &Findings) -> Vec<Diagnostic> {
             Diagnostic::error(UNKNOWN_DEFECT, waiver.what.span, title, help)
         })
         .collect()
+}
+
+/// The plan without the facts of gates that nothing relies on, if there are any: such a gate is there
+/// for its own sake.
+fn without_idle_evidence(intent: &Intent, read: &Read) -> Option<Intent> {
+    let is_idle = |stated: &AssumeSpec| {
+        let of = (stated.fact.value, stated.subject.value.clone());
+        matches!(stated.confirm, Confirm::Gates { .. })
+            && !read.anywhere.contains(&of)
+            && !read.past_switch.contains(&of)
+    };
+    intent.assume.iter().any(is_idle).then(|| {
+        let kept = intent.assume.iter().filter(|stated| !is_idle(stated)).cloned();
+        Intent { assume: kept.collect(), ..intent.clone() }
+    })
 }
 
 /// Stated facts that no pattern of the plan reads. They are errors if the plan has the whole move
@@ -276,7 +310,13 @@ fn unlinked_steps(draft: &Draft<'_>) -> Vec<UnlinkedStep> {
             }
             Kind::Point(point) => of_point(draft, *point),
             Kind::Stated(stated) => {
-                (stated_title(stated), format!("the plan states it: {}", stated.reason))
+                let why = match stated.confirm {
+                    Confirm::Gates { .. } => "what relies on it waits for the gate".to_owned(),
+                    Confirm::Nobody | Confirm::Person { .. } => {
+                        format!("the plan states it: {}", stated.reason)
+                    }
+                };
+                (stated_title(stated), why)
             }
             Kind::Task(spec) => (
                 tasks::title(spec),

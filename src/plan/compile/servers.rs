@@ -11,15 +11,18 @@ use cutover_steps::config::ConfigSpec;
 use cutover_steps::graph::gate::Settings;
 use cutover_steps::graph::sample;
 use cutover_steps::probe::login::{IMPLICIT, STARTTLS, TLS};
+use cutover_steps::probe::recipients::{ADDRESSES, FILE};
 use cutover_steps::probe::target::{
     DOMAIN, EXCHANGES, HOST, NO_RESOLVER, RESOLVER, SERVERS, Target,
 };
 use cutover_steps::probe::{self, HostOf};
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 
+use crate::intent::evidence::listed;
 use crate::intent::{DomainMove, Exchange, Host, Intent};
 use crate::language::ResolverSpec;
 use crate::language::gate::GateSpec;
+use crate::model::end::in_the_end;
 use crate::observe::Snapshot;
 
 /// The addresses that the plan's zones have for a name.
@@ -32,6 +35,15 @@ pub fn published(snapshot: &Snapshot, name: &Name) -> Vec<IpAddr> {
     let of = |rtype| zone.served(&RrKey::new(name.clone(), rtype));
     let rrsets = [RrType::A, RrType::AAAA].into_iter().filter_map(of);
     rrsets.flat_map(|rrset| rrset.rdata().iter().filter_map(Rdata::ip)).collect()
+}
+
+/// The same as it will be in the end; for a name that the plan removes, as it is.
+pub fn published_later(intent: &Intent, snapshot: &Snapshot) -> impl Fn(&Name) -> Vec<IpAddr> {
+    let end = in_the_end(intent, snapshot);
+    move |name| match published(&end, name) {
+        none if none.is_empty() => published(snapshot, name),
+        found => found,
+    }
 }
 
 /// Whether some server lies in a zone of the plan, which does not say where it is.
@@ -81,6 +93,15 @@ pub fn settings(
             // Many domains may have exchanges of their own on the same machines.
             let all = sample(&all).cloned().collect();
             settings.insert(EXCHANGES.to_owned(), ConfigSpec::Argv(all));
+        }
+        let has_list = settings.contains_key(FILE) || settings.contains_key(ADDRESSES);
+        if takes(ADDRESSES) && !has_list {
+            let recipients = intent.mailboxes.as_ref().and_then(|all| all.recipients.as_ref());
+            let all = recipients.map(|list| listed(&list.all, &intent.moves)).unwrap_or_default();
+            let all: Vec<String> = all.iter().map(|one| one.address.clone()).collect();
+            if !all.is_empty() {
+                settings.insert(ADDRESSES.to_owned(), ConfigSpec::Argv(all));
+            }
         }
         if takes(SERVERS) && !settings.contains_key(SERVERS) {
             let hosts = moves.iter().filter_map(|one| host(one, named.as_deref(), host_of));

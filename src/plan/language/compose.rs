@@ -3,22 +3,27 @@
 //! [`Reading`] says which files it needs and takes their texts; it reads no file itself. The result
 //! is a tree as if everything were in one file. Each node keeps its place, so a mistake is shown in
 //! its own file. Nothing is computed: keys of an included file join those of the plan, a file of
-//! names becomes its names, and defaults fill in keys that are left out.
+//! names becomes its names, and defaults fill in keys that are left out. The list of the addresses
+//! that move (`migrate.recipients`) is no part of the tree, and is added to the decoded plan.
 //!
 //! An included file cannot include others, so there are no cycles.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::decode::items;
 use super::shape::WRONG_TYPE;
 use super::yaml::{self, Kind, Node};
 use super::{PlanSpec, Registry, decoded, profile, todo};
 use cutover_base::diag::{Code, Diagnostic, FINDINGS_MAX, Source, Span, Spanned, quoted};
+use cutover_mail::recipients::{self, Problem, Recipient};
 
 /// A file of a plan that cannot be used.
 const UNUSABLE_FILE: Code = Code::semantic("unusable-file");
 /// A key that appears in two files of a plan, or in one where it does not belong.
 const KEY_OF_TWO_FILES: Code = Code::semantic("said-twice");
+/// A line of the list of recipients that cannot be used.
+const BAD_RECIPIENT: Code = Code::semantic("bad-recipient");
 
 /// The maximum number of files of a plan. Our choice: one for each of a few dozen customers.
 const FILES_MAX: usize = 100;
@@ -50,6 +55,19 @@ enum WantedKind {
     Keys,
     /// One name per line.
     Names,
+    /// CSV, with one address per line.
+    Recipients,
+}
+
+impl Wanted {
+    /// The maximum size of the file, in octets.
+    #[must_use]
+    pub fn octets_max(&self) -> usize {
+        match self.kind {
+            WantedKind::Keys | WantedKind::Names => yaml::TEXT_OCTETS_MAX,
+            WantedKind::Recipients => OCTETS_MAX,
+        }
+    }
 }
 
 /// A plan whose files are being read.
@@ -60,6 +78,8 @@ pub struct Reading {
     roots: Vec<Node>,
     /// The names in files of names, by path.
     names: BTreeMap<String, Vec<Node>>,
+    /// The addresses that move.
+    recipients: Arc<[Recipient]>,
     /// The paths that were requested already: a file is read once, however often it is named.
     asked: Vec<String>,
     octets: usize,
@@ -79,7 +99,8 @@ impl Reading {
         }
         let octets = source.text.len();
         let (names, asked, undecided) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { source, roots, names, asked, octets, undecided, found }
+        let recipients = Arc::default();
+        Self { source, roots, names, recipients, asked, octets, undecided, found }
     }
 
     /// The next file to read; `None` if there is none left.
@@ -95,7 +116,13 @@ impl Reading {
         });
         let lists =
             lists.filter_map(|one| Some(Wanted { path: file_of(one)?, kind: WantedKind::Names }));
-        let all: Vec<Wanted> = includes.chain(lists).collect();
+        let recipients = self.roots.iter().filter_map(|root| {
+            let path = file_of(root.get("migrate")?.get("recipients")?)?;
+            // The shape refuses a path of blanks.
+            let is_path = !path.value.trim().is_empty();
+            is_path.then_some(Wanted { path, kind: WantedKind::Recipients })
+        });
+        let all: Vec<Wanted> = includes.chain(lists).chain(recipients).collect();
         for one in all {
             if self.asked.contains(&one.path.value) {
                 continue;
@@ -148,6 +175,23 @@ impl Reading {
                 }
                 self.names.insert(wanted.path.value.clone(), names);
             }
+            WantedKind::Recipients => {
+                let read = recipients::read(&text);
+                let spans = lines(&text);
+                let start = self.source.add(name, text);
+                match read {
+                    Ok(all) => self.recipients = all.into(),
+                    Err(problems) => {
+                        for Problem { line, text } in problems {
+                            let line = usize::try_from(line).unwrap_or(usize::MAX);
+                            let span = spans.get(line.saturating_sub(1)).copied();
+                            let span = span.unwrap_or(Span { start: 0, end: 0 }).shifted(start);
+                            let help = "correct the line; `plans/README.md` describes the columns";
+                            self.report(Diagnostic::error(BAD_RECIPIENT, span, text, help));
+                        }
+                    }
+                }
+            }
         }
     }
 
@@ -171,7 +215,11 @@ impl Reading {
             self.unusable(&unread, "other files are not read here");
         }
         let Some(root) = self.joined() else { return (self.source, Err(self.found)) };
-        let parsed = decoded(&root, registry, (self.undecided, self.found));
+        let mut parsed = decoded(&root, registry, (self.undecided, self.found));
+        let migrate = parsed.as_mut().ok().and_then(|spec| spec.migrate.as_mut());
+        if let Some(recipients) = migrate.and_then(|migrate| migrate.recipients.as_mut()) {
+            recipients.all = self.recipients;
+        }
         (self.source, parsed)
     }
 
@@ -338,6 +386,17 @@ fn names(file: &str) -> Vec<Node> {
         start += line.len();
     }
     names
+}
+
+/// The place of each line.
+fn lines(file: &str) -> Vec<Span> {
+    let mut start = 0;
+    let places = file.split_inclusive('\n').map(|line| {
+        let span = Span { start, end: start + line.trim_end().len() };
+        start += line.len();
+        span
+    });
+    places.collect()
 }
 
 /// The file that a node names: `{ file: PATH }`.

@@ -43,6 +43,8 @@ pub struct GateSpec {
     pub delay: Option<Duration>,
     /// What happens when it fails.
     pub on_fail: OnFail,
+    /// How old what it establishes may be when a step begins that relies on it.
+    pub age_max: Duration,
 }
 
 /// How often a gate asks, and its limits, as far as the plan states them.

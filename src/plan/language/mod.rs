@@ -19,6 +19,7 @@ pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cutover_contract::Adapter;
@@ -26,11 +27,12 @@ use cutover_zone::{Name, NameError, Rdata, RrKey, RrType, Ttl};
 
 use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{Diagnostic, Severity, Source, Spanned};
+use cutover_mail::recipients::Recipient;
 use cutover_steps::approvals::Demand;
 use cutover_steps::authority::{Authority, Exception};
 use cutover_steps::config::ProviderSpec;
 use cutover_steps::fact::{Fact, Subject, Value};
-use cutover_steps::graph::{OnDrift, Point};
+use cutover_steps::graph::{OnDrift, Point, StepId};
 use cutover_steps::notify::Notice;
 use cutover_steps::probe::ProbeKeys;
 use gate::GatesSpec;
@@ -110,6 +112,13 @@ pub enum Confirm {
     Person {
         /// The command: exit code 0 means true, 1 means not yet.
         check: Option<Vec<String>>,
+    },
+    /// Gates, when all of them have passed.
+    Gates {
+        /// Their ids.
+        gates: Vec<StepId>,
+        /// What they do not show: a clause.
+        leaves: &'static str,
     },
 }
 
@@ -317,8 +326,17 @@ pub struct MigrateSpec {
     pub switch: SwitchKind,
     /// When the switch may begin; `None`: at any time.
     pub windows: Option<Windows>,
-    /// The file of the addresses that move.
-    pub recipients: Option<Spanned<String>>,
+    /// The addresses that move.
+    pub recipients: Option<RecipientsSpec>,
+}
+
+/// The addresses that move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipientsSpec {
+    /// The file that lists them, relative to the plan's directory.
+    pub file: Spanned<String>,
+    /// What it lists.
+    pub all: Arc<[Recipient]>,
 }
 
 /// Another record.

@@ -245,7 +245,13 @@ fn gate(probes: &[ProbeKeys]) -> Shape {
             ),
             optional("on_fail", ON_FAIL_DOC, Shape::Choice(OnFail::WORDS)),
         ];
-        own.chain(common).collect()
+        let age_max = optional(
+            "age_max",
+            "How old what the gate establishes may be when a step begins that relies on it; then it is asked again. Default 1h.",
+            SPAN,
+        );
+        let age_max = probe.establishes.is_some().then_some(age_max);
+        own.chain(common).chain(age_max).collect()
     };
     let variants = probes.iter().map(|probe| (probe.name, fields(probe))).collect();
     let whole = Shape::Tagged {

@@ -18,7 +18,7 @@ use crate::intent::{DomainMove, Host};
 use crate::observe::Snapshot;
 use cutover_mail::dkim::signs_as;
 use cutover_mail::spf::SpfRecord;
-use cutover_steps::fact::{Fact, Subject, Value};
+use cutover_steps::fact::{self, Fact, Subject, Value};
 use cutover_steps::graph::MovePoint;
 
 /// The maximum number of patterns for one choice of answers. Our choice: more would come from names
@@ -407,6 +407,11 @@ impl<'d> PatternBuilder<'d> {
 
     /// What would help if a fact is not stated, or does not begin early enough.
     pub(super) fn statement(&self, fact: Fact, of: &Subject, value: Value, from: &str) -> String {
+        if self.facts.is_of_gates(fact, of) {
+            return format!(
+                "the gate that establishes `{fact}` of {of} comes too late for this: state the fact instead (`assume:`), if it is true"
+            );
+        }
         if self.facts.is_stated(fact, of) {
             return format!(
                 "what the plan states for `{fact}` of {of} is not enough: let it be {value} earlier (`from:`), if that is true"
@@ -418,10 +423,33 @@ impl<'d> PatternBuilder<'d> {
             false => format!(", value: {value}"),
         };
         format!(
-            "state it, if it is true: `assume: [ {{ fact: {fact}, {}: {}{named}{from}, reason: WHY }} ]`",
+            "state it, if it is true: `assume: [ {{ fact: {fact}, {}: {}{named}{from}, reason: WHY }} ]`{}",
             of.kind().key(),
-            yaml_word(of)
+            yaml_word(of),
+            self.or_a_gate(fact, of, value)
         )
+    }
+
+    /// What is there besides a statement: a gate that can establish the fact, or why the plan's does
+    /// not.
+    fn or_a_gate(&self, fact: Fact, of: &Subject, value: Value) -> String {
+        let intent = self.draft().intent;
+        let is_new = intent.moves.iter().any(|one| of.host() == Some(one.to.name.as_str()));
+        let gates = fact.row().sources.iter().filter_map(|source| match source {
+            fact::Source::Gate(probe) => Some(*probe),
+            fact::Source::PlanKey(_) | fact::Source::Snapshot(_) | fact::Source::Assume => None,
+        });
+        let Some(probe) = gates.into_iter().next() else { return String::new() };
+        if !is_new || value != fact.row().stated {
+            return String::new();
+        }
+        let none = intent.no_evidence.iter().find(|one| one.fact == fact && one.subject == *of);
+        match none {
+            Some(none) => format!(" (the gate `{probe}` does not establish it: {})", none.why),
+            None => {
+                format!(", or let a gate establish it: `gates: {{ before_switch: [ {probe} ] }}`")
+            }
+        }
     }
 
     /// The same for a host.

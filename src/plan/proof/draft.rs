@@ -541,6 +541,11 @@ pub fn stated_title(stated: &AssumeSpec) -> String {
     let says = stated.fact.value.says(stated.value);
     let who = match &stated.confirm {
         Confirm::Nobody => "from here on",
+        // A gate that looks at something else establishes something else.
+        Confirm::Gates { .. } => {
+            let (fact, subject) = (stated.fact.value, stated.subject.value.shown());
+            return format!("gates have shown `{fact}` of {subject}, {}", stated.reason);
+        }
         Confirm::Person { check: None } => "by hand: make sure that",
         Confirm::Person { check: Some(_) } => "its check makes sure that",
     };

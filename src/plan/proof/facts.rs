@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::draft::Draft;
 use super::pattern::{Atom, Ending, Start, What};
 use super::view::{Counts, Library};
-use crate::language::AssumeSpec;
+use crate::language::{AssumeSpec, Confirm};
 use cutover_steps::fact::{Fact, Subject, Value};
 use cutover_steps::graph::{MovePoint, Point};
 
@@ -141,6 +141,15 @@ impl<'d> Facts<'d> {
         stated.any(|stated| stated.fact.value == fact && stated.subject.value == *subject)
     }
 
+    /// Whether gates establish the fact.
+    #[must_use]
+    pub fn is_of_gates(&self, fact: Fact, subject: &Subject) -> bool {
+        self.draft().intent.assume.iter().any(|stated| {
+            let is_it = stated.fact.value == fact && stated.subject.value == *subject;
+            is_it && matches!(stated.confirm, Confirm::Gates { .. })
+        })
+    }
+
     /// Whether the fact is stated with this value, from the first step on and forever.
     #[must_use]
     pub fn is_always(&self, fact: Fact, subject: &Subject, value: Value) -> bool {
@@ -252,7 +261,9 @@ impl<'d> Facts<'d> {
     fn initial(&self, fact: Fact, subject: &Subject, stated: &[&AssumeSpec]) -> (Value, bool) {
         let draft = self.draft();
         // Stated without a beginning, or for a part of the move that is over already.
-        let already = stated.iter().rev().find(|stated| draft.step_of(stated).is_none());
+        let is_over =
+            |stated: &&&AssumeSpec| draft.step_of(stated).is_none() && draft.counts_already(stated);
+        let already = stated.iter().rev().find(is_over);
         if let Some(stated) = already {
             return (stated.value, false);
         }

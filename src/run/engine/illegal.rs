@@ -49,6 +49,14 @@ pub enum IllegalEvent {
     /// A checkpoint that is reached after the approvals have expired.
     #[error("`{0}` is reached after the approval has expired")]
     Expired(StepId),
+    /// A step that begins although a gate that it relies on has not passed, or too long ago.
+    #[error("`{step}` relies on `{gate}`, which has not passed, or too long ago")]
+    Evidence {
+        /// The step.
+        step: StepId,
+        /// The gate.
+        gate: StepId,
+    },
     /// A way back that is not possible.
     #[error(transparent)]
     NoWayBack(#[from] NoWayBack),

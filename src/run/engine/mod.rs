@@ -30,6 +30,9 @@
 //! on (`aside`). When nothing else is left, the run halts. Resuming the run takes up everything that
 //! was set aside.
 //!
+//! A gate that establishes a fact counts for a while ([`cutover_steps::graph::gate::Evidence`]). If that
+//! is over when a step is about to begin that relies on it, the gate lapses, and it is asked again.
+//!
 //! A run that is turned back begins nothing more. It settles what has begun, and then it is finished. A
 //! change that is written counts as settled if its servers do not serve it: they may be unable to load
 //! it, and only the way back can change that.
@@ -41,6 +44,7 @@
 
 mod aside;
 pub mod decide;
+mod evidence;
 pub mod gate;
 mod illegal;
 mod memory;
@@ -84,6 +88,8 @@ pub struct RunState {
     steps: Vec<StepState>,
     /// How many predecessors of each step are not done, by the step's place.
     unmet: Vec<usize>,
+    /// The gates whose word each step relies on, by the step's place. Derived from the artifact.
+    reliance: BTreeMap<usize, Vec<usize>>,
     /// When each step entered its state, by the monotonic clock; for a wait, when it starts to count.
     stamps: Vec<Option<Steady>>,
     /// The steps that drift has held up. Resolvers may cache what somebody else had written there.
@@ -161,6 +167,7 @@ impl RunState {
             held: vec![None; steps.len()],
             ready: (0..steps.len()).filter(|place| unmet[*place] == 0).collect(),
             unmet,
+            reliance: evidence::reliance(artifact),
             aside: BTreeMap::new(),
             halted: None,
             known: None,
@@ -537,6 +544,8 @@ impl RunState {
             is_held: self.held_until(place, moment).is_some(),
             only_settles: self.only_settles(),
             is_expired: self.expired(at).is_some(),
+            lacks: self.evidence_lacking(artifact, place, moment).map(|lacking| lacking.gate()),
+            may_lapse: self.may_lapse(artifact, place, moment),
         };
         let next = next_state(step, self.steps[place], &context, event)?;
         if let Event::Probed { detail, .. } = event {
@@ -562,15 +571,27 @@ impl RunState {
             true => self.ready_stamp(artifact, step),
             false => moment.steady,
         };
+        let was_done = self.steps[place].is_done();
         self.steps[place] = next;
-        if next.is_done() {
-            self.ready.remove(&place);
-            for follower in artifact.graph.followers(place) {
-                self.unmet[*follower] -= 1;
-                if self.unmet[*follower] == 0 {
-                    self.ready.insert(*follower);
+        match (was_done, next.is_done()) {
+            (false, true) => {
+                self.ready.remove(&place);
+                for follower in artifact.graph.followers(place) {
+                    self.unmet[*follower] -= 1;
+                    if self.unmet[*follower] == 0 && !self.steps[*follower].is_done() {
+                        self.ready.insert(*follower);
+                    }
                 }
             }
+            // A gate whose word has become too old. What has relied on it already is done.
+            (true, false) => {
+                self.ready.insert(place);
+                for follower in artifact.graph.followers(place) {
+                    self.unmet[*follower] += 1;
+                    self.ready.remove(follower);
+                }
+            }
+            (_, _) => {}
         }
         Ok(())
     }

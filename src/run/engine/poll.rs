@@ -65,8 +65,9 @@ pub fn poll<'a>(
         (true, Some(until), _, _) => Next::Busy { until },
         (true, None, Some((until, pause)), _) => Next::Sleep { until, pause },
         (true, None, None, Some(until)) => Next::Await { until },
-        // A graph without circles always has a step that is ready.
-        (true, None, None, None) => Next::Halted,
+        // A graph without circles always has a step that is ready. But a gate that has to be asked
+        // again waits while other steps are set aside.
+        (true, None, None, None) => state.halt_of_aside().map_or(Next::Halted, Next::Record),
     }
 }
 
@@ -102,7 +103,16 @@ pub(super) fn of_step<'a>(
     if let Some(until) = memory.paused(now) {
         return Some(Next::Sleep { until, pause: Pause::Retry });
     }
-    match state.standing(step, place) {
+    let standing = state.standing(step, place);
+    if let Standing::Checkpoint(_, CheckpointState::Pending)
+    | Standing::Change(_, ChangeState::Pending) = standing
+        && opening(step, now).is_none()
+        && let Some(lacking) = state.evidence_lacking(artifact, place, moment)
+    {
+        // If the gate is open, it is asked as a step of its own.
+        return lacking.lapses(step).map(Next::Record);
+    }
+    match standing {
         Standing::Checkpoint(_, CheckpointState::Pending) => Some(match opening(step, now) {
             Some(until) => Next::Sleep { until, pause: Pause::Window },
             None => Next::Record(reached(state, step, now)),

@@ -31,6 +31,10 @@ pub(super) struct Context<'a> {
     pub(super) only_settles: bool,
     /// The approvals of the run have expired.
     pub(super) is_expired: bool,
+    /// A gate whose word the step relies on, and which has not passed, or too long ago.
+    pub(super) lacks: Option<&'a StepId>,
+    /// The step is a gate that has passed too long ago for a step that relies on it.
+    pub(super) may_lapse: bool,
 }
 
 /// The state of a step after an event.
@@ -43,7 +47,8 @@ pub(super) fn next_state(
     context: &Context<'_>,
     event: &Event,
 ) -> Result<StepState, IllegalEvent> {
-    let Context { at, unmet, ready_since, left, is_held, only_settles, is_expired } = *context;
+    let Context { at, unmet, ready_since, left, is_held, only_settles, is_expired, lacks, .. } =
+        *context;
     let standing = Standing::of(&step.primitive, state);
     if let Some(before) = unmet {
         return Err(IllegalEvent::Order { step: step.id.clone(), before: before.clone() });
@@ -67,6 +72,10 @@ pub(super) fn next_state(
         (_, Event::Reached { .. }) if is_expired => {
             return Err(IllegalEvent::Expired(step.id.clone()));
         }
+        (_, Event::Begun { .. } | Event::Reached { .. }) if let Some(gate) = lacks => {
+            let (step, gate) = (step.id.clone(), gate.clone());
+            return Err(IllegalEvent::Evidence { step, gate });
+        }
         (_, _) => {}
     }
     let next = match (standing, event) {
@@ -74,6 +83,11 @@ pub(super) fn next_state(
         _ if only_settles && !(state.is_unsettled() || state.is_done()) => None,
         (Standing::Change(_, state), event) => change(state, at, event).map(StepState::Change),
         (Standing::Wait(_, state), event) => wait(state, at, event).map(StepState::Wait),
+        (Standing::Gate(_, GateState::Done { .. }), Event::Lapsed { .. })
+            if only_settles || !context.may_lapse =>
+        {
+            None
+        }
         (Standing::Gate(gate, state), event) => {
             of_gate(gate, state, at, event).map(StepState::Gate)
         }
@@ -133,6 +147,8 @@ fn of_gate(gate: &Gate, state: GateState, at: Timestamp, event: &Event) -> Optio
         {
             Some(Done { at })
         }
+        // What it has shown is too old for a step that relies on it: `may_lapse` says so.
+        (Done { .. }, Event::Lapsed { .. }) if gate.evidence.is_some() => Some(Pending),
         (_, _) => None,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cutover_zone::{Name, RrKey, RrSet};
 
-use super::MovePoint;
+use super::{MovePoint, StepId};
 use crate::config::ConfigSpec;
 
 /// The keys of a probe and their values.
@@ -26,6 +26,28 @@ pub struct Gate {
     pub pace: Pace,
     /// What happens when it fails.
     pub on_fail: Failing,
+    /// What the plan relies on once it has passed; `None` if nothing does.
+    pub evidence: Option<Evidence>,
+}
+
+/// A gate that establishes facts, and for how long that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The facts, for people: `accepts of host`.
+    pub facts: Vec<String>,
+    /// How old it may be when a step begins that relies on it. Then the gate is asked again.
+    pub age_max: Duration,
+    /// The steps that rely on it, each after the gate.
+    pub before: Vec<StepId>,
+}
+
+impl Evidence {
+    /// Our choice: long enough for a person who confirms a task, too short for another shift.
+    pub const AGE_MAX: Duration = Duration::from_secs(60 * 60);
+    /// The shortest age that a plan can ask for. Our choice: longer than a probe takes.
+    pub const AGE_MIN: Duration = Duration::from_secs(5 * 60);
+    /// The longest age that a plan can ask for. Our choice: a day later it is another host.
+    pub const AGE_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 }
 
 /// Where a gate can stand.

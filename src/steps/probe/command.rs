@@ -19,6 +19,7 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: true,
         host: None,
+        establishes: None,
     },
     doc: "a command succeeds",
     next,

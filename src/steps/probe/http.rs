@@ -16,6 +16,7 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: true,
         host: None,
+        establishes: None,
     },
     doc: "a web server answers as it should",
     next,

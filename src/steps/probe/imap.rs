@@ -13,6 +13,7 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: false,
         host: Some(HostOf::New),
+        establishes: None,
     },
     doc: "clients reach their mailboxes by IMAP, with TLS",
     next,

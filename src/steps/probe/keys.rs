@@ -2,6 +2,7 @@
 
 use cutover_contract::ConfigField;
 
+use crate::fact::Fact;
 use crate::graph::gate::Settings;
 
 /// What the plan language needs to know about a probe.
@@ -19,6 +20,19 @@ pub struct ProbeKeys {
     pub after_expiry: bool,
     /// The host of the plan whose servers it asks, unless the plan names another.
     pub host: Option<HostOf>,
+    /// What is true of that host when it has passed.
+    pub establishes: Option<Establishes>,
+}
+
+/// A fact about a host that a probe establishes when it has passed.
+#[derive(Clone, Copy, Debug)]
+pub struct Establishes {
+    /// The fact, with the value that is good for mail.
+    pub fact: Fact,
+    /// Whether a gate with these keys looks closely enough; otherwise, why not.
+    pub counts: fn(&Settings) -> Result<(), &'static str>,
+    /// What it does not show, so that the verdict lists it: a clause.
+    pub leaves: &'static str,
 }
 
 /// A host of a move.

@@ -12,7 +12,7 @@ mod imap;
 mod keys;
 pub mod login;
 mod old_side;
-mod recipients;
+pub mod recipients;
 mod seen;
 mod served;
 mod session;
@@ -32,7 +32,7 @@ use crate::config::ConfigSpec;
 use crate::graph::gate::{Expected, Settings};
 use cutover_base::calendar::parse_span;
 
-pub use keys::{BadSetting, HostOf, ProbeKeys};
+pub use keys::{BadSetting, Establishes, HostOf, ProbeKeys};
 
 /// What a probe can find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -23,6 +23,7 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: false,
         host: Some(HostOf::Old),
+        establishes: None,
     },
     doc: "the old host takes mail for the recipients, or refuses it, as it should",
     next,

@@ -18,12 +18,13 @@ use super::target::{
     At, EXCHANGES, EXCHANGES_FIELD, HOST, Located, RESOLVER_FIELD, check_targets, locate, targets,
 };
 use super::{
-    Asked, BadSetting, Finding, HostOf, Next, Probe, ProbeKeys, Round, check_within, text, texts,
-    told, within,
+    Asked, BadSetting, Establishes, Finding, HostOf, Next, Probe, ProbeKeys, Round, check_within,
+    text, texts, told, within,
 };
 use crate::ask::{
     Answered, AskHost, AskLines, AskSmtp, Encrypts, MailSeen, Query, Reply, SmtpCommand,
 };
+use crate::fact::Fact;
 use crate::graph::gate::Settings;
 use cutover_base::calendar::parse_span;
 
@@ -35,13 +36,20 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: false,
         host: Some(HostOf::New),
+        establishes: Some(Establishes {
+            fact: Fact::Accepts,
+            counts,
+            leaves: "that the list names everybody, and that the host delivers what it has accepted",
+        }),
     },
     doc: "every exchange takes mail for every address of a list",
     next,
 };
 
-const FILE: &str = "file";
-const ADDRESSES: &str = "addresses";
+/// The key of a file with addresses.
+pub const FILE: &str = "file";
+/// The key of the addresses themselves.
+pub const ADDRESSES: &str = "addresses";
 const FROM: &str = "from";
 const PAUSE: &str = "pause";
 const CATCH_ALL: &str = "catch_all";
@@ -53,7 +61,7 @@ pub(super) const FILE_FIELD: ConfigField = ConfigField {
     kind: FieldKind::Path,
     required: false,
     former: None,
-    doc: "A file with an address on each line, read when the gate asks; what follows a comma or a blank, empty lines and lines that begin with `#` are ignored.",
+    doc: "A file with an address on each line, read when the gate asks; what follows a comma or a blank, empty lines and lines that begin with `#` are ignored. Default: the addresses of `migrate.recipients` at the domains that move, as they were when the plan was made.",
 };
 pub(super) const ADDRESSES_FIELD: ConfigField = ConfigField {
     name: ADDRESSES,
@@ -114,12 +122,19 @@ const GROUP: usize = 50;
 /// The default pause. Our choice: 50 addresses a second are gentle for any host.
 const PAUSE_DEFAULT: Duration = Duration::from_secs(1);
 /// The maximum number of addresses. Our choice: four times what the tests measure.
-const RECIPIENTS_MAX: usize = 40_000;
+pub const RECIPIENTS_MAX: usize = 40_000;
 /// The maximum number of rounds with sessions. Our choice: Postfix ends a session after 20 refusals
 /// (`smtpd_hard_error_limit`), so 64 rounds name more than a thousand missing addresses.
 const ROUNDS_MAX: usize = 64;
 /// The maximum number of domains. Our choice: one control for each.
 const DOMAINS_MAX: usize = 1_000;
+
+fn counts(settings: &Settings) -> Result<(), &'static str> {
+    match text(settings, CATCH_ALL) == Some(ALLOWED) {
+        true => Err("with `catch_all: allowed` a host that takes everything passes"),
+        false => Ok(()),
+    }
+}
 
 fn check(settings: &Settings) -> Result<(), BadSetting> {
     check_targets(settings, EXCHANGES)?;
@@ -133,12 +148,8 @@ pub(super) fn check_list(settings: &Settings) -> Result<(), BadSetting> {
         Err(BadSetting { key, is_secret: false, problem, help: help.to_owned() })
     };
     let help = "write `file: recipients.txt`, or `addresses: [ somebody@example.net ]`";
-    match (text(settings, FILE), texts(settings, ADDRESSES)) {
-        (None, []) => return bad(FILE, "the probe needs `file` or `addresses`".to_owned(), help),
-        (Some(_), [_, ..]) => {
-            return bad(ADDRESSES, "both `file` and `addresses` are there".to_owned(), help);
-        }
-        (_, _) => {}
+    if text(settings, FILE).is_some() && !texts(settings, ADDRESSES).is_empty() {
+        return bad(ADDRESSES, "both `file` and `addresses` are there".to_owned(), help);
     }
     if let Some(wrong) = texts(settings, ADDRESSES).iter().find(|text| !is_address(text)) {
         let shown = cutover_base::diag::quoted(wrong);
@@ -153,7 +164,8 @@ pub(super) fn check_list(settings: &Settings) -> Result<(), BadSetting> {
 
 /// Whether a text can stand in RCPT: what a server makes of it is the server's matter, but nothing
 /// may end the command. Octets beyond ASCII would need SMTPUTF8 (RFC 6531).
-fn is_address(text: &str) -> bool {
+#[must_use]
+pub fn is_address(text: &str) -> bool {
     let parts = text.rsplit_once('@');
     // RFC 5321 §4.5.3.1.3: 256 octets with the angle brackets.
     text.len() <= 254
@@ -174,7 +186,10 @@ pub(super) enum List {
 /// The recipients, from the plan or from a file.
 pub(super) fn list(settings: &Settings, rounds: &[Round]) -> List {
     let Some(path) = text(settings, FILE) else {
-        return List::Of(texts(settings, ADDRESSES).to_vec());
+        return match texts(settings, ADDRESSES) {
+            [] => List::None(Finding::Inconclusive, "it has no addresses to ask for".to_owned()),
+            all => List::Of(all.to_vec()),
+        };
     };
     let Some(lines) = rounds.iter().flatten().find_map(Answered::lines) else {
         return List::Ask(Query::Lines(AskLines { path: path.to_owned() }));

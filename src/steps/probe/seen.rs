@@ -23,6 +23,7 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: true,
         after_expiry: true,
         host: None,
+        establishes: None,
     },
     doc: "resolvers return the changed records",
     next,

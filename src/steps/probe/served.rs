@@ -14,6 +14,7 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: true,
         after_expiry: false,
         host: None,
+        establishes: None,
     },
     doc: "every authoritative server serves the changed records",
     next,

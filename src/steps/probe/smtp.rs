@@ -26,6 +26,7 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: false,
         host: Some(HostOf::New),
+        establishes: None,
     },
     doc: "every exchange takes mail, with TLS, at each of its addresses",
     next,

@@ -15,6 +15,7 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: false,
         host: Some(HostOf::New),
+        establishes: None,
     },
     doc: "clients can hand in mail, with TLS and a log-in",
     next,

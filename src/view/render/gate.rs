@@ -7,9 +7,9 @@ use cutover_steps::config::ConfigSpec;
 use cutover_steps::graph::gate::{Failing, Gate, Pace};
 use cutover_steps::graph::task::{Task, Work};
 
-/// Three lines: what the gate asks, when it passes, and what happens otherwise.
+/// What the gate asks, when it passes, what happens otherwise, and what the plan relies on then.
 pub(super) fn lines(gate: &Gate) -> Vec<Text> {
-    let Gate { probe, settings, expect, delay, pace, on_fail } = gate;
+    let Gate { probe, settings, expect, delay, pace, on_fail, evidence } = gate;
     let settings = settings.iter().map(|(key, value)| format!(" {key} {}", shown(value)));
     let about = match expect.len() {
         0 => String::new(),
@@ -27,7 +27,14 @@ pub(super) fn lines(gate: &Gate) -> Vec<Text> {
         format!("passes: {first}{passes}"),
         format!("otherwise: {otherwise}"),
     ];
-    lines.map(Text::from).into()
+    let established = evidence.as_ref().map(|evidence| {
+        format!(
+            "establishes: {}; asked again if that is older than {} when a step begins that relies on it",
+            evidence.facts.join(", "),
+            show_span(evidence.age_max)
+        )
+    });
+    lines.into_iter().chain(established).map(Text::from).collect()
 }
 
 /// What a task has besides its title: its time limit and its check.

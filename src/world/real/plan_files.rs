@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Component, Path};
 
 use super::store::read_text;
-use crate::language::yaml::TEXT_OCTETS_MAX;
+use crate::language::Wanted;
 
 /// Why a file that a plan names is not read.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +31,8 @@ pub enum PlanFileError {
 ///
 /// # Errors
 /// [`PlanFileError`].
-pub fn read_plan_file(home: &Path, path: &str) -> Result<(String, String), PlanFileError> {
-    let relative = Path::new(path);
+pub fn read_plan_file(home: &Path, wanted: &Wanted) -> Result<(String, String), PlanFileError> {
+    let relative = Path::new(&wanted.path.value);
     if !relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
         return Err(PlanFileError::Path);
     }
@@ -46,7 +46,7 @@ pub fn read_plan_file(home: &Path, path: &str) -> Result<(String, String), PlanF
     if !fs::metadata(&file)?.is_file() {
         return Err(PlanFileError::NotRegular);
     }
-    let text = read_text(&file, TEXT_OCTETS_MAX as u64)?;
+    let text = read_text(&file, wanted.octets_max() as u64)?;
     let name = path.strip_prefix("./").unwrap_or(&path);
     Ok((name.display().to_string(), text))
 }

@@ -158,6 +158,7 @@ fn with_no_zones(intent: &Intent) -> Intent {
         notify: intent.notify.clone(),
         records: intent.records.clone(),
         assume: intent.assume.clone(),
+        no_evidence: intent.no_evidence.clone(),
         overrides: intent.overrides.clone(),
         ignored: intent.ignored.clone(),
         on_drift: intent.on_drift,

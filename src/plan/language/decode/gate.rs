@@ -1,18 +1,23 @@
 //! Gates.
 
+use std::time::Duration;
+
 use super::{Decoder, ONE_OF, items, text};
 use crate::language::gate::{GateSpec, GatesSpec, OnFail, PaceSpec, times};
 use crate::language::shape::{NOT_BUILT_YET_ANCHOR, whole};
 use crate::language::v1::NOT_BUILT_PROBES;
 use crate::language::yaml::Node;
+use cutover_base::calendar::show_span;
 use cutover_base::diag::{Code, SECRET_IN_VALUE, Spanned, did_you_mean, listed, quoted};
-use cutover_steps::graph::gate::Pace;
+use cutover_steps::graph::gate::{Evidence, Pace};
 use cutover_steps::probe::ProbeKeys;
 
 /// A gate that cannot pass.
 const NEVER_PASSES: Code = Code::semantic("never-passes");
 /// A span that is too short.
 const TOO_OFTEN: Code = Code::semantic("too-often");
+/// An age at which no gate could be relied on.
+const BAD_AGE: Code = Code::semantic("bad-age");
 /// A key with a value that its probe cannot use.
 const BAD_PROBE: Code = Code::semantic("bad-probe");
 
@@ -61,13 +66,30 @@ impl Decoder<'_> {
             self.error(code, place, bad.problem, &bad.help);
         }
         let pace = self.pace(node);
+        let age_max = self.age_max(node, keys);
         Some(GateSpec {
             probe: Spanned { value: probe.value.to_owned(), span: probe.span },
             settings,
             pace,
             delay: self.span(node.get("delay")),
             on_fail: on_fail(node).unwrap_or(on_fail_of_all),
+            age_max,
         })
+    }
+
+    /// How old what the gate establishes may be.
+    fn age_max(&mut self, node: &Node, keys: &ProbeKeys) -> Duration {
+        let Some(place) = node.get("age_max") else { return Evidence::AGE_MAX };
+        let age_max = self.span(Some(place)).unwrap_or(Evidence::AGE_MAX);
+        if keys.establishes.is_none() {
+            let title = format!("a gate `{}` establishes no fact, so nothing gets old", keys.name);
+            self.error(BAD_PROBE, place.span, title, "remove `age_max`");
+        } else if !(Evidence::AGE_MIN..=Evidence::AGE_LONGEST).contains(&age_max) {
+            let (least, most) = (show_span(Evidence::AGE_MIN), show_span(Evidence::AGE_LONGEST));
+            let title = "what a gate establishes cannot count for so long, or so short".to_owned();
+            self.error(BAD_AGE, place.span, title, &format!("write {least} to {most}"));
+        }
+        age_max
     }
 
     fn no_probe(&mut self, name: Spanned<&str>, probes: &[ProbeKeys]) {

@@ -1,9 +1,11 @@
 //! `hosts.*.mailboxes:` and `migrate.recipients:`.
 
+use std::sync::Arc;
+
 use super::{BAD_ADDRESS, Decoder, ONE_OF, text};
 use crate::language::mailboxes::{MailboxesSpec, Security, SignInSpec};
-use crate::language::template_in;
 use crate::language::yaml::Node;
+use crate::language::{RecipientsSpec, template_in};
 use cutover_base::diag::{Diagnostic, Spanned};
 
 /// The port of IMAP with `STARTTLS` (RFC 9051 §2.1).
@@ -69,9 +71,10 @@ impl Decoder<'_> {
         Some(SignInSpec::Master { user, password: password? })
     }
 
-    /// The file of the recipients.
-    pub(super) fn recipients(node: &Node) -> Option<Spanned<String>> {
+    /// The recipients. [`crate::language::Reading`] has read their file.
+    pub(super) fn recipients(node: &Node) -> Option<RecipientsSpec> {
         let path = text(node.get("file")?)?;
-        Some(Spanned { value: path.value.to_owned(), span: path.span })
+        let file = Spanned { value: path.value.to_owned(), span: path.span };
+        Some(RecipientsSpec { file, all: Arc::default() })
     }
 }

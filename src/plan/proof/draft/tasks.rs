@@ -6,8 +6,8 @@
 //! done.
 
 use super::{Back, BackStep, Draft, Kind, MovePoint};
-use crate::language::AssumeSpec;
 use crate::language::task::{Place, TaskSpec};
+use crate::language::{AssumeSpec, Confirm};
 use cutover_steps::fact::{Fact, Subject};
 use cutover_steps::graph::Point;
 
@@ -76,10 +76,26 @@ impl<'d> Draft<'d> {
         }
     }
 
+    /// Whether a statement counts that is no step of this plan, since its part of the move is over. A
+    /// gate that has no place any more establishes nothing, unless an earlier run of the plan has seen
+    /// it pass.
+    #[must_use]
+    pub fn counts_already(&self, stated: &AssumeSpec) -> bool {
+        match stated.confirm {
+            Confirm::Gates { .. } => self.is_established(stated),
+            Confirm::Nobody | Confirm::Person { .. } => true,
+        }
+    }
+
+    /// Whether an earlier run of the plan has seen the fact begin.
+    fn is_established(&self, stated: &AssumeSpec) -> bool {
+        let of = (stated.fact.value, stated.subject.value.clone());
+        self.snapshot.established.contains(&of)
+    }
+
     /// Whether a fact begins with a switch that an earlier run made, but was never confirmed.
     fn is_unconfirmed(&self, stated: &AssumeSpec) -> bool {
-        let of = (stated.fact.value, stated.subject.value.clone());
-        self.snapshot.is_switching && !self.snapshot.established.contains(&of)
+        self.snapshot.is_switching && !self.is_established(stated)
     }
 
     /// The step at which a stated fact begins to be true.

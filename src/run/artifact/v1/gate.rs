@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ReadError, RrSetV1, WAIT_SECS_MAX, value};
 use cutover_steps::graph::StepId;
-use cutover_steps::graph::gate::{Expected, Failing, Gate, Pace, Settings};
+use cutover_steps::graph::gate::{Evidence, Expected, Failing, Gate, Pace, Settings};
 use cutover_steps::probe;
 
 #[derive(Serialize, Deserialize)]
@@ -24,6 +24,16 @@ pub(super) struct GateV1 {
     inconclusive_limit: u32,
     unanswered_limit: u32,
     on_fail: FailingV1,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EvidenceV1 {
+    facts: Vec<String>,
+    age_max_secs: u64,
+    before: Vec<StepId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,7 +58,7 @@ pub(super) struct ExpectedV1 {
 }
 
 pub(super) fn wire(gate: &Gate) -> GateV1 {
-    let Gate { probe, settings, expect, delay, pace, on_fail } = gate;
+    let Gate { probe, settings, expect, delay, pace, on_fail, evidence } = gate;
     let Pace { every, count, success_limit, fail_limit, inconclusive_limit, unanswered_limit } =
         *pace;
     GateV1 {
@@ -67,6 +77,11 @@ pub(super) fn wire(gate: &Gate) -> GateV1 {
             Failing::Rollback { to } => FailingV1::Rollback { to: to.clone() },
             Failing::Ask => FailingV1::Ask,
         },
+        evidence: evidence.as_ref().map(|evidence| EvidenceV1 {
+            facts: evidence.facts.clone(),
+            age_max_secs: evidence.age_max.as_secs(),
+            before: evidence.before.clone(),
+        }),
     }
 }
 
@@ -96,6 +111,7 @@ pub(super) fn read(id: &StepId, wire: GateV1) -> Result<Gate, ReadError> {
         inconclusive_limit,
         unanswered_limit,
         on_fail,
+        evidence,
     } = wire;
     let known = probe::of_name(&probe);
     let known = known.ok_or_else(|| value(id, format!("there is no probe `{probe}`")))?;
@@ -129,6 +145,11 @@ pub(super) fn read(id: &StepId, wire: GateV1) -> Result<Gate, ReadError> {
             FailingV1::Rollback { to } => Failing::Rollback { to },
             FailingV1::Ask => Failing::Ask,
         },
+        evidence: evidence.map(|evidence| Evidence {
+            facts: evidence.facts,
+            age_max: Duration::from_secs(evidence.age_max_secs),
+            before: evidence.before,
+        }),
     })
 }
 

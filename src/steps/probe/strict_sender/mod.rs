@@ -19,13 +19,14 @@ use super::target::{
     locate, look_up, looked, targets,
 };
 use super::{
-    Asked, BadSetting, Finding, HostOf, Next, Probe, ProbeKeys, Round, check_within, text, told,
-    within,
+    Asked, BadSetting, Establishes, Finding, HostOf, Next, Probe, ProbeKeys, Round, check_within,
+    text, told, within,
 };
 use crate::ask::{
     Answered, AskDocument, AskHost, AskSmtp, Channel, Dane, Encrypts, Fetched, Looked, MailSeen,
     Query, Trust,
 };
+use crate::fact::Fact;
 use crate::graph::gate::Settings;
 use policy::{Mode, Policy};
 
@@ -37,6 +38,11 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: false,
         host: Some(HostOf::New),
+        establishes: Some(Establishes {
+            fact: Fact::TlsaMatches,
+            counts: |_| Ok(()),
+            leaves: "that the host keeps certificates and TLSA records together",
+        }),
     },
     doc: "a sender that obeys MTA-STS and DANE would deliver to every exchange",
     next,
@@ -134,7 +140,7 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
             }
             Located::At(all) => all,
         };
-        let records = tlsa.as_ref().map(Vec::as_slice).unwrap_or_default();
+        let records = tlsa.as_ref().map(|tlsa| &*tlsa.records).unwrap_or_default();
         for at in all {
             let question = question(settings, &at, records);
             let mut answers = rounds.iter().flatten().filter_map(Answered::smtp);
@@ -219,14 +225,22 @@ fn tlsa_key(target: &Target) -> Option<RrKey> {
     Some(RrKey::new(name, RrType::TLSA))
 }
 
-/// The validated TLSA records of an exchange, or why a sender waits instead; `None` if nobody was
-/// asked yet.
-fn tlsa(target: &Target, rounds: &[Round]) -> Option<Result<Vec<Rdata>, Said>> {
+/// The TLSA records of an exchange.
+#[derive(Clone, Default)]
+struct Tlsa {
+    records: Vec<Rdata>,
+    /// Whether a sender with this resolver obeys them.
+    is_validated: bool,
+}
+
+/// The TLSA records of an exchange, or why a sender waits instead; `None` if nobody was asked yet.
+fn tlsa(target: &Target, rounds: &[Round]) -> Option<Result<Tlsa, Said>> {
     // The name would be too long, so that there are none.
-    let Some(key) = tlsa_key(target) else { return Some(Ok(Vec::new())) };
+    let Some(key) = tlsa_key(target) else { return Some(Ok(Tlsa::default())) };
     Some(match looked(rounds, &key)? {
-        Looked::Found { rdata, is_validated: true } => Ok(rdata.clone()),
-        Looked::Found { is_validated: false, .. } => Ok(Vec::new()),
+        Looked::Found { rdata, is_validated } => {
+            Ok(Tlsa { records: rdata.clone(), is_validated: *is_validated })
+        }
         // RFC 7672 §2.1.2: without a secure answer, mail has to wait.
         Looked::Fails(why) => Err((Finding::Fail, format!("it would wait, since {why}"))),
         Looked::Unanswered(why) => Err((Finding::Unanswered, format!("its TLSA records: {why}"))),
@@ -250,12 +264,7 @@ fn question(settings: &Settings, at: &At, tlsa: &[Rdata]) -> AskSmtp {
 }
 
 /// What a strict sender does at one address.
-fn judged(
-    policy: Option<&Policy>,
-    at: &At,
-    tlsa: &Result<Vec<Rdata>, Said>,
-    seen: &MailSeen,
-) -> Said {
+fn judged(policy: Option<&Policy>, at: &At, tlsa: &Result<Tlsa, Said>, seen: &MailSeen) -> Said {
     let tlsa = match tlsa {
         Ok(tlsa) => tlsa,
         Err(said) => return said.clone(),
@@ -275,7 +284,8 @@ fn judged(
         }
         (_, _) => {}
     }
-    let (has_dane, has_sts) = (!tlsa.is_empty(), enforced.is_some());
+    let has_records = !tlsa.records.is_empty();
+    let (has_dane, has_sts) = (has_records && tlsa.is_validated, enforced.is_some());
     let why = match (has_dane, has_sts) {
         (true, true) => "TLSA records and MTA-STS ask for TLS",
         (true, false) => "TLSA records ask for TLS",
@@ -301,6 +311,14 @@ fn judged(
         && certified.dane != Some(Dane::Unusable)
     {
         return wait("no TLSA record matches the certificate".to_owned());
+    }
+    // Another sender's resolver may validate what this one does not.
+    if has_records
+        && !tlsa.is_validated
+        && certified.is_none_or(|certified| certified.dane == Some(Dane::Differs))
+    {
+        let said = "it has TLSA records that its certificate does not match, and the resolver does not say that they are validated: ask a validating one (`resolver:`)";
+        return (Finding::Inconclusive, said.to_owned());
     }
     if let (Some(certified), true) = (certified, has_sts) {
         match &certified.trust {

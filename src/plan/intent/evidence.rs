@@ -1,0 +1,228 @@
+//! Facts that gates establish: a fact about the new host becomes true when a gate that looks at that
+//! host has passed, so nobody has to state it.
+//!
+//! Such a fact is a statement like those of `assume:`, which gates confirm instead of a person. Where
+//! the plan states the fact itself, that statement counts.
+//!
+//! A gate establishes nothing if somebody who wants mail to be lost could make it pass: with servers,
+//! a resolver or a list of its own, with failures that are tolerated, with a person who lets it pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use cutover_base::diag::{Span, Spanned, quoted};
+use cutover_base::digest::Digest;
+use cutover_mail::recipients::{Kind, Recipient};
+use cutover_steps::config::ConfigSpec;
+use cutover_steps::fact::{Fact, Subject};
+use cutover_steps::graph::gate::Place;
+use cutover_steps::graph::{Point, SAMPLE_MAX, StepId};
+use cutover_steps::probe::recipients::{ADDRESSES, FILE, RECIPIENTS_MAX, is_address};
+use cutover_steps::probe::target::{DOMAIN, EXCHANGES, HOST, RESOLVER, SERVERS};
+use cutover_steps::probe::{self, Establishes, HostOf};
+use cutover_zone::{Name, RrType};
+
+use super::{DomainMove, Intent};
+use crate::language::gate::{GateSpec, GatesSpec, OnFail, gate_id};
+use crate::language::{AssumeSpec, Confirm, RecipientsSpec, RecordSpec};
+
+/// What a plan says that decides whether its gates establish anything.
+pub(super) struct Said<'s> {
+    pub(super) gates: &'s GatesSpec,
+    pub(super) moves: &'s [DomainMove],
+    pub(super) recipients: Option<&'s RecipientsSpec>,
+    pub(super) records: &'s [RecordSpec],
+    pub(super) assume: &'s [AssumeSpec],
+}
+
+/// A gate that could establish a fact, and does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoEvidence {
+    /// The fact.
+    pub fact: Fact,
+    /// What it is about.
+    pub subject: Subject,
+    /// Why not: a clause.
+    pub why: String,
+}
+
+/// Gates that establish the same fact.
+struct Found {
+    span: Span,
+    gates: Vec<StepId>,
+    reach: BTreeSet<String>,
+}
+
+/// The addresses of a list that are at domains of the plan: mail for them has to arrive. An entry of
+/// the address book receives nothing here.
+pub fn listed<'r>(all: &'r [Recipient], moves: &[DomainMove]) -> Vec<&'r Recipient> {
+    let domains: BTreeSet<&Name> = moves.iter().map(|one| &one.domain.value).collect();
+    let moves = |one: &&Recipient| domain_of(one).is_some_and(|domain| domains.contains(&domain));
+    all.iter().filter(|one| one.kind != Kind::Contact).filter(moves).collect()
+}
+
+fn domain_of(one: &Recipient) -> Option<Name> {
+    Name::from_user(one.address.rsplit_once('@')?.1).ok()
+}
+
+/// The facts that the plan's gates establish and that it does not state itself, and the gates that
+/// could and do not.
+pub(super) fn of_gates(said: &Said<'_>) -> (Vec<AssumeSpec>, Vec<NoEvidence>) {
+    let mut found: BTreeMap<Fact, (Establishes, Found)> = BTreeMap::new();
+    let mut none = Vec::new();
+    let Some(host) = said.moves.first().map(|one| one.to.name.clone()) else {
+        return (Vec::new(), none);
+    };
+    let subject = Subject::Host(host);
+    let before = said.gates.before_switch.iter().enumerate().map(|(at, gate)| (Some(at), gate));
+    let after = said.gates.after_switch.iter().map(|gate| (None, gate));
+    for (number, gate) in before.chain(after) {
+        let Some(keys) = probe::of_name(&gate.probe.value).map(|probe| probe.keys) else {
+            continue;
+        };
+        let (Some(establishes), Some(HostOf::New)) = (keys.establishes, keys.host) else {
+            continue;
+        };
+        let fact = establishes.fact;
+        let is_it = |one: &AssumeSpec| one.fact.value == fact && one.subject.value == subject;
+        if said.assume.iter().any(is_it) {
+            continue;
+        }
+        let reach = number.ok_or_else(|| "it is asked after the switch".to_owned());
+        let reach = reach.and_then(|number| Ok((number, reach_of(said, gate, &establishes)?)));
+        match reach {
+            Ok((number, reach)) => {
+                let span = gate.probe.span;
+                let empty = || Found { span, gates: Vec::new(), reach: BTreeSet::new() };
+                let (_, found) = found.entry(fact).or_insert_with(|| (establishes, empty()));
+                found.gates.push(gate_id(Place::BeforeSwitch, &said.gates.before_switch, number));
+                found.reach.insert(reach);
+            }
+            Err(why) => none.push(NoEvidence { fact, subject: subject.clone(), why }),
+        }
+    }
+    let all = found.into_iter().map(|(fact, (establishes, Found { span, gates, reach }))| {
+        let reach: Vec<String> = reach.into_iter().collect();
+        AssumeSpec {
+            fact: Spanned { value: fact, span },
+            subject: Spanned { value: subject.clone(), span },
+            value: fact.row().stated,
+            from: Some(Point::Expand),
+            by: None,
+            settle: Duration::ZERO,
+            confirm: Confirm::Gates { gates, leaves: establishes.leaves },
+            reason: reach.join(", and "),
+        }
+    });
+    (all.collect(), none)
+}
+
+/// The plan without the facts of gates, if those would look at other servers than senders reach
+/// meanwhile; `None` if they would not. A gate asks the new host's exchanges at the addresses that the plan leaves there.
+pub(crate) fn without_moving_targets(
+    intent: &Intent,
+    addresses: &dyn Fn(&Name) -> (Vec<IpAddr>, Vec<IpAddr>),
+) -> Option<Intent> {
+    let is_by_gates = |stated: &&AssumeSpec| matches!(stated.confirm, Confirm::Gates { .. });
+    let exchanges = intent.moves.iter().flat_map(|one| &one.to.exchanges);
+    let names: BTreeSet<&Name> = exchanges.map(|exchange| &exchange.name.value).collect();
+    let moved = names.into_iter().find(|name| {
+        let (mut now, mut later) = addresses(name);
+        now.sort_unstable();
+        later.sort_unstable();
+        !now.is_empty() && now != later
+    })?;
+    let why = || format!("the plan changes the addresses of {moved} meanwhile");
+    let lost = intent.assume.iter().filter(is_by_gates).map(|stated| NoEvidence {
+        fact: stated.fact.value,
+        subject: stated.subject.value.clone(),
+        why: why(),
+    });
+    let no_evidence = intent.no_evidence.iter().cloned().chain(lost).collect();
+    let kept = intent.assume.iter().filter(|stated| !is_by_gates(stated)).cloned();
+    Some(Intent { assume: kept.collect(), no_evidence, ..intent.clone() })
+}
+
+/// How far a gate's word reaches; or why it establishes nothing.
+fn reach_of(said: &Said<'_>, gate: &GateSpec, establishes: &Establishes) -> Result<String, String> {
+    let settings = &gate.settings;
+    let first = said.moves.first().ok_or("the plan moves no mail")?;
+    if gate.on_fail == OnFail::Ask {
+        return Err("a person may let it pass (`on_fail: ask`)".to_owned());
+    }
+    if gate.pace.fail_limit > 0 || gate.pace.inconclusive_limit.is_some_and(|limit| limit > 0) {
+        return Err("it tolerates answers that are no pass".to_owned());
+    }
+    let own = [EXCHANGES, SERVERS, RESOLVER].into_iter().find(|key| settings.contains_key(*key));
+    if let Some(key) = own {
+        return Err(format!("with `{key}` it may look elsewhere than senders do"));
+    }
+    if let Some(ConfigSpec::Text(host)) = settings.get(HOST)
+        && *host != first.to.name
+    {
+        return Err(format!("it asks the host `{host}`"));
+    }
+    if settings.contains_key(DOMAIN) && said.moves.len() > 1 {
+        return Err("it looks at one domain of several".to_owned());
+    }
+    (establishes.counts)(settings)?;
+    let exchanges = said.moves.iter().flat_map(|one| &one.to.exchanges);
+    let exchanges: BTreeSet<&Name> = exchanges.map(|exchange| &exchange.name.value).collect();
+    if exchanges.len() > SAMPLE_MAX {
+        return Err(format!("of more than {SAMPLE_MAX} exchanges it asks a sample"));
+    }
+    match establishes.fact {
+        Fact::Accepts => of_recipients(said, gate),
+        Fact::TlsaMatches => of_tlsa(said, &exchanges),
+        _ => Ok("as its answers show".to_owned()),
+    }
+}
+
+/// The list has to be the plan's, which its digest covers and its reviewers see, and it has to name
+/// somebody at each domain.
+fn of_recipients(said: &Said<'_>, gate: &GateSpec) -> Result<String, String> {
+    if let Some(key) = [FILE, ADDRESSES].into_iter().find(|key| gate.settings.contains_key(*key)) {
+        return Err(format!(
+            "it has a list of its own (`{key}`): remove that, so that it takes `migrate.recipients`"
+        ));
+    }
+    let recipients = said.recipients.ok_or("the plan has no `migrate.recipients`")?;
+    let all = listed(&recipients.all, said.moves);
+    if all.len() > RECIPIENTS_MAX {
+        return Err(format!("it asks for at most {RECIPIENTS_MAX} addresses"));
+    }
+    if let Some(odd) = all.iter().find(|one| !is_address(&one.address)) {
+        return Err(format!("it cannot ask for {}", quoted(&odd.address)));
+    }
+    let named: BTreeSet<Name> = all.iter().filter_map(|one| domain_of(one)).collect();
+    let missing = said.moves.iter().map(|one| &one.domain.value);
+    if let Some(domain) = missing.into_iter().find(|domain| !named.contains(domain)) {
+        return Err(format!("its list has no address at {domain}"));
+    }
+    let plural = if all.len() == 1 { "" } else { "es" };
+    // A list that was edited since is another one, even if it is as long.
+    let text: String = all.iter().map(|one| format!("{}\n", one.address)).collect();
+    let digest = Digest::of(text.as_bytes()).short();
+    let file = &recipients.file.value;
+    Ok(format!("for the {} address{plural} of {file} ({digest})", all.len()))
+}
+
+/// What the probe sees are the records of that time: the plan must not change them afterwards.
+fn of_tlsa(said: &Said<'_>, exchanges: &BTreeSet<&Name>) -> Result<String, String> {
+    if said.moves.len() > 1 {
+        return Err("it looks at one domain of several".to_owned());
+    }
+    let hosts = said.moves.iter().flat_map(|one| [&one.from, &one.to]);
+    let changes = said.records.iter().any(|record| {
+        let name = &record.name.value;
+        record.rtype.value == RrType::TLSA
+            || name.is_wildcard()
+            || exchanges.iter().any(|exchange| name.is_at_or_below(exchange))
+            || exchanges.iter().any(|exchange| exchange.is_at_or_below(name))
+    });
+    if changes || hosts.into_iter().any(|host| !host.tlsa.is_empty()) {
+        return Err("the plan changes records that TLSA records may depend on".to_owned());
+    }
+    Ok("as the exchanges and the plan's resolver show it then".to_owned())
+}

@@ -149,9 +149,9 @@ fn artifact() -> Artifact {
 
 /// The gate of an artifact, and what it establishes.
 fn evidence(artifact: &Artifact) -> (StepId, Evidence) {
-    let mut gates = artifact.graph.steps().iter().filter_map(|step| match &step.primitive {
-        Primitive::Gate(gate) => Some((step.id.clone(), gate.evidence.clone()?)),
-        _ => None,
+    let mut gates = artifact.graph.steps().iter().filter_map(|step| {
+        let Primitive::Gate(gate) = &step.primitive else { return None };
+        Some((step.id.clone(), gate.evidence.clone()?))
     });
     gates.next().expect("a gate that establishes something")
 }

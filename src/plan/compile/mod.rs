@@ -33,7 +33,7 @@ use std::sync::Arc;
 use cutover_zone::{Name, RrKey};
 
 use crate::intent::Intent;
-use crate::intent::evidence::without_moving_targets;
+use crate::intent::evidence::{Addresses, without_moving_targets};
 use crate::language::{AssumeSpec, Confirm};
 use crate::model::Track;
 use crate::model::end::in_the_end;
@@ -135,7 +135,9 @@ fn sound(intent: &Intent, snapshot: &Snapshot) -> Option<Intent> {
         return None;
     }
     let later = servers::published_later(intent, snapshot);
-    without_moving_targets(intent, &|name| (servers::published(snapshot, name), later(name)))
+    let addresses =
+        |name: &Name| Addresses { now: servers::published(snapshot, name), later: later(name) };
+    without_moving_targets(intent, &addresses)
 }
 
 fn whole(

@@ -118,17 +118,25 @@ pub(super) fn of_gates(said: &Said<'_>) -> (Vec<AssumeSpec>, Vec<NoEvidence>) {
     (all.collect(), none)
 }
 
+/// The addresses of an exchange in the plan's zones.
+pub(crate) struct Addresses {
+    /// As they are.
+    pub(crate) now: Vec<IpAddr>,
+    /// As the plan leaves them.
+    pub(crate) later: Vec<IpAddr>,
+}
+
 /// The plan without the facts of gates, if those would look at other servers than senders reach
 /// meanwhile; `None` if they would not. A gate asks the new host's exchanges at the addresses that the plan leaves there.
 pub(crate) fn without_moving_targets(
     intent: &Intent,
-    addresses: &dyn Fn(&Name) -> (Vec<IpAddr>, Vec<IpAddr>),
+    addresses: &dyn Fn(&Name) -> Addresses,
 ) -> Option<Intent> {
     let is_by_gates = |stated: &&AssumeSpec| matches!(stated.confirm, Confirm::Gates { .. });
     let exchanges = intent.moves.iter().flat_map(|one| &one.to.exchanges);
     let names: BTreeSet<&Name> = exchanges.map(|exchange| &exchange.name.value).collect();
     let moved = names.into_iter().find(|name| {
-        let (mut now, mut later) = addresses(name);
+        let Addresses { mut now, mut later } = addresses(name);
         now.sort_unstable();
         later.sort_unstable();
         !now.is_empty() && now != later
@@ -172,10 +180,12 @@ fn reach_of(said: &Said<'_>, gate: &GateSpec, establishes: &Establishes) -> Resu
     if exchanges.len() > SAMPLE_MAX {
         return Err(format!("of more than {SAMPLE_MAX} exchanges it asks a sample"));
     }
-    match establishes.fact {
-        Fact::Accepts => of_recipients(said, gate),
-        Fact::TlsaMatches => of_tlsa(said, &exchanges),
-        _ => Ok("as its answers show".to_owned()),
+    if establishes.fact == Fact::Accepts {
+        of_recipients(said, gate)
+    } else if establishes.fact == Fact::TlsaMatches {
+        of_tlsa(said, &exchanges)
+    } else {
+        Err("nobody has settled what makes that sound".to_owned())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cutover_mailbox::backup::{Made, Restoring, bag_of, check, make, restore};
+use cutover_mailbox::backup::{BackupError, Kept, Made, Restoring, bag_of, check, make, restore};
 use cutover_mailbox::clock::RealClock;
 use cutover_mailbox::copy::Pass;
 use cutover_mailbox::error::Side;
@@ -23,6 +23,16 @@ fn made(bed: &Bed, user: &str) -> Made {
 }
 
 fn restored(bed: &Bed, user: &str, into: &str, folder: Option<&str>) -> MailboxReport {
+    tried(bed, user, into, folder, Kept::AtLastBackup).expect("a bag")
+}
+
+fn tried(
+    bed: &Bed,
+    user: &str,
+    into: &str,
+    folder: Option<&str>,
+    kept: Kept,
+) -> Result<MailboxReport, BackupError> {
     let ledger = Ledger::open(&bed.ledger()).expect("a ledger");
     let progress = Progress::default();
     let pass = Pass {
@@ -34,8 +44,8 @@ fn restored(bed: &Bed, user: &str, into: &str, folder: Option<&str>) -> MailboxR
     };
     let account = account(&bed.new, "new", into);
     let dir = bed.dir().join("backups");
-    let restoring = Restoring { dir: &dir, address: user, account: &account, folder, pass: &pass };
-    run(restore(&restoring)).expect("a bag")
+    let (account, pass) = (&account, &pass);
+    run(restore(&Restoring { dir: &dir, address: user, account, folder, kept, pass }))
 }
 
 fn bag(bed: &Bed, user: &str) -> PathBuf {

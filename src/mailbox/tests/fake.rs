@@ -119,6 +119,13 @@ fn usual(command: &str, exists: usize) -> Answer {
     (before.into_bytes(), "OK done".to_owned())
 }
 
+/// What a server with this many messages answers to a search; `None` to any other command.
+pub(crate) fn searched(command: &str, count: u32) -> Option<Answer> {
+    let uids = (1..=count).fold(String::new(), |text, uid| format!("{text} {uid}"));
+    let is_search = command.starts_with("UID SEARCH");
+    is_search.then(|| (format!("* SEARCH{uids}\r\n").into_bytes(), "OK done".to_owned()))
+}
+
 /// A message as a server sends it.
 pub(crate) fn fetched(uid: u32, attributes: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("* {uid} FETCH (UID {uid} {attributes} BODY[] {{{}}}\r\n", body.len());

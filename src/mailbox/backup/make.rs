@@ -295,6 +295,8 @@ impl Work<'_> {
             reads.counts.octets += entry.octets;
             reads.work.care.settle(uid);
             self.entries.insert(entry.key(), entry);
+            // Files are written without waiting: others get their turn.
+            tokio::task::consume_budget().await;
         }
         let unread = reading.unread();
         self.progress.unexpect((unread.vanished.len() + unread.refused.len()) as u64);

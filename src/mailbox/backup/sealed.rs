@@ -82,11 +82,8 @@ fn choose(entries: &mut BTreeMap<(u32, u32), Vec<Entry>>, kept: Kept) -> u64 {
             *seen += 1;
             let is_more = *seen > *wanted;
             let takes = entry.present || (kept == Kept::Ever && is_more);
-            if takes {
-                *wanted = (*wanted).max(*seen);
-            } else if is_more {
-                left_out += 1;
-            }
+            *wanted = (*wanted).max(*seen);
+            left_out += u64::from(is_more && !takes);
             takes
         });
         group.sort_by_key(|entry| entry.uid);

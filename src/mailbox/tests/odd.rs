@@ -158,6 +158,23 @@ fn a_server_that_names_fewer_uids_than_messages_is_refused() {
     );
 }
 
+#[test]
+fn a_session_that_is_signed_in_already_is_refused() {
+    let bed = Bed::start(slash(), slash());
+    small(&bed, "u1", "", 2);
+    for is_old in [true, false] {
+        let fake = Fake::greeting("* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+] somebody\r\n");
+        let clock = Patient::default();
+        let report = copied(&bed, fake.pair(&bed, "u1", is_old), &clock, limits());
+        let side = if is_old { "old" } else { "new" };
+        let words = "a session that is signed in already: nobody knows as whom";
+        let expected = format!("{side} side: not an answer of IMAP: {words}");
+        assert_eq!(report.error.as_deref(), Some(&*expected));
+        // Nothing was asked for in somebody's name.
+        assert_eq!(fake.commands.lock().expect("no test has failed").len(), 0);
+    }
+}
+
 /// A server that refuses what `is_refused` says until it has done so `times`.
 fn refusing(words: &'static str, times: usize, is_refused: fn(&str) -> bool) -> Fake {
     let mut left = times;

@@ -250,7 +250,8 @@ impl Found {
         (self.problems.len() == before).then_some(recipient)
     }
 
-    /// Reports what is there twice: an address, or the user of two mailboxes, which would be mixed.
+    /// Reports what is there twice: an address, or the user of two mailboxes, which would be mixed. Most hosts
+    /// do not look at the case of a user's name, so two that differ in nothing else are one.
     fn twice(&mut self, recipients: &[Recipient]) {
         let mut addresses = BTreeMap::new();
         let mut users = BTreeMap::new();
@@ -258,7 +259,7 @@ impl Found {
             if let Some(first) = addresses.insert(address.to_lowercase(), *line) {
                 self.report(*line, format!("{address} is there already, in line {first}"));
             } else if kind.is_mailbox()
-                && let Some(first) = users.insert(new.user.clone(), *line)
+                && let Some(first) = users.insert(new.user.to_lowercase(), *line)
             {
                 let user = quoted(&new.user);
                 let why = "two mailboxes would become one";
@@ -309,7 +310,8 @@ mod tests {
             c@acme.test,alias,,,\n\
             d@acme.test,,,,hunter2\n\
             e@acme.test\n\
-            f@acme.test,,,u,\n";
+            f@acme.test,,,u,\n\
+            g@acme.test,,,U,\n";
         let problems = read(text).expect_err("problems");
         let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let expected = [
@@ -320,6 +322,7 @@ mod tests {
             "line 7: `old_secret` is not a reference: write `env:NAME` or `file:PATH`, and keep the secret elsewhere",
             "line 8: 1 fields instead of 5",
             "line 9: `u` is the new user of line 2 too: two mailboxes would become one",
+            "line 10: `U` is the new user of line 9 too: two mailboxes would become one",
         ];
         assert_eq!(shown, expected);
         assert!(!format!("{problems:?}").contains("hunter2"));

@@ -21,6 +21,7 @@ mod check;
 mod index;
 mod make;
 mod restore;
+mod sealed;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,15 @@ pub fn bag_of(dir: &Path, address: &str) -> PathBuf {
             dir.join(format!("{plain}-{}", &digest[7..19]))
         }
     }
+}
+
+/// Which messages of a backup are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Those that were at the server when the backup was last made.
+    AtLastBackup,
+    /// All that were ever there.
+    Ever,
 }
 
 /// What a backup did with a mailbox.

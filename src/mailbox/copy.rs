@@ -15,13 +15,15 @@
 //! What this does not do: it deletes nothing at the new side, and it changes nothing at the old one
 //! (folders are opened with `EXAMINE`, bodies are read with `BODY.PEEK`).
 
+pub(crate) mod confirm;
 mod flags;
 mod folder;
+mod gone;
 pub(crate) mod mailbox;
 pub(crate) mod source;
 pub(crate) mod target;
 pub(crate) mod window;
-mod work;
+pub(crate) mod work;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use cutover_imap::{ImapError, Reply};
 
 use crate::ledger::LedgerError;
+use crate::read::must_wait;
+use crate::throttle::meaning;
 
 /// On which side something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -66,13 +68,40 @@ pub enum MailboxError {
         /// The folder.
         folder: String,
     },
-    /// A folder cannot be made at the new side.
+    /// A folder cannot be made at the new side, or not be opened.
     #[error("new side: folder {folder} cannot be made: {reply}")]
     NoFolder {
         /// The folder.
         folder: String,
         /// What the server says.
         reply: Reply,
+    },
+    /// The new side has taken a name, and does not list it: it leads to a folder of another name, in
+    /// which the messages of two folders would be mixed.
+    #[error(
+        "new side: folder {folder} is not listed under its name after it was made{}: nothing is copied \
+         into it",
+        led_to(.instead)
+    )]
+    OtherName {
+        /// The folder.
+        folder: String,
+        /// A folder that the name may lead to.
+        instead: Option<String>,
+    },
+    /// People have deleted or renamed a folder at the new side.
+    #[error(
+        "new side: folder {folder} was there, and is not any more: people have deleted or renamed it{}. \
+         {open} messages of the old side are not copied. Make the folder again to get them",
+        maybe(.renamed)
+    )]
+    GoneAtNew {
+        /// The folder.
+        folder: String,
+        /// What it is called now, if a folder has the same UIDVALIDITY.
+        renamed: Option<String>,
+        /// Messages that came to the old side since.
+        open: u64,
     },
     /// A host whose folders are views of one heap of messages.
     #[error("old side: the server is Gmail, whose labels are not copied without doublets yet")]
@@ -100,9 +129,31 @@ impl MailboxError {
             | Self::NoUidValidity { .. }
             | Self::UidsReused { .. }
             | Self::NoFolder { .. }
+            | Self::OtherName { .. }
+            | Self::GoneAtNew { .. }
             | Self::Labels
             | Self::Ledger(_)
             | Self::File { .. } => None,
+        }
+    }
+
+    /// Whether only the folder is concerned in which it happened.
+    pub(crate) fn is_of_folder(&self) -> bool {
+        match self {
+            Self::Imap { error, .. } => {
+                let must_wait = error.reply().is_some_and(|reply| must_wait(meaning(reply)));
+                !error.ends_session() && !must_wait
+            }
+            Self::NoUidValidity { .. }
+            | Self::UidsReused { .. }
+            | Self::NoFolder { .. }
+            | Self::OtherName { .. }
+            | Self::GoneAtNew { .. } => true,
+            Self::Full(_)
+            | Self::Throttled { .. }
+            | Self::Labels
+            | Self::Ledger(_)
+            | Self::File { .. } => false,
         }
     }
 
@@ -115,4 +166,12 @@ impl MailboxError {
     pub(crate) fn new(error: ImapError) -> Self {
         Self::Imap { side: Side::New, error }
     }
+}
+
+fn led_to(instead: &Option<String>) -> String {
+    instead.as_ref().map_or_else(String::new, |name| format!(", but {name} is"))
+}
+
+fn maybe(renamed: &Option<String>) -> String {
+    renamed.as_ref().map_or_else(String::new, |name| format!(" (maybe to {name})"))
 }

@@ -2,11 +2,14 @@
 //!
 //! Names are cut into components at the server's separator, and put together with the other
 //! server's. What is INBOX, or has a special use (RFC 6154), keeps its part in the mailbox whatever
-//! it is called. Two folders never become one.
+//! it is called. Two folders never become one, also if the other server takes names that differ only in
+//! the case of letters, or in how accents are composed, for one name: unless it lists two such names,
+//! the second folder gets a number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_imap::{ImapError, Listed, Namespace, Session, Status, Untagged, decoded, encoded};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// The special uses that are mapped (RFC 6154 §2), and what servers call such folders if they
 /// support no special uses. The names are those of common clients; our choice.
@@ -193,6 +196,12 @@ impl Tree {
         [self.prefix.clone(), below.join(separator)].concat()
     }
 
+    /// A folder whose name differs only in the case of letters or the form of accents.
+    pub(crate) fn like(&self, name: &[u8]) -> Option<&[u8]> {
+        let key = folded(name);
+        self.folders.keys().find(|known| folded(known) == key).map(Vec::as_slice)
+    }
+
     fn with_role(&self, role: &str) -> Option<&Vec<u8>> {
         let found = self.folders.iter().find(|(_, folder)| folder.role.as_deref() == Some(role));
         found.map(|(name, _)| name)
@@ -218,11 +227,44 @@ fn component(octets: &[u8], separator: Option<u8>) -> Vec<u8> {
             }
         })
         .collect();
+    let name: String = name.nfc().collect();
     let mut name = if name.is_empty() { "_".to_owned() } else { name };
     while encoded(&name).len() > COMPONENT_OCTETS_MAX {
         name.pop();
     }
     encoded(&name)
+}
+
+/// The names of folders that are taken, as a server compares them.
+struct Taken {
+    /// Whether the server may take two names for one that differ only in the case of letters or the
+    /// form of accents.
+    folds: bool,
+    names: BTreeSet<String>,
+}
+
+impl Taken {
+    fn at(new: &Tree) -> Self {
+        let mut keys = BTreeSet::new();
+        // A server that lists two such names tells them apart.
+        let folds = new.folders.keys().all(|name| keys.insert(folded(name)));
+        Self { folds, names: BTreeSet::new() }
+    }
+
+    fn key(&self, name: &[u8]) -> String {
+        if self.folds { folded(name) } else { name.escape_ascii().to_string() }
+    }
+
+    /// Takes a name; whether it was free.
+    fn insert(&mut self, name: &[u8]) -> bool {
+        let key = self.key(name);
+        self.names.insert(key)
+    }
+}
+
+/// A name without what some servers ignore: the case of letters, and the form of accents.
+fn folded(name: &[u8]) -> String {
+    shown(name).nfc().collect::<String>().to_lowercase().nfc().collect()
 }
 
 /// What each folder of the old side is called at the new side.
@@ -235,7 +277,10 @@ pub fn mapped(
     settled: &BTreeMap<Vec<u8>, Vec<u8>>,
 ) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut names: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-    let mut taken: BTreeSet<Vec<u8>> = settled.values().cloned().collect();
+    let mut taken = Taken::at(new);
+    settled.values().for_each(|name| _ = taken.insert(name));
+    let there: BTreeMap<String, &Vec<u8>> =
+        new.folders.keys().map(|name| (taken.key(name), name)).collect();
     let settled = settled.iter().filter(|(name, _)| old.folders.contains_key(*name));
     names.extend(settled.map(|(name, other)| (name.clone(), other.clone())));
     // Folders with a role come first, so that no other folder takes their names.
@@ -247,7 +292,7 @@ pub fn mapped(
         };
         if let Some(other) = other
             && !names.contains_key(name)
-            && taken.insert(other.clone())
+            && taken.insert(&other)
         {
             names.insert(name.clone(), other);
         }
@@ -272,7 +317,7 @@ pub fn mapped(
         path.extend(rest.iter().map(|part| component(part, new.separator)));
         let mut other = new.name(&path);
         for count in 2.. {
-            if taken.insert(other.clone()) {
+            if taken.insert(&other) {
                 break;
             }
             let last = path.len() - 1;
@@ -280,7 +325,10 @@ pub fn mapped(
             again[last].extend(format!(" ({count})").into_bytes());
             other = new.name(&again);
         }
-        names.insert(name.clone(), other);
+        // A folder that is there under such a name is the one that people mean.
+        let is_there = new.folders.contains_key(&other);
+        let known = there.get(&taken.key(&other)).filter(|_| !is_there);
+        names.insert(name.clone(), known.map_or(other, |known| (*known).clone()));
     }
     names
 }
@@ -353,6 +401,29 @@ mod tests {
         let found = mapped(&old, &new, &settled);
         assert_eq!(found[&b"a_b"[..]], b"a_b");
         assert_eq!(found[&b"a.b"[..]], b"a_b (2)");
+    }
+
+    #[test]
+    fn names_that_a_server_may_take_for_one_are_told_apart() {
+        let names = ["Work", "work", "WORK", "e&AwE-", "&AOk-", "INBOX/Sub", "Inbox/Sub"];
+        let old = tree("", b'/', &names.map(|name| (name, None)));
+        let apart = [
+            ("&AOk-", "&AOk-"),
+            ("INBOX/Sub", "INBOX/Sub"),
+            ("Inbox/Sub", "Inbox/Sub (2)"),
+            ("WORK", "WORK"),
+            ("Work", "Work (2)"),
+            ("e&AwE-", "&AOk- (2)"),
+            ("work", "work (3)"),
+        ];
+        check(&old, &tree("", b'/', &[]), &apart);
+        // What is there is meant, and a server that lists two such names tells them apart.
+        let one = tree("", b'/', &[("work", None)]);
+        check(&one, &tree("", b'/', &[("Work", None)]), &[("work", "Work")]);
+        let both = tree("", b'/', &[("Work", None), ("work", None)]);
+        check(&both, &both, &[("Work", "Work"), ("work", "work")]);
+        let three = tree("", b'/', &[("WORK", None), ("Work", None)]);
+        check(&three, &both, &[("WORK", "WORK"), ("Work", "Work")]);
     }
 
     #[test]

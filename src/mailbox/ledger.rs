@@ -8,9 +8,10 @@
 //! One process at a time holds a ledger: SQLite's lock lasts as long as the process. Each change is
 //! on the disk before the next step. Only the current UIDVALIDITY of a folder has rows.
 
+mod claims;
 mod schema;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +19,7 @@ use cutover_base::digest::Digest;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use crate::content::Digests;
+use crate::likeness::Likeness;
 use crate::report::Outcome;
 
 /// Why a ledger cannot be used.
@@ -39,6 +41,8 @@ pub enum LedgerError {
     Sqlite(#[from] rusqlite::Error),
 }
 
+pub use claims::{Arrivals, Claimed, FoundTarget, There};
+
 type Result<T> = std::result::Result<T, LedgerError>;
 
 /// The number of a folder in the ledger.
@@ -57,6 +61,10 @@ pub struct Begun<'a> {
     pub uid: u32,
     /// Its digests.
     pub digests: Digests,
+    /// What it is recognized by if the new side changes it.
+    pub likeness: Likeness,
+    /// Its internal date at the old side, in seconds since 1970.
+    pub date: Option<i64>,
     /// Its flags, separated by spaces.
     pub flags: &'a str,
 }
@@ -97,6 +105,8 @@ pub struct Compared {
     pub gone: u64,
     /// How many had begun or failed, and are not at the old side any more.
     pub vanished: u64,
+    /// UIDs of messages that may be at the new side, and are not sent again.
+    pub unconfirmed: Vec<u32>,
 }
 
 /// A ledger that is held.
@@ -239,6 +249,20 @@ impl Ledger {
         })
     }
 
+    /// The UIDVALIDITY that each folder of the new side had last, of those that this ledger has seen.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn new_validities(&self, old: &str, new: &str) -> Result<BTreeMap<Vec<u8>, u32>> {
+        let connection = self.connection();
+        let mut query = connection.prepare_cached(
+            "SELECT new_name, new_validity FROM folder JOIN mailbox ON mailbox.id = folder.mailbox
+             WHERE old = ? AND new = ? AND new_validity IS NOT NULL",
+        )?;
+        let rows = query.query_map([old, new], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The UIDVALIDITY that the new folder had last.
     ///
     /// # Errors
@@ -250,8 +274,9 @@ impl Ledger {
         Ok(query.query_row([folder], |row| row.get(0))?)
     }
 
-    /// States the UIDVALIDITY of the new folder. If it is another than before, the copies have to
-    /// be looked for again: each message that was copied counts as begun. Whether it has changed.
+    /// States the UIDVALIDITY of the new folder. If it is another than before, the folder was made anew, and its
+    /// messages have to be looked for again. What was copied stays copied, because people may have deleted
+    /// it with the folder. Whether it has changed.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -266,16 +291,44 @@ impl Ledger {
                 return Ok(false);
             }
             change.execute("DELETE FROM target WHERE folder = ?", [folder])?;
+            let forget = "UPDATE message SET new_uid = NULL WHERE folder = ? AND outcome = 1";
+            change.execute(forget, [folder])?;
             change.execute(
-                "UPDATE message SET outcome = 0, new_uid = NULL WHERE folder = ? AND outcome = 1",
-                [folder],
-            )?;
-            change.execute(
-                "UPDATE folder SET new_validity = ?, settled_uid_next = NULL WHERE id = ?",
+                "UPDATE folder SET new_validity = ?, settled_uid_next = NULL, first_next = NULL,
+                 floor = NULL WHERE id = ?",
                 params![validity, folder],
             )?;
             Ok(before.is_some())
         })
+    }
+
+    /// The whole mailbox was made anew at the new side: each message that was copied counts as begun, so that
+    /// it is looked for, and copied again if it is not there.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn made_anew(&self, old: &str, new: &str) -> Result<()> {
+        self.write(|change| {
+            let folders = "SELECT folder.id FROM folder JOIN mailbox ON mailbox.id = folder.mailbox
+                           WHERE old = ?1 AND new = ?2";
+            let accounts = params![old, new];
+            change.execute(&format!("DELETE FROM target WHERE folder IN ({folders})"), accounts)?;
+            change.execute(
+                &format!(
+                    "UPDATE message SET outcome = 0, new_uid = NULL
+                     WHERE outcome = 1 AND folder IN ({folders})"
+                ),
+                accounts,
+            )?;
+            change.execute(
+                &format!(
+                    "UPDATE folder SET new_validity = NULL, settled_uid_next = NULL,
+                     first_next = NULL, floor = NULL WHERE id IN ({folders})"
+                ),
+                accounts,
+            )
+        })?;
+        Ok(())
     }
 
     /// Compares the UIDs that the old side has (sorted) with what is known of them. Those that had
@@ -300,6 +353,9 @@ impl Ledger {
                 let is_there = left.next_if_eq(&uid).is_some();
                 match (is_there, outcome == schema::code(Outcome::Copied)) {
                     (true, true) => compared.copied += 1,
+                    (true, false) if outcome == schema::code(Outcome::Unconfirmed) => {
+                        compared.unconfirmed.push(uid);
+                    }
                     (true, false) => compared.open.push(uid),
                     (false, true) => compared.gone += 1,
                     (false, false) if outcome == schema::code(Outcome::Vanished) => {}
@@ -361,22 +417,6 @@ impl Ledger {
         Ok(unknown)
     }
 
-    /// Adds messages of the new side that were read.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub fn add_targets(&self, FolderId(folder): FolderId, found: &[(u32, Digest)]) -> Result<()> {
-        self.write(|change| {
-            let mut insert = change.prepare_cached(
-                "INSERT OR IGNORE INTO target (folder, uid, canonical) VALUES (?, ?, ?)",
-            )?;
-            for (uid, canonical) in found {
-                insert.execute(params![folder, uid, canonical.octets()])?;
-            }
-            Ok(())
-        })
-    }
-
     /// Whether a message has begun and is not settled.
     ///
     /// # Errors
@@ -387,63 +427,6 @@ impl Ledger {
             "SELECT EXISTS (SELECT 1 FROM message WHERE folder = ? AND outcome = 0)",
         )?;
         Ok(query.query_row([folder], |row| row.get(0))?)
-    }
-
-    /// Finds the copies of messages whose answer was lost; how many were found, and the UIDs of
-    /// those that were not.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub fn claim_begun(&self, FolderId(folder): FolderId) -> Result<(u64, BTreeSet<u32>)> {
-        self.write(|change| {
-            let mut query = change.prepare_cached(
-                "SELECT uid, canonical FROM message WHERE folder = ? AND outcome = 0 ORDER BY uid",
-            )?;
-            let begun = query.query_map([folder], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let begun: Vec<(u32, [u8; 32])> = begun.collect::<rusqlite::Result<_>>()?;
-            let mut found = 0;
-            let mut open = BTreeSet::new();
-            for (uid, canonical) in begun {
-                match schema::claim(change, folder, uid, &canonical)? {
-                    Some(_) => found += 1,
-                    None => _ = open.insert(uid),
-                }
-            }
-            Ok((found, open))
-        })
-    }
-
-    /// Notes that messages are about to be sent. Those whose copy is already at the new side are
-    /// settled at once instead: the answer has the UIDs of their copies, or `None` for one whose
-    /// copy was deleted there.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub fn begin(
-        &self,
-        FolderId(folder): FolderId,
-        messages: &[Begun<'_>],
-    ) -> Result<BTreeMap<u32, Option<u32>>> {
-        self.write(|change| {
-            let mut insert = change.prepare_cached(
-                "INSERT OR REPLACE INTO message
-                 (folder, uid, outcome, raw, canonical, octets, flags)
-                 VALUES (?, ?, 0, ?, ?, ?, ?)",
-            )?;
-            let mut there = BTreeMap::new();
-            for Begun { uid, digests, flags } in messages {
-                let canonical = digests.canonical.octets();
-                let octets = digests.octets.cast_signed();
-                let raw = digests.raw.octets();
-                insert.execute(params![folder, uid, raw, canonical, octets, flags])?;
-                if let Some(copy) = schema::claim(change, folder, *uid, &canonical)? {
-                    there.insert(*uid, Some(copy));
-                } else if schema::take_former(change, folder, *uid, &canonical)? {
-                    there.insert(*uid, None);
-                }
-            }
-            Ok(there)
-        })
     }
 
     /// Notes what became of messages. A message that was never begun gets its row.

@@ -28,6 +28,7 @@ mod flags;
 pub mod folders;
 pub mod inventory;
 pub mod ledger;
+pub mod likeness;
 mod read;
 pub mod report;
 pub mod throttle;

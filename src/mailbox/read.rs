@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use cutover_imap::{Fetched, ImapError, Response, Session, Status, Untagged};
 
+use crate::copy::work::Care;
 use crate::throttle::{Meaning, meaning};
 
 /// How many messages are asked for in one command. Our choice: far fewer than any line bound, and
@@ -27,6 +28,8 @@ struct Asked {
     tag: String,
     set: Vec<u32>,
     left: BTreeSet<u32>,
+    /// Whether an answer was not whole.
+    is_broken: bool,
 }
 
 /// What could not be read.
@@ -58,11 +61,12 @@ impl<'s> Reading<'s> {
                 let command = format!("UID FETCH {} (UID {attributes} BODY.PEEK[])", shown(&set));
                 let tag = self.session.start(command.as_bytes()).await?;
                 let left = set.iter().copied().collect();
-                self.asked = Some(Asked { tag, set, left });
+                self.asked = Some(Asked { tag, set, left, is_broken: false });
                 continue;
             };
             match self.session.next().await? {
                 Response::Untagged(Untagged::Fetch(fetched)) => {
+                    asked.is_broken |= fetched.is_broken;
                     // An answer without a body is somebody's change of flags.
                     let uid = fetched.uid.filter(|_| fetched.body.is_some());
                     if let Some(uid) = uid.filter(|uid| asked.left.remove(uid)) {
@@ -71,13 +75,20 @@ impl<'s> Reading<'s> {
                 }
                 Response::Tagged { tag, status, code, text } if tag == asked.tag => {
                     let reply = cutover_imap::Reply { status, code, text };
-                    let Asked { tag: _, set, left } = self.asked.take().expect("it was matched");
+                    let asked = self.asked.take().expect("it was matched");
+                    let Asked { tag: _, set, left, is_broken } = asked;
                     if status != Status::Ok && must_wait(meaning(&reply)) {
                         let command = "UID FETCH".to_owned();
                         return Err(ImapError::Refused { command, reply });
                     }
                     if !left.is_empty() {
-                        let why = (status != Status::Ok).then(|| reply.to_string());
+                        let why = match (status, is_broken) {
+                            (Status::Ok, false) => "the server sends no body".to_owned(),
+                            (Status::Ok, true) => {
+                                "the answer has another length than the server says".to_owned()
+                            }
+                            (_, _) => reply.to_string(),
+                        };
                         self.ask_about(set.len(), left, why).await?;
                     }
                 }
@@ -96,7 +107,7 @@ impl<'s> Reading<'s> {
         &mut self,
         of: usize,
         left: BTreeSet<u32>,
-        why: Option<String>,
+        why: String,
     ) -> Result<(), ImapError> {
         let left: Vec<u32> = left.into_iter().collect();
         let command = format!("UID SEARCH UID {}", shown(&left));
@@ -111,10 +122,7 @@ impl<'s> Reading<'s> {
         self.unread.vanished.extend(gone);
         match there.as_slice() {
             [] => {}
-            [uid] if of == 1 => {
-                let why = why.unwrap_or_else(|| "the server sends no body".to_owned());
-                self.unread.refused.push((*uid, why));
-            }
+            [uid] if of == 1 => self.unread.refused.push((*uid, why)),
             several => {
                 let half = several.len().div_ceil(2);
                 several.chunks(half).rev().for_each(|half| self.queue.push_front(half.to_vec()));
@@ -123,10 +131,56 @@ impl<'s> Reading<'s> {
         Ok(())
     }
 
+    /// The messages that were asked for and have not come: the connection broke at one of them.
+    pub(crate) fn under_way(&self) -> Vec<u32> {
+        self.asked.iter().flat_map(|asked| asked.left.iter().copied()).collect()
+    }
+
     /// What could not be read, once everything was asked for.
     pub(crate) fn unread(self) -> Unread {
         self.unread
     }
+}
+
+/// Reads whole messages of the selected folder, each at which the connection may break alone and last. What
+/// could not be read is the result.
+///
+/// # Errors
+/// The session is over, or the server asks to wait. `care` knows then what to read alone next time.
+pub(crate) async fn each(
+    session: &mut Session,
+    uids: &[u32],
+    care: &mut Care,
+    is_fruitless: bool,
+    mut take: impl FnMut(u32, Fetched) -> Result<(), ImapError>,
+) -> Result<Unread, ImapError> {
+    let is_suspect = |uid: &&u32| care.suspects.contains(*uid);
+    let (suspects, others): (Vec<u32>, Vec<u32>) = uids.iter().partition(is_suspect);
+    let sets = std::iter::once(&*others).chain(suspects.chunks(1));
+    let mut unread = Unread::default();
+    for set in sets {
+        if let [uid] = set
+            && care.culprit(*uid).is_some()
+        {
+            unread.refused.push((*uid, "the connection breaks each time".to_owned()));
+            continue;
+        }
+        let mut reading = Reading::whole(session, set, "FLAGS INTERNALDATE");
+        loop {
+            match reading.next().await {
+                Ok(Some((uid, fetched))) => take(uid, fetched)?,
+                Ok(None) => break,
+                Err(error) => {
+                    care.suspect(&reading.under_way(), is_fruitless);
+                    return Err(error);
+                }
+            }
+        }
+        let Unread { vanished, refused } = reading.unread();
+        unread.vanished.extend(vanished);
+        unread.refused.extend(refused);
+    }
+    Ok(unread)
 }
 
 /// Whether the answer to a refusal is to come again later.

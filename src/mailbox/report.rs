@@ -20,6 +20,11 @@ pub enum Outcome {
     Refused,
     /// The old side names it and does not hand it out.
     Unreadable,
+    /// The new side has said that it stored it, and it cannot be told which message there it is, if any. It
+    /// is not sent again.
+    Unconfirmed,
+    /// The new side has said that it stored it, and it is not there. It is sent again by the next pass.
+    Lost,
 }
 
 /// A message that needs a word.
@@ -52,6 +57,11 @@ pub struct FolderReport {
     pub refused: u64,
     /// Messages that the old side does not hand out.
     pub unreadable: u64,
+    /// Messages that the new side has said to have stored, and that cannot be recognized there. They
+    /// are not sent again, whatever the number of passes: look for them.
+    pub unconfirmed: u64,
+    /// Messages that the new side has said to have stored, and that are not there.
+    pub lost: u64,
     /// Messages whose flags have changed at the old side since the last pass, and now at the new
     /// side.
     pub flags_changed: u64,
@@ -67,10 +77,12 @@ pub struct FolderReport {
 }
 
 impl FolderReport {
-    /// Adds a note.
+    /// Adds a note, unless it is there from an earlier try of the same pass.
     pub fn note(&mut self, uid: u32, text: impl Into<String>) {
+        let note = Note { uid, text: text.into() };
         match self.notes.len() < NOTES_MAX {
-            true => self.notes.push(Note { uid, text: text.into() }),
+            true if self.notes.contains(&note) => {}
+            true => self.notes.push(note),
             false => self.notes_left_out += 1,
         }
     }
@@ -78,7 +90,8 @@ impl FolderReport {
     /// Whether every message of the old side is at the new side, or has disappeared.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.error.is_none() && self.refused == 0 && self.unreadable == 0
+        let failed = [self.refused, self.unreadable, self.unconfirmed, self.lost];
+        self.error.is_none() && failed.iter().all(|count| *count == 0)
     }
 
     fn add(&mut self, other: &Self) {
@@ -92,6 +105,8 @@ impl FolderReport {
             vanished,
             refused,
             unreadable,
+            unconfirmed,
+            lost,
             flags_changed,
             gone_at_old,
             error: _,
@@ -105,6 +120,8 @@ impl FolderReport {
         self.vanished += vanished;
         self.refused += refused;
         self.unreadable += unreadable;
+        self.unconfirmed += unconfirmed;
+        self.lost += lost;
         self.flags_changed += flags_changed;
         self.gone_at_old += gone_at_old;
     }
@@ -119,6 +136,10 @@ pub struct MailboxReport {
     pub folders: Vec<FolderReport>,
     /// Why the pass ended early, if it did.
     pub error: Option<String>,
+    /// Messages of a backup that are not restored, because they were gone at the server when it was
+    /// last made.
+    #[serde(skip_serializing_if = "is_none")]
+    pub left_out: u64,
     /// How often the work began anew after a broken connection.
     pub restarts: u32,
     /// How long servers asked to wait, in milliseconds.
@@ -202,6 +223,13 @@ impl fmt::Display for Outcome {
             Self::Vanished => "vanished",
             Self::Refused => "refused",
             Self::Unreadable => "unreadable",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Lost => "lost",
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }

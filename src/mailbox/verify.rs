@@ -17,7 +17,7 @@
 mod headers;
 mod side;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_base::calendar::Timestamp;
 use cutover_imap::{Mode, Session};
@@ -26,6 +26,9 @@ use serde::Serialize;
 
 use crate::account::Pair;
 use crate::clock::Clock;
+use crate::copy::Limits;
+use crate::copy::mailbox::Retry;
+use crate::copy::work::{Care, Folder};
 use crate::error::MailboxError;
 use crate::folders::{Tree, mapped, shown};
 use crate::ledger::Ledger;
@@ -36,6 +39,9 @@ use side::{Met, Side};
 /// The most messages of each list of a folder that a report holds; the others are counted. Our
 /// choice.
 pub const LISTED_MAX: usize = 1000;
+
+/// How often a folder is read again from its beginning because a connection broke. Our choice.
+const RESTARTS_MAX: u32 = 3;
 
 /// What all mailboxes of a comparison share.
 pub struct Comparison<'a> {
@@ -101,6 +107,8 @@ pub struct FolderComparison {
     pub altered: List,
     /// Messages that the new side does not have.
     pub missing: List,
+    /// Messages that the new side does not have because it has refused them, as the ledger says.
+    pub refused: List,
     /// Messages that only the new side has.
     pub extra: List,
     /// Messages that both sides have, with other flags.
@@ -117,7 +125,7 @@ impl FolderComparison {
     /// Whether each message of the old side was found at the new side.
     #[must_use]
     pub fn has_all(&self) -> bool {
-        let lists = [&self.altered, &self.missing, &self.unreadable];
+        let lists = [&self.altered, &self.missing, &self.refused, &self.unreadable];
         self.error.is_none() && lists.iter().all(|list| list.count == 0)
     }
 }
@@ -147,6 +155,44 @@ impl MailboxComparison {
     }
 }
 
+/// What became of the messages of a mailbox, in numbers: for whoever decides by them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Found at the new side, with equal octets or an equal canonical form.
+    pub present: u64,
+    /// Not found at the new side.
+    pub missing: u64,
+    /// Found with another content.
+    pub altered: u64,
+    /// Refused by the new side when they were copied.
+    pub refused: u64,
+    /// Not handed out by one of the sides, so not compared.
+    pub unread: u64,
+}
+
+impl MailboxComparison {
+    /// The sums of all folders. They say something about the whole mailbox only if
+    /// [`MailboxComparison::is_whole`].
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let mut sum = Verdict::default();
+        for folder in &self.folders {
+            sum.present += folder.equal + folder.canonically_equal;
+            sum.missing += folder.missing.count;
+            sum.altered += folder.altered.count;
+            sum.refused += folder.refused.count;
+            sum.unread += folder.unreadable.count;
+        }
+        sum
+    }
+
+    /// Whether every folder could be compared.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.error.is_none() && self.folders.iter().all(|folder| folder.error.is_none())
+    }
+}
+
 /// Writes an instant as RFC 3339 has it, in UTC.
 fn instant<S: serde::Serializer>(instant: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
@@ -167,41 +213,101 @@ async fn mailbox(pair: &Pair, comparison: &Comparison<'_>) -> MailboxComparison 
         folders: Vec::new(),
         error: None,
     };
-    if let Err(error) = folders(pair, comparison, &mut result.folders).await {
-        result.error = Some(error.to_string());
+    let mut work = Work { pair, comparison, folders: BTreeMap::new(), current: None };
+    let mut retry = Retry::default();
+    let limits = Limits { restarts_max: RESTARTS_MAX, ..Limits::default() };
+    loop {
+        let before = work.progress();
+        let Err(error) = work.try_all().await else { break };
+        let has_progress = work.progress() > before;
+        let place = work.current.take().and_then(|name| work.folders.get_mut(&name));
+        match retry.after(&error, place.map(|folder| &mut folder.work), has_progress, limits) {
+            Ok(wait) => comparison.clock.sleep(wait).await,
+            Err(error) => {
+                result.error = Some(error);
+                break;
+            }
+        }
     }
+    result.folders = work.folders.into_values().map(Compared::result).collect();
     result.ended = comparison.clock.now();
     result
 }
 
-async fn folders(
-    pair: &Pair,
-    comparison: &Comparison<'_>,
-    results: &mut Vec<FolderComparison>,
-) -> Result<(), MailboxError> {
-    let mut old = pair.old.session().await.map_err(MailboxError::old)?;
-    let mut new = pair.new.session().await.map_err(MailboxError::new)?;
-    let old_tree = Tree::of(&mut old).await.map_err(MailboxError::old)?;
-    let new_tree = Tree::of(&mut new).await.map_err(MailboxError::new)?;
-    let settled = match comparison.ledger {
-        Some(ledger) => ledger.names(&pair.old.name, &pair.new.name)?,
-        None => BTreeMap::new(),
-    };
-    for (old_name, new_name) in mapped(&old_tree, &new_tree, &settled) {
-        let mut result = FolderComparison {
-            old: shown(&old_name),
-            new: shown(&new_name),
-            ..FolderComparison::default()
-        };
-        let is_there = new_tree.folders.contains_key(&new_name);
-        let sides = ((&mut old, &*old_name), (&mut new, is_there.then_some(&*new_name)));
-        let ended = folder(sides.0, sides.1, comparison.progress, &mut result).await;
-        results.push(result);
-        ended?;
+/// A folder that is being compared.
+#[derive(Default)]
+struct Compared {
+    /// The old side, and what is common to both.
+    work: Folder,
+    at_new: Care,
+    result: FolderComparison,
+}
+
+impl Compared {
+    fn result(self) -> FolderComparison {
+        let error = self.result.error.or(self.work.report.error);
+        FolderComparison { error, ..self.result }
     }
-    old.close().await;
-    new.close().await;
-    Ok(())
+}
+
+struct Work<'a> {
+    pair: &'a Pair,
+    comparison: &'a Comparison<'a>,
+    /// The folders by their names at the old side.
+    folders: BTreeMap<Vec<u8>, Compared>,
+    current: Option<Vec<u8>>,
+}
+
+impl Work<'_> {
+    fn progress(&self) -> u64 {
+        let of = |folder: &Compared| {
+            folder.work.care.settled + folder.at_new.settled + u64::from(folder.work.is_done)
+        };
+        self.folders.values().map(of).sum()
+    }
+
+    async fn try_all(&mut self) -> Result<(), MailboxError> {
+        let Self { pair, comparison, .. } = *self;
+        let mut old = pair.old.session().await.map_err(MailboxError::old)?;
+        let mut new = pair.new.session().await.map_err(MailboxError::new)?;
+        let old_tree = Tree::of(&mut old).await.map_err(MailboxError::old)?;
+        let new_tree = Tree::of(&mut new).await.map_err(MailboxError::new)?;
+        let accounts = (pair.old.name.as_str(), pair.new.name.as_str());
+        let settled = match comparison.ledger {
+            Some(ledger) => ledger.names(accounts.0, accounts.1)?,
+            None => BTreeMap::new(),
+        };
+        for (old_name, new_name) in mapped(&old_tree, &new_tree, &settled) {
+            let compared = self.folders.entry(old_name.clone()).or_default();
+            if compared.work.is_done {
+                continue;
+            }
+            compared.result = FolderComparison {
+                old: shown(&old_name),
+                new: shown(&new_name),
+                ..FolderComparison::default()
+            };
+            self.current = Some(old_name.clone());
+            let refused = match comparison.ledger {
+                Some(ledger) => ledger.refused(accounts, &old_name)?,
+                None => BTreeSet::new(),
+            };
+            let is_there = new_tree.folders.contains_key(&new_name);
+            let sides = ((&mut old, &*old_name), (&mut new, is_there.then_some(&*new_name)));
+            match folder(sides.0, sides.1, comparison.progress, &refused, compared).await {
+                Ok(()) => {}
+                // Other folders are not concerned.
+                Err(error) if error.is_of_folder() => {
+                    compared.result.error = Some(error.to_string());
+                }
+                Err(error) => return Err(error),
+            }
+            compared.work.is_done = true;
+        }
+        self.current = None;
+        tokio::join!(old.close(), new.close());
+        Ok(())
+    }
 }
 
 /// Compares a folder. At the new side it may not exist: then each message is missing.
@@ -209,13 +315,19 @@ async fn folder(
     (old, old_name): (&mut Session, &[u8]),
     (new, new_name): (&mut Session, Option<&[u8]>),
     progress: &Progress,
-    result: &mut FolderComparison,
+    refused: &BTreeSet<u32>,
+    Compared { work, at_new, result }: &mut Compared,
 ) -> Result<(), MailboxError> {
+    let is_fruitless = work.fruitless > 0;
     let mut side = Side::default();
     let selected = old.select(old_name, Mode::Read).await.map_err(MailboxError::old)?;
     let uids = old.uids(selected.exists).await.map_err(MailboxError::old)?;
-    progress.expect(uids.len() as u64);
-    let unread = side.read(old, &uids).await.map_err(MailboxError::old)?;
+    if !work.was_begun {
+        work.was_begun = true;
+        progress.expect(uids.len() as u64);
+    }
+    let care = (&mut work.care, is_fruitless);
+    let unread = side.read(old, &uids, care).await.map_err(MailboxError::old)?;
     for (uid, why) in unread.refused {
         let text = Some(format!("the old side does not hand it out: {why}"));
         result.unreadable.add(Listed { uid, text, ..Listed::default() });
@@ -246,7 +358,7 @@ async fn folder(
                 }
             }
         };
-        let compared = side.compare(new, &uids, &mut tell);
+        let compared = side.compare(new, &uids, (at_new, is_fruitless), &mut tell);
         let unread = compared.await.map_err(MailboxError::new)?;
         for (uid, why) in unread.refused {
             let text = Some(format!("the new side does not hand it out: {why}"));
@@ -256,6 +368,6 @@ async fn folder(
     let missing = side.left();
     let missing = headers::of(old, &missing).await.map_err(MailboxError::old)?;
     let extra = headers::of(new, &extra).await.map_err(MailboxError::new)?;
-    headers::pair(missing, extra, result);
+    headers::pair(missing, extra, refused, result);
     Ok(())
 }

@@ -10,7 +10,9 @@ use super::{Format, Kept, Which, ended, incomplete, shown};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Code, Failure, Message, Problem};
 use crate::cli::{planning, print_out, print_raw};
-use crate::mailbox::backup::{BackupError, Checked, Made, Restoring, bag_of, check, make, restore};
+use crate::mailbox::backup::{
+    BackupError, Checked, Kept as Keeping, Made, Restoring, bag_of, check, make, restore,
+};
 use crate::mailbox::clock::RealClock;
 use crate::mailbox::copy::{Limits, Pass};
 use crate::mailbox::error::Side;
@@ -44,6 +46,9 @@ pub(super) struct CheckArgs {
 }
 
 /// Put backups into mailboxes: each message that is not there yet, with flags, dates and folders
+///
+/// What counts is what is in the mailbox now: a message that an earlier restore has brought, and that somebody
+/// has deleted since, is brought again.
 #[derive(clap::Args)]
 pub(super) struct RestoreArgs {
     #[command(flatten)]
@@ -57,6 +62,9 @@ pub(super) struct RestoreArgs {
     /// Only this folder, by its name in the backup
     #[arg(long, value_name = "NAME")]
     folder: Option<String>,
+    /// Also messages that were gone at the server when the backup was last made
+    #[arg(long)]
+    with_deleted: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -137,7 +145,8 @@ pub(super) fn run_check(CheckArgs { backups, format }: &CheckArgs) -> Result<Exi
 }
 
 pub(super) async fn run_restore(args: &RestoreArgs) -> Result<Exit, Failure> {
-    let RestoreArgs { which, from, side, folder } = args;
+    let RestoreArgs { which, from, side, folder, with_deleted } = args;
+    let kept = if *with_deleted { Keeping::Ever } else { Keeping::AtLastBackup };
     let plan = planning::read_plan(&which.plan)?;
     let Accounts { pairs, mut problems } = accounts::of(&plan, which)?;
     let Kept { ledger, aside } = which.kept(&plan)?;
@@ -150,7 +159,7 @@ pub(super) async fn run_restore(args: &RestoreArgs) -> Result<Exit, Failure> {
             SideArg::New => &pair.new,
         };
         let (address, folder) = (pair.address.as_str(), folder.as_deref());
-        let restoring = Restoring { dir: from, address, account, folder, pass: &pass };
+        let restoring = Restoring { dir: from, address, account, folder, kept, pass: &pass };
         (address, restore(&restoring).await)
     });
     let work = stream::iter(each).buffered(which.at_once.into()).collect::<Vec<_>>();

@@ -19,7 +19,7 @@ use crate::mailbox::copy::{Limits, Pass, copy};
 use crate::mailbox::inventory::{Survey, inventory};
 use crate::mailbox::ledger::{Ledger, LedgerError};
 use crate::mailbox::report::{MailboxReport, Progress};
-use crate::mailbox::verify::{Comparison, verify};
+use crate::mailbox::verify::{Comparison, Verdict, verify};
 
 /// Count mailboxes, copy them from the old host to the new one, compare both sides, and back them up
 #[derive(clap::Args)]
@@ -199,18 +199,20 @@ async fn run_verify(which: &Which) -> Result<Exit, Failure> {
                 Message::new(Code::MailboxFailed, format!("{}: {error}", result.address))
             }
             None => {
-                let sum = |count: fn(&crate::mailbox::verify::FolderComparison) -> u64| {
-                    result.folders.iter().map(count).sum::<u64>()
+                let Verdict { present: _, missing, altered, refused, unread } = result.verdict();
+                let refused = match refused {
+                    0 => String::new(),
+                    count => format!("{count} refused by the new side, "),
                 };
                 let text = format!(
-                    "{}: not every message was found at the new side: {} missing, {} altered, {} not compared",
+                    "{}: not every message was found at the new side: {missing} missing, {altered} altered, {refused}{unread} not compared",
                     result.address,
-                    sum(|folder| folder.missing.count),
-                    sum(|folder| folder.altered.count),
-                    sum(|folder| folder.unreadable.count),
                 );
                 let help = "`cutover mailboxes copy` copies what is missing; what somebody has deleted at the new side stays deleted";
-                Message::new(Code::MessagesMissing, text).help(help)
+                let folders = result.folders.iter().filter_map(|folder| {
+                    folder.error.as_ref().map(|error| format!("{}: {error}", folder.old))
+                });
+                Message::new(Code::MessagesMissing, text).details(folders).help(help)
             }
         };
         problems.push(message.into());
@@ -225,10 +227,21 @@ fn incomplete(reports: &[MailboxReport]) -> Vec<Problem> {
         let total = report.total();
         let text = match &report.error {
             Some(error) => format!("{}: {error}", report.address),
-            None => format!(
-                "{}: not every message was stored: {} refused by the new side, {} cannot be read",
-                report.address, total.refused, total.unreadable
-            ),
+            None => {
+                let mut text = format!(
+                    "{}: not every message was stored: {} refused by the new side, {} cannot be read",
+                    report.address, total.refused, total.unreadable
+                );
+                for (count, what) in [
+                    (total.lost, "not there although the new side has said so"),
+                    (total.unconfirmed, "not recognized at the new side"),
+                ] {
+                    if count > 0 {
+                        text += &format!(", {count} {what}");
+                    }
+                }
+                text
+            }
         };
         let folders = report.folders.iter().filter_map(|folder| {
             folder.error.as_ref().map(|error| format!("{}: {error}", folder.old))

@@ -87,6 +87,8 @@ pub(super) fn copied(reports: &[MailboxReport]) -> String {
             vanished,
             refused,
             unreadable,
+            unconfirmed,
+            lost,
             flags_changed,
             gone_at_old,
             ..
@@ -106,8 +108,14 @@ pub(super) fn copied(reports: &[MailboxReport]) -> String {
                 gone_at_old,
                 "copied before, and gone at the old side since; they stay at the new side",
             ),
-            (refused, "refused by the new side, and put aside"),
+            (refused, "not taken by the new side, and put aside"),
             (unreadable, "not handed out by the old side"),
+            (lost, "that the new side has said to have stored, and that are not there"),
+            (unconfirmed, "that may be at the new side, and cannot be recognized there"),
+            (
+                report.left_out,
+                "that were gone at the last backup; `--with-deleted` brings them, too",
+            ),
         ] {
             if count > 0 {
                 let _ = writeln!(text, "  {} {what}", messages(count));
@@ -184,6 +192,7 @@ pub(super) fn compared(results: &[MailboxComparison]) -> String {
             }
             for (list, what) in [
                 (&folder.missing, "missing at the new side"),
+                (&folder.refused, "refused by the new side"),
                 (&folder.altered, "altered"),
                 (&folder.unreadable, "not compared"),
                 (&folder.extra, "only at the new side"),

@@ -1,12 +1,17 @@
 //! The files around the payload of a bag (RFC 8493 §2), and the lock of whoever makes it.
+//!
+//! A bag may have been in the hands of others. So nothing in it is opened through a symbolic link, and
+//! only regular files are read.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use cutover_base::digest::{Digest, Hashing};
+use nix::fcntl::OFlag;
 
 use super::BackupError;
 
@@ -15,9 +20,75 @@ const CHUNK: usize = 64 * 1024;
 /// The declaration of a bag (RFC 8493 §2.1.1).
 const DECLARATION: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 
-/// The digest of a file, and its octets.
-pub(super) fn digest_of(path: &Path) -> Result<(Digest, u64), BackupError> {
-    let mut file = File::open(path).map_err(BackupError::file(path))?;
+/// Opens a file of a bag for reading.
+pub(super) fn open(bag: &Path, name: &str) -> Result<File, BackupError> {
+    is_within(bag, name)?;
+    let path = bag.join(name);
+    let failed = BackupError::file(&path);
+    // A pipe must not be waited for.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits()).open(&path);
+    let file = file.map_err(&failed)?;
+    match file.metadata().map_err(&failed)?.is_file() {
+        true => Ok(file),
+        false => Err(BackupError::damaged(&path, "it is not a file")),
+    }
+}
+
+/// Makes a file of a bag that is not there, or was left by a backup that was cut off.
+pub(super) fn create(bag: &Path, name: &str) -> Result<File, BackupError> {
+    is_within(bag, name)?;
+    let path = bag.join(name);
+    let failed = BackupError::file(&path);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        Ok(()) | Err(_) => {}
+    }
+    File::options().write(true).create_new(true).open(&path).map_err(&failed)
+}
+
+/// Makes a directory of a bag, unless it is there.
+pub(super) fn directory(bag: &Path, name: &str) -> Result<(), BackupError> {
+    let path = bag.join(name);
+    fs::create_dir_all(&path).map_err(BackupError::file(&path))?;
+    is_within(bag, &format!("{name}/x"))
+}
+
+/// Opens a file of a bag to write at its end.
+pub(super) fn append(bag: &Path, name: &str) -> Result<File, BackupError> {
+    is_within(bag, name)?;
+    let path = bag.join(name);
+    let mut options = File::options();
+    options.create(true).append(true).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.open(&path).map_err(BackupError::file(&path))
+}
+
+/// The text of a file of a bag.
+pub(super) fn text(bag: &Path, name: &str) -> Result<String, BackupError> {
+    let mut octets = Vec::new();
+    let path = bag.join(name);
+    open(bag, name)?.read_to_end(&mut octets).map_err(BackupError::file(&path))?;
+    String::from_utf8(octets).map_err(|_| BackupError::damaged(&path, "it is not UTF-8"))
+}
+
+/// Refuses a name whose directories are not directories of the bag itself.
+fn is_within(bag: &Path, name: &str) -> Result<(), BackupError> {
+    let mut path = bag.to_owned();
+    let parents = Path::new(name).parent().into_iter().flat_map(Path::components);
+    for part in parents {
+        path.push(part);
+        let kind = fs::symlink_metadata(&path).map_err(BackupError::file(&path))?;
+        if !kind.is_dir() {
+            return Err(BackupError::damaged(&path, "it is not a directory"));
+        }
+    }
+    Ok(())
+}
+
+/// The digest of a file of a bag, and its octets.
+pub(super) fn digest_of(bag: &Path, name: &str) -> Result<(Digest, u64), BackupError> {
+    let path = &*bag.join(name);
+    let mut file = open(bag, name)?;
     let mut hash = Hashing::default();
     let mut buffer = vec![0; CHUNK];
     let mut octets = 0;
@@ -68,9 +139,12 @@ impl Unfinished {
     pub(super) fn begin(bag: &Path) -> Result<Self, BackupError> {
         let data = bag.join("data");
         fs::create_dir_all(&data).map_err(BackupError::file(&data))?;
+        is_within(bag, "data/index.jsonl")?;
         let mark = mark_of(bag);
         let was_cut_off = mark.exists();
-        let lock = File::options().create(true).append(true).open(&mark);
+        let mut options = File::options();
+        options.create(true).append(true).custom_flags(OFlag::O_NOFOLLOW.bits());
+        let lock = options.open(&mark);
         let lock = lock.map_err(BackupError::file(&mark))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { mark, _lock: lock, was_cut_off }),

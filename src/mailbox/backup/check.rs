@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::bag::{digest_of, digits, mark_of};
+use super::bag::{self, digest_of, digits, mark_of};
 use super::{BackupError, index};
 
 /// The most problems that are listed. Our choice.
@@ -46,10 +46,10 @@ pub fn check(bag: &Path) -> Result<Checked, BackupError> {
     if mark_of(bag).exists() {
         found.report("the backup was not finished: make it again".to_owned());
     }
-    let tags = manifest(&bag.join("tagmanifest-sha256.txt"))?;
-    let payload = manifest(&bag.join("manifest-sha256.txt"))?;
+    let tags = manifest(bag, "tagmanifest-sha256.txt")?;
+    let payload = manifest(bag, "manifest-sha256.txt")?;
     for (path, wanted) in tags.iter().chain(&payload) {
-        match digest_of(&bag.join(path)) {
+        match digest_of(bag, path) {
             Ok((digest, octets)) => {
                 found.files += 1;
                 found.octets += octets;
@@ -82,8 +82,9 @@ pub fn check(bag: &Path) -> Result<Checked, BackupError> {
 }
 
 /// The digests of a manifest by path (RFC 8493 §2.1.3). A path that leads out of the bag is refused.
-fn manifest(path: &Path) -> Result<BTreeMap<String, String>, BackupError> {
-    let text = fs::read_to_string(path).map_err(BackupError::file(path))?;
+pub(super) fn manifest(bag: &Path, name: &str) -> Result<BTreeMap<String, String>, BackupError> {
+    let path = &*bag.join(name);
+    let text = bag::text(bag, name)?;
     let mut digests = BTreeMap::new();
     for (at, line) in text.lines().enumerate() {
         let parts = line.split_once("  ").filter(|(digest, name)| {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use cutover_base::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::BackupError;
+use super::{BackupError, bag};
 use crate::folders::{Folder, Tree};
 
 /// The format of a bag's index.
@@ -97,10 +98,10 @@ impl Folders {
     /// Reads the list of a bag; an empty one if there is no bag yet.
     pub(super) fn read(bag: &Path) -> Result<Self, BackupError> {
         let path = bag.join("data/folders.json");
-        if !path.exists() {
+        if fs::symlink_metadata(&path).is_err() {
             return Ok(Self { format: FORMAT.to_owned(), ..Self::default() });
         }
-        let text = fs::read_to_string(&path).map_err(BackupError::file(&path))?;
+        let text = bag::text(bag, "data/folders.json")?;
         let read: Self = serde_json::from_str(&text)
             .map_err(|error| BackupError::damaged(&path, error.to_string()))?;
         match read.format == FORMAT {
@@ -109,9 +110,11 @@ impl Folders {
         }
     }
 
-    /// The folders as a server would list them.
-    pub(super) fn tree(&self) -> Tree {
-        let folders = self.folders.values().filter(|folder| folder.present).map(|folder| {
+    /// The folders with these numbers, as a server would list them.
+    pub(super) fn tree(&self, numbers: impl Fn(u32) -> bool) -> Tree {
+        let folders =
+            self.folders.iter().filter(|(number, folder)| folder.present || numbers(**number));
+        let folders = folders.map(|(_, folder)| {
             let FolderEntry { name, role, subscribed, .. } = folder;
             (as_octets(name), Folder { role: role.clone(), is_subscribed: *subscribed })
         });
@@ -153,10 +156,12 @@ impl Folders {
 pub(super) fn read(bag: &Path, is_unfinished: bool) -> Result<BTreeMap<Key, Entry>, BackupError> {
     let path = bag.join("data/index.jsonl");
     let mut entries = BTreeMap::new();
-    if !path.exists() {
+    if fs::symlink_metadata(&path).is_err() {
         return Ok(entries);
     }
-    let octets = fs::read(&path).map_err(BackupError::file(&path))?;
+    let mut octets = Vec::new();
+    let mut file = bag::open(bag, "data/index.jsonl")?;
+    file.read_to_end(&mut octets).map_err(BackupError::file(&path))?;
     let text = String::from_utf8_lossy(&octets);
     for (at, line) in text.lines().enumerate() {
         match serde_json::from_str::<Entry>(line) {

@@ -1,33 +1,33 @@
 //! Restoring a backup into a mailbox: the same way as a copy, with the bag as the old side.
 //!
-//! Each message arrives once, also if the connection breaks or the process dies, and what is in the mailbox
-//! already is recognized by its digest. A file that is not what the index says is not restored, and
-//! is named. Messages that had been deleted at the server when the backup was last made stay in the
-//! bag only.
+//! Each message arrives once, also if the connection breaks or the process dies. What is in the mailbox
+//! already is recognized by its digest, and what a restore has brought before and somebody has deleted
+//! since is brought again. Nothing is taken from a bag that its manifests do not cover: a file that is
+//! not what they say is not restored, and is named. Messages that were gone at the server at the last
+//! backup are restored if [`Kept::Ever`] is asked for.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::Path;
-use std::time::Duration;
 
 use cutover_imap::{Fetched, Mode, Octets, Session};
 
-use super::bag::mark_of;
-use super::index::{self, Entry, Folders};
-use super::{BackupError, bag_of};
+use super::bag;
+use super::index::Entry;
+use super::sealed::Sealed;
+use super::{BackupError, Kept, bag_of};
 use crate::account::Account;
 use crate::copy::Pass;
-use crate::copy::mailbox::{can_begin_anew, create, subscribe};
+use crate::copy::confirm::confirm;
+use crate::copy::mailbox::{Retry, create, subscribe};
 use crate::copy::source::{Mail, mail};
 use crate::copy::target::{Target, settle_lost};
-use crate::copy::window::Window;
+use crate::copy::window::{Window, alike};
+use crate::copy::work::Folder;
 use crate::error::{MailboxError, Side};
 use crate::folders::{Tree, mapped, shown};
-use crate::report::{FolderReport, MailboxReport};
-use crate::throttle::Waits;
+use crate::report::MailboxReport;
 
-/// The first pause before the work is begun anew; each is twice as long. Our choice.
-const PAUSE: Duration = Duration::from_millis(200);
 /// The largest message that is kept in memory, as in a copy.
 const MEMORY_OCTETS_MAX: u64 = 256 * 1024;
 
@@ -41,6 +41,8 @@ pub struct Restoring<'a> {
     pub account: &'a Account,
     /// Only this folder, by its name for people.
     pub folder: Option<&'a str>,
+    /// Which messages.
+    pub kept: Kept,
     /// What all mailboxes share.
     pub pass: &'a Pass<'a>,
 }
@@ -50,146 +52,216 @@ pub struct Restoring<'a> {
 /// # Errors
 /// The bag cannot be used. What happens at the server is in the report.
 pub async fn restore(restoring: &Restoring<'_>) -> Result<MailboxReport, BackupError> {
-    let Restoring { dir, address, pass, .. } = restoring;
+    let Restoring { dir, address, kept, pass, .. } = restoring;
     let bag = bag_of(dir, address);
-    if mark_of(&bag).exists() {
-        return Err(BackupError::damaged(&bag, "the backup was not finished: make it again"));
-    }
-    let folders = Folders::read(&bag)?;
-    let mut entries: BTreeMap<u32, Vec<Entry>> = BTreeMap::new();
-    for entry in index::read(&bag, false)?.into_values().filter(|entry| entry.present) {
-        entries.entry(entry.folder).or_default().push(entry);
-    }
-    if folders.folders.is_empty() {
-        return Err(BackupError::damaged(&bag, "there is no backup"));
-    }
+    let sealed = Sealed::read(&bag, address, *kept)?;
     if let Some(wanted) = restoring.folder
-        && !folders.folders.values().any(|folder| folder.shown == wanted)
+        && !sealed.folders.folders.values().any(|folder| folder.shown == wanted)
     {
         return Err(BackupError::damaged(&bag, format!("there is no folder {wanted:?}")));
     }
+    if sealed.entries.is_empty() && sealed.left_out > 0 {
+        let count = sealed.left_out;
+        let problem = format!(
+            "the mailbox was empty when the backup was last made: {count} messages that were there \
+             before are in the backup, and are restored if messages that were gone are asked for too"
+        );
+        return Err(BackupError::damaged(&bag, problem));
+    }
+    let mut work =
+        Work { restoring, bag: &bag, sealed: &sealed, folders: BTreeMap::new(), current: None };
     let mut report = MailboxReport { address: (*address).to_owned(), ..MailboxReport::default() };
-    let mut waits = Waits::default();
-    let mut waited = Duration::ZERO;
+    report.left_out = sealed.left_out;
+    let mut retry = Retry::default();
     loop {
-        report.folders.clear();
-        let work = Work { restoring, bag: &bag, folders: &folders, entries: &entries };
-        let Err(error) = work.try_all(&mut report.folders).await else { break };
-        let asked = match &error {
-            BackupError::Mailbox(MailboxError::Imap { error, .. }) => waits.after(error),
-            BackupError::Mailbox(_)
-            | BackupError::File { .. }
-            | BackupError::Damaged { .. }
-            | BackupError::Locked(_) => None,
+        let before = work.progress();
+        let error = match work.try_all().await {
+            Ok(()) => break,
+            Err(BackupError::Mailbox(error)) => error,
+            Err(error) => return Err(error),
         };
-        let can = matches!(&error, BackupError::Mailbox(error) if can_begin_anew(error));
-        let wait = match asked {
-            Some(wait) if waited + wait <= pass.limits.waited_max => {
-                waited += wait;
-                wait
-            }
-            None if can && report.restarts < pass.limits.restarts_max => {
-                report.restarts += 1;
-                PAUSE * 2_u32.saturating_pow(report.restarts)
-            }
-            Some(_) | None => {
-                report.error = Some(error.to_string());
+        let has_progress = work.progress() > before;
+        let place = work.current.take().and_then(|key| work.folders.get_mut(&key));
+        match retry.after(&error, place, has_progress, pass.limits) {
+            Ok(wait) => pass.clock.sleep(wait).await,
+            Err(error) => {
+                report.error = Some(error);
                 break;
             }
-        };
-        pass.clock.sleep(wait).await;
+        }
     }
-    report.waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+    retry.tell(&mut report);
+    report.folders = work.folders.into_values().map(|folder| folder.report).collect();
     Ok(report)
 }
+
+/// A folder of the bag, and the UIDVALIDITY of its messages. Only after a server has given new UIDs
+/// are there several for one folder.
+type Group = (u32, u32);
 
 struct Work<'a> {
     restoring: &'a Restoring<'a>,
     bag: &'a Path,
-    folders: &'a Folders,
-    entries: &'a BTreeMap<u32, Vec<Entry>>,
+    sealed: &'a Sealed,
+    folders: BTreeMap<Group, Folder>,
+    current: Option<Group>,
 }
 
 impl Work<'_> {
-    async fn try_all(&self, reports: &mut Vec<FolderReport>) -> Result<(), BackupError> {
-        let Restoring { address, account, folder, pass, .. } = self.restoring;
+    fn progress(&self) -> u64 {
+        let of = |folder: &Folder| folder.care.settled + u64::from(folder.is_done);
+        self.folders.values().map(of).sum()
+    }
+
+    async fn try_all(&mut self) -> Result<(), BackupError> {
+        let Restoring { address, account, folder: wanted, pass, .. } = self.restoring;
+        let Sealed { folders, entries, .. } = self.sealed;
         let mut new = account.session().await.map_err(MailboxError::new)?;
-        let old_tree = self.folders.tree();
+        let has_entries = |number| entries.keys().any(|(folder, _)| *folder == number);
+        let old_tree = folders.tree(has_entries);
         let new_tree = Tree::of(&mut new).await.map_err(MailboxError::new)?;
         let source = format!("backup {address}");
         let settled = pass.ledger.names(&source, &account.name).map_err(MailboxError::from)?;
         for (old_name, new_name) in mapped(&old_tree, &new_tree, &settled) {
-            let mut report = FolderReport {
-                old: shown(&old_name),
-                new: shown(&new_name),
-                ..FolderReport::default()
-            };
-            if folder.is_some_and(|wanted| wanted != report.old) {
+            let is_wanted = wanted.is_none_or(|wanted| wanted == shown(&old_name));
+            let number = folders.number(&old_name).filter(|_| is_wanted);
+            let Some(number) = number else { continue };
+            let names = (&*old_name, &*new_name);
+            pass.ledger.folder((&source, &account.name), names).map_err(MailboxError::from)?;
+            let mut groups: Vec<Group> =
+                entries.keys().copied().filter(|(folder, _)| *folder == number).collect();
+            if groups.is_empty() {
+                groups.push((number, 0));
+            }
+            for group in &groups {
+                let report = &mut self.folders.entry(*group).or_default().report;
+                (report.old, report.new) = (shown(&old_name), shown(&new_name));
+            }
+            if !new_tree.folders.contains_key(&new_name)
+                && let Some((_, error)) = create(&mut new, &[names]).await?.into_iter().next()
+            {
+                for group in &groups {
+                    let folder = self.folders.entry(*group).or_default();
+                    folder.report.error = Some(error.to_string());
+                    folder.is_done = true;
+                }
                 continue;
             }
-            let there = new_tree.folders.get(&new_name);
-            if there.is_none() {
-                let failed = create(&mut new, &[(&*old_name, &*new_name)]).await?;
-                if let Some((_, error)) = failed.into_iter().next() {
-                    return Err(error.into());
-                }
+            for group in &groups {
+                self.current = Some(*group);
+                self.group(&mut new, *group, names).await?;
+                self.current = None;
             }
-            let names = (&*old_name, &*new_name);
-            let number = self.folders.number(&old_name).expect("the tree is made of them");
-            let entries = self.entries.get(&number).map_or(&[][..], Vec::as_slice);
-            let ended = self.folder(&mut new, &source, names, entries, &mut report).await;
+            let there = new_tree.folders.get(&new_name);
             let wants = old_tree.folders[&old_name].is_subscribed;
-            if ended.is_ok() && wants && !there.is_some_and(|there| there.is_subscribed) {
-                let notes = subscribe(&mut new, &[(&*old_name, &*new_name)]).await?;
+            if wants && !there.is_some_and(|there| there.is_subscribed) {
+                let report = &mut self.folders.entry(groups[0]).or_default().report;
+                let notes = subscribe(&mut new, &[names]).await?;
                 notes.into_iter().for_each(|(_, note)| report.note(0, note));
             }
-            reports.push(report);
-            ended?;
         }
         new.close().await;
         Ok(())
     }
 
-    async fn folder(
-        &self,
+    /// Restores messages of a folder that had one UIDVALIDITY.
+    async fn group(
+        &mut self,
         new: &mut Session,
-        source: &str,
+        group: Group,
+        names: (&[u8], &[u8]),
+    ) -> Result<(), BackupError> {
+        let mut work = self.folders.remove(&group).unwrap_or_default();
+        let entries = self.sealed.entries.get(&group).map_or(&[][..], Vec::as_slice);
+        let ended = match work.is_done || entries.is_empty() {
+            true => Ok(()),
+            false => self.messages(&mut work, new, group.1, names, entries).await,
+        };
+        let ended = match ended {
+            // Other folders are not concerned.
+            Err(BackupError::Mailbox(error)) if error.is_of_folder() => {
+                work.report.error = Some(error.to_string());
+                Ok(())
+            }
+            other => other,
+        };
+        work.is_done |= ended.is_ok();
+        self.folders.insert(group, work);
+        ended
+    }
+
+    async fn messages(
+        &self,
+        work: &mut Folder,
+        new: &mut Session,
+        uid_validity: u32,
         names: (&[u8], &[u8]),
         entries: &[Entry],
-        report: &mut FolderReport,
     ) -> Result<(), BackupError> {
-        let Restoring { account, pass, .. } = self.restoring;
+        let Restoring { address, account, pass, .. } = self.restoring;
         let ledger = pass.ledger;
-        report.messages = entries.len() as u64;
-        let Some(first) = entries.first() else { return Ok(()) };
         let of_ledger = MailboxError::from;
-        let folder = ledger.folder((source, &account.name), names).map_err(of_ledger)?;
-        ledger.old_validity(folder, first.uid_validity).map_err(of_ledger)?;
+        let source = format!("backup {address} {uid_validity}");
+        let folder = ledger.folder((&source, &account.name), names).map_err(of_ledger)?;
+        ledger.old_validity(folder, uid_validity).map_err(of_ledger)?;
         let selected = new.select(names.1, Mode::Write).await.map_err(MailboxError::new)?;
         let no_validity =
-            || MailboxError::NoUidValidity { side: Side::New, folder: report.new.clone() };
+            || MailboxError::NoUidValidity { side: Side::New, folder: shown(names.1) };
         let validity = selected.uid_validity.ok_or_else(no_validity)?;
         ledger.new_validity(folder, validity).map_err(of_ledger)?;
-        let mut target = Target { folder, name: names.1, validity, selected };
-        target.look(new, ledger).await?;
-        let found = settle_lost(&mut target, new, pass).await?;
+        let mut target = Target { folder, name: names.1, validity, selected, floor: 1 };
+        target.look_first(new, ledger).await?;
+        // What counts is what is there now.
+        ledger.set_floor(folder, target.floor).map_err(of_ledger)?;
+        ledger.claim_copied(folder).map_err(of_ledger)?;
+        ledger.forget_deleted(folder).map_err(of_ledger)?;
+        let claimed = settle_lost(&mut target, new, pass).await?;
+        for (uid, copy) in &claimed.alike {
+            work.report.note(*uid, alike(*copy));
+        }
+        if work.fruitless > 1 {
+            work.care.suspects.extend(&claimed.open);
+        }
         let uids: Vec<u32> = entries.iter().map(|entry| entry.uid).collect();
         let compared = ledger.compare(folder, &uids).map_err(of_ledger)?;
-        report.already = compared.copied + found;
-        pass.progress.expect(compared.open.len() as u64);
-        let open = |entry: &&Entry| compared.open.binary_search(&entry.uid).is_ok();
+        if !work.was_begun {
+            work.was_begun = true;
+            work.report.messages = entries.len() as u64;
+            work.report.already = compared.copied;
+            work.report.unconfirmed = compared.unconfirmed.len() as u64;
+            pass.progress.expect(compared.open.len() as u64);
+        } else {
+            work.report.already += claimed.found;
+        }
+        if work.since.is_none_or(|(known, _)| known != validity) {
+            work.since = Some((validity, target.floor));
+        }
+        let is_open = |entry: &&Entry| compared.open.binary_search(&entry.uid).is_ok();
+        let is_open = |entry: &&Entry| is_open(entry) && !work.care.ended.contains(&entry.uid);
+        let open: Vec<&Entry> = entries.iter().filter(is_open).collect();
+        self.store(work, new, &target, &open).await?;
+        confirm(work, pass, &target, new).await?;
+        Ok(())
+    }
+
+    /// Stores messages in windows; those at which the connection may break come last and alone.
+    async fn store(
+        &self,
+        work: &mut Folder,
+        new: &mut Session,
+        target: &Target<'_>,
+        open: &[&Entry],
+    ) -> Result<(), BackupError> {
+        let pass = self.restoring.pass;
+        let suspects = work.care.suspects.clone();
+        let (alone, together): (Vec<&Entry>, Vec<&Entry>) =
+            open.iter().copied().partition(|entry| suspects.contains(&entry.uid));
+        let Folder { report, care, .. } = work;
+        let mut store = Window { pass, target, report, care, last: 0 };
         let mut window: Vec<Mail> = Vec::new();
         let mut octets = 0;
-        let mut store = Window { pass, target: &target, report };
-        for entry in entries.iter().filter(open) {
-            let mail = match self.mail(entry)? {
-                Ok(mail) => mail,
-                Err(why) => {
-                    store.report.unreadable += 1;
-                    store.report.note(entry.uid, why);
-                    continue;
-                }
-            };
+        for entry in together {
+            let Some(mail) = self.mail(&mut store, entry)? else { continue };
             octets += mail.body.in_memory();
             window.push(mail);
             if window.len() >= pass.limits.window_messages || octets > pass.limits.window_octets {
@@ -198,36 +270,63 @@ impl Work<'_> {
             }
         }
         store.store(new, window).await?;
-        target.look(new, ledger).await?;
-        ledger.claim_begun(folder).map_err(of_ledger)?;
+        for entry in alone {
+            let Some(mail) = self.mail(&mut store, entry)? else { continue };
+            if store.care.culprit(entry.uid).is_some() {
+                let why = "the connection breaks each time it is sent";
+                let settled = store.put_aside(&mail, why)?;
+                pass.ledger.settle(target.folder, &[settled]).map_err(MailboxError::from)?;
+            } else if let Err(error) = store.store(new, vec![mail]).await {
+                if error.imap().is_some_and(|(_, error)| error.ends_session()) {
+                    store.care.blame(entry.uid, Side::New);
+                }
+                return Err(error.into());
+            }
+        }
         Ok(())
     }
 
-    /// A message of the bag; why it is not restored, if its file is not what the index says.
-    fn mail(&self, entry: &Entry) -> Result<Result<Mail, String>, BackupError> {
-        let path = self.bag.join(entry.path());
-        let damaged = || format!("{} has changed since the backup was made", entry.path());
-        let body = match body(&path) {
-            Ok(body) => body,
-            Err(error) => return Ok(Err(format!("{}: {error}", entry.path()))),
+    /// A message of the bag; nothing, and a note, if its file is not what the manifest says.
+    fn mail(&self, store: &mut Window<'_>, entry: &Entry) -> Result<Option<Mail>, BackupError> {
+        let path = entry.path();
+        let why = match self.body(entry) {
+            Ok(body) => {
+                let flags = entry.flags.iter().map(|flag| flag.clone().into_bytes()).collect();
+                let fetched = Fetched {
+                    uid: Some(entry.uid),
+                    flags: Some(flags),
+                    internal_date: entry.internal_date.clone(),
+                    body: Some(body),
+                    ..Fetched::default()
+                };
+                let mail = mail(entry.uid, fetched)?;
+                if mail.digests.raw == entry.raw {
+                    return Ok(Some(mail));
+                }
+                format!("{path} has changed since the backup was made")
+            }
+            Err(error) => error.to_string(),
         };
-        let flags = entry.flags.iter().map(|flag| flag.clone().into_bytes()).collect();
-        let fetched = Fetched {
-            uid: Some(entry.uid),
-            flags: Some(flags),
-            internal_date: entry.internal_date.clone(),
-            body: Some(body),
-            ..Fetched::default()
-        };
-        let mail = mail(entry.uid, fetched)?;
-        Ok(if mail.digests.raw == entry.raw { Ok(mail) } else { Err(damaged()) })
+        store.report.unreadable += 1;
+        store.report.note(entry.uid, why);
+        store.care.end(entry.uid);
+        Ok(None)
     }
-}
 
-fn body(path: &Path) -> std::io::Result<Octets> {
-    let len = fs::metadata(path)?.len();
-    match len <= MEMORY_OCTETS_MAX {
-        true => Ok(Octets::Memory(fs::read(path)?)),
-        false => Ok(Octets::Spooled { file: File::open(path)?, len }),
+    fn body(&self, entry: &Entry) -> Result<Octets, BackupError> {
+        let name = entry.path();
+        let path = self.bag.join(&name);
+        let failed = BackupError::file(&path);
+        let mut file = bag::open(self.bag, &name)?;
+        let len = file.metadata().map_err(&failed)?.len();
+        if len != entry.octets {
+            return Err(BackupError::damaged(&path, "its size has changed"));
+        }
+        if len > MEMORY_OCTETS_MAX {
+            return Ok(Octets::Spooled { file, len });
+        }
+        let mut octets = Vec::new();
+        file.read_to_end(&mut octets).map_err(&failed)?;
+        Ok(Octets::Memory(octets))
     }
 }

@@ -6,14 +6,16 @@ use cutover_imap::{ImapError, Mode, Selected, Session, StatusOf, Untagged, quote
 use tokio::sync::mpsc;
 
 use super::Pass;
+use super::confirm;
 use super::flags;
 use super::source::{self, Mail};
 use super::target::{self, Target};
-use super::window::Window;
+use super::window::{self, Window};
 use super::work::Folder;
 use crate::error::{MailboxError, Side};
 use crate::folders::shown;
-use crate::ledger::{FolderId, Mark, Settled};
+use crate::ledger::{Compared, FolderId, Mark, Settled};
+use crate::read::{Reading, Unread};
 use crate::report::Outcome;
 
 /// Makes a pass over one folder, with a session at each side.
@@ -33,9 +35,7 @@ pub(super) async fn copy(
     let old_validity = there.uid_validity.ok_or_else(|| no_validity(Side::Old, old_name))?;
     ledger.old_validity(folder, old_validity)?;
     let new_validity = target.uid_validity.ok_or_else(|| no_validity(Side::New, new_name))?;
-    if ledger.new_validity(folder, new_validity)? {
-        work.report.note(0, "the folder was made anew at the new side: its messages are compared");
-    }
+    let is_anew = ledger.new_validity(folder, new_validity)?;
     let uids = old.uids(there.exists).await.map_err(MailboxError::old)?;
     let compared = ledger.compare(folder, &uids)?;
     begin(work, pass, uids.len() as u64, &compared);
@@ -50,22 +50,34 @@ pub(super) async fn copy(
         flags::follow(work, pass, folder, (old, &there, since), (new, &target)).await?;
     }
     let mut open = compared.open;
-    if !open.is_empty() {
+    if !open.is_empty() || is_anew {
         let mut target =
-            Target { folder, name: new_name, validity: new_validity, selected: target };
+            Target { folder, name: new_name, validity: new_validity, selected: target, floor: 1 };
         target.look_first(new, ledger).await?;
-        let found = target::settle_lost(&mut target, new, pass).await?;
-        work.report.already += found;
-        if found > 0 {
+        if is_anew {
+            ledger.set_floor(folder, target.floor)?;
+            let gone = ledger.claim_copied(folder)?;
+            work.report.note(0, anew(gone));
+        }
+        let claimed = target::settle_lost(&mut target, new, pass).await?;
+        work.report.already += claimed.found;
+        work.care.settled += claimed.found;
+        for (uid, copy) in &claimed.alike {
+            work.report.note(*uid, window::alike(*copy));
+        }
+        if work.fruitless > 1 {
+            // Nothing was settled since the connection broke before: one of those is the reason.
+            work.care.suspects.extend(&claimed.open);
+        }
+        if claimed.found > 0 {
             open = ledger.compare(folder, &uids)?.open;
         }
-        messages(work, pass, &target, &open, old, new).await?;
-        if ledger.has_begun(folder)? {
-            // Where the server does not say which UID a copy has, the copies are looked for.
-            target.look(new, ledger).await?;
-            let (_, unknown) = ledger.claim_begun(folder)?;
-            settle_unrecognized(work, pass, folder, &unknown)?;
+        open.retain(|uid| !work.care.ended.contains(uid));
+        if work.since.is_none_or(|(validity, _)| validity != new_validity) {
+            work.since = Some((new_validity, target.floor));
         }
+        messages(work, pass, &target, &open, old, new).await?;
+        confirm::confirm(work, pass, &target, new).await?;
     }
     if work.report.is_complete() {
         let mark = Mark {
@@ -80,19 +92,28 @@ pub(super) async fn copy(
 }
 
 /// Notes what a pass begins with. Each try of it finds the same again, so some counts are set anew.
-fn begin(work: &mut Folder, pass: &Pass<'_>, messages: u64, compared: &crate::ledger::Compared) {
+fn begin(work: &mut Folder, pass: &Pass<'_>, messages: u64, compared: &Compared) {
     let Folder { report, was_begun, .. } = work;
     report.messages = messages;
     report.gone_at_old = compared.gone;
     report.vanished += compared.vanished;
-    report.refused = 0;
-    report.unreadable = 0;
-    report.notes.clear();
-    report.notes_left_out = 0;
     if !*was_begun {
         *was_begun = true;
         report.already = compared.copied;
         pass.progress.expect(compared.open.len() as u64);
+        report.unconfirmed = compared.unconfirmed.len() as u64;
+        for uid in &compared.unconfirmed {
+            report.note(*uid, confirm::UNCONFIRMED);
+        }
+    }
+}
+
+/// What is said about a folder that was made anew at the new side.
+fn anew(gone: u64) -> String {
+    let text = "the folder was made anew at the new side: its messages are compared";
+    match gone {
+        0 => text.to_owned(),
+        gone => format!("{text}. {gone} that were copied are not there, and are not copied again"),
     }
 }
 
@@ -162,7 +183,7 @@ async fn select_new(new: &mut Session, name: &[u8]) -> Result<Selected, MailboxE
     })
 }
 
-/// Copies messages: one side reads while the other stores.
+/// Copies messages: one side reads while the other stores. Suspects come last, one at a time.
 async fn messages(
     work: &mut Folder,
     pass: &Pass<'_>,
@@ -171,49 +192,121 @@ async fn messages(
     old: &mut Session,
     new: &mut Session,
 ) -> Result<(), MailboxError> {
+    let is_suspect = |uid: &u32| work.care.suspects.contains(uid);
+    let (suspects, others): (Vec<u32>, Vec<u32>) = uids.iter().partition(|uid| is_suspect(uid));
+    let mut last = 0;
+    if !others.is_empty() {
+        last = together(work, pass, target, &others, old, new).await?;
+    }
+    for uid in suspects {
+        if work.care.culprit(uid) == Some(Side::Old) {
+            let why = "the connection breaks each time".to_owned();
+            unread(
+                work,
+                pass,
+                target.folder,
+                Unread { refused: vec![(uid, why)], vanished: vec![] },
+            )?;
+            continue;
+        }
+        match alone(work, pass, target, (uid, last), old, new).await {
+            Ok(stored) => last = stored,
+            Err(error) => {
+                if let Some((side, _)) = error.imap().filter(|(_, error)| error.ends_session()) {
+                    work.care.blame(uid, side);
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Copies messages, many at once. The last UID that the new side has named.
+async fn together(
+    work: &mut Folder,
+    pass: &Pass<'_>,
+    target: &Target<'_>,
+    uids: &[u32],
+    old: &mut Session,
+    new: &mut Session,
+) -> Result<u32, MailboxError> {
     let (sender, mut receiver) = mpsc::channel::<Vec<Mail>>(1);
-    let reading = source::read(old, uids, sender, pass.limits);
-    let mut window = Window { pass, target, report: &mut work.report };
+    let mut under_way = Vec::new();
+    let before = work.care.settled;
+    let reading = source::read(old, uids, sender, pass.limits, &mut under_way);
+    let Folder { report, care, .. } = &mut *work;
+    let mut window = Window { pass, target, report, care, last: 0 };
     let storing = async {
         while let Some(mails) = receiver.recv().await {
             window.store(new, mails).await?;
         }
         Ok::<(), MailboxError>(())
     };
-    let (unread, ()) = tokio::try_join!(reading, storing)?;
-    let vanished = unread.vanished.iter().map(|uid| (*uid, Outcome::Vanished, None));
-    let refused = unread.refused.iter();
-    let refused = refused.map(|(uid, why)| (*uid, Outcome::Unreadable, Some(why.clone())));
-    let settled: Vec<Settled> = vanished
-        .chain(refused)
-        .map(|(uid, outcome, note)| Settled { uid, outcome, copy: None, note })
-        .collect();
-    pass.ledger.settle(target.folder, &settled)?;
-    pass.progress.unexpect(settled.len() as u64);
-    work.report.vanished += unread.vanished.len() as u64;
-    work.report.unreadable += unread.refused.len() as u64;
-    for (uid, why) in unread.refused {
-        work.report.note(uid, format!("the old side does not hand it out: {why}"));
+    // What was read is stored also if the reader fails; if nobody stores any more, nothing is read.
+    let (read, ()) = tokio::try_join!(async { Ok(reading.await) }, storing)?;
+    let last = window.last;
+    match read {
+        Ok(read) => unread(work, pass, target.folder, read)?,
+        Err(error) => {
+            let is_fruitless = work.fruitless > 0 && work.care.settled == before;
+            work.care.suspect(&under_way, is_fruitless);
+            return Err(error);
+        }
     }
-    Ok(())
+    Ok(last)
 }
 
-/// Settles messages that the new side has taken, and that cannot be recognized there: its answer
-/// names no UID, and it has changed them.
-fn settle_unrecognized(
+/// Copies a message at which a connection may break.
+async fn alone(
+    work: &mut Folder,
+    pass: &Pass<'_>,
+    target: &Target<'_>,
+    (uid, last): (u32, u32),
+    old: &mut Session,
+    new: &mut Session,
+) -> Result<u32, MailboxError> {
+    let mut reading = Reading::whole(old, &[uid], source::ATTRIBUTES);
+    let read = reading.next().await.map_err(MailboxError::old)?;
+    let Some((uid, fetched)) = read else {
+        let read = reading.unread();
+        unread(work, pass, target.folder, read)?;
+        return Ok(last);
+    };
+    let mail = source::mail(uid, fetched)?;
+    let is_culprit = work.care.culprit(uid).is_some();
+    let Folder { report, care, .. } = work;
+    let mut window = Window { pass, target, report, care, last };
+    if is_culprit {
+        let settled = window.put_aside(&mail, "the connection breaks each time it is sent")?;
+        pass.ledger.settle(target.folder, &[settled])?;
+    } else {
+        window.store(new, vec![mail]).await?;
+    }
+    Ok(window.last)
+}
+
+/// Settles what could not be read.
+fn unread(
     work: &mut Folder,
     pass: &Pass<'_>,
     folder: FolderId,
-    uids: &BTreeSet<u32>,
+    Unread { vanished, refused }: Unread,
 ) -> Result<(), MailboxError> {
-    let note = "the new side has taken it, and has changed it: it cannot be recognized there";
-    let settled = uids.iter().map(|uid| Settled {
-        uid: *uid,
-        outcome: Outcome::Copied,
-        copy: None,
-        note: Some(note.to_owned()),
-    });
-    pass.ledger.settle(folder, &settled.collect::<Vec<_>>())?;
-    uids.iter().for_each(|uid| work.report.note(*uid, note));
+    let gone = vanished.iter().map(|uid| (*uid, Outcome::Vanished, None));
+    let left = refused.iter().map(|(uid, why)| (*uid, Outcome::Unreadable, Some(why.clone())));
+    let settled: Vec<Settled> = gone
+        .chain(left)
+        .map(|(uid, outcome, note)| Settled { uid, outcome, copy: None, note })
+        .collect();
+    pass.ledger.settle(folder, &settled)?;
+    pass.progress.unexpect(settled.len() as u64);
+    work.report.vanished += vanished.len() as u64;
+    work.report.unreadable += refused.len() as u64;
+    vanished.iter().for_each(|uid| work.care.end(*uid));
+    for (uid, why) in refused {
+        work.care.end(uid);
+        work.report.note(uid, format!("the old side does not hand it out: {why}"));
+    }
     Ok(())
 }

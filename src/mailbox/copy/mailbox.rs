@@ -6,7 +6,7 @@ use std::time::Duration;
 use cutover_imap::{ImapError, Reply, Session, Status, quoted};
 
 use super::work::Folder;
-use super::{Pass, folder};
+use super::{Limits, Pass, folder, gone};
 use crate::account::Pair;
 use crate::error::MailboxError;
 use crate::folders::{Tree, mapped, shown};
@@ -22,57 +22,104 @@ pub(super) struct Work<'a> {
     pub(super) pass: &'a Pass<'a>,
     /// The folders by their names at the old side.
     folders: BTreeMap<Vec<u8>, Folder>,
+    /// The folder that is being copied.
+    current: Option<Vec<u8>>,
 }
 
 /// Makes a pass over one mailbox.
 pub(super) async fn copy(pair: &Pair, pass: &Pass<'_>) -> MailboxReport {
     let mut report = MailboxReport { address: pair.address.clone(), ..MailboxReport::default() };
-    let mut work = Work { pair, pass, folders: BTreeMap::new() };
-    let mut waits = Waits::default();
-    let mut waited = Duration::ZERO;
-    let mut fruitless = 0;
+    let mut work = Work { pair, pass, folders: BTreeMap::new(), current: None };
+    let mut retry = Retry::default();
     loop {
         let before = work.progress();
         let Err(error) = work.try_all().await else { break };
-        if work.progress() > before {
-            fruitless = 0;
-            waits.reset();
+        let has_progress = work.progress() > before;
+        let place = work.current.take().and_then(|name| work.folders.get_mut(&name));
+        match retry.after(&error, place, has_progress, pass.limits) {
+            Ok(wait) => {
+                pass.progress.waits();
+                pass.clock.sleep(wait).await;
+                pass.progress.goes_on();
+            }
+            Err(error) => {
+                report.error = Some(error);
+                break;
+            }
         }
-        let asked = match error.imap() {
-            Some((side, error)) => waits.after(error).map(|wait| (side, wait)),
-            None => None,
-        };
-        let wait = match asked {
-            Some((side, wait)) if waited + wait > pass.limits.waited_max => {
-                let waited_secs = waited.as_secs();
-                report.error = Some(MailboxError::Throttled { side, waited_secs }.to_string());
-                break;
-            }
-            Some((_, wait)) => {
-                waited += wait;
-                wait
-            }
-            None if can_begin_anew(&error) && fruitless < pass.limits.restarts_max => {
-                fruitless += 1;
-                report.restarts += 1;
-                PAUSE * 2_u32.saturating_pow(fruitless - 1)
-            }
-            None => {
-                report.error = Some(error.to_string());
-                break;
-            }
-        };
-        pass.progress.waits();
-        pass.clock.sleep(wait).await;
-        pass.progress.goes_on();
     }
-    report.waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+    retry.tell(&mut report);
     report.folders = work.folders.into_values().map(|folder| folder.report).collect();
     report
 }
 
+/// When a mailbox is tried again after an error, and when it is given up.
+#[derive(Default)]
+pub(crate) struct Retry {
+    waits: Waits,
+    waited: Duration,
+    /// Tries in a row without any progress, and outside of folders.
+    fruitless: u32,
+    restarts: u32,
+}
+
+impl Retry {
+    /// How long to wait before the next try; why there is none. `place` is the folder that was worked
+    /// on: one in which connections break again and again is left for the next pass, so that the
+    /// others go on.
+    pub(crate) fn after(
+        &mut self,
+        error: &MailboxError,
+        place: Option<&mut Folder>,
+        has_progress: bool,
+        limits: Limits,
+    ) -> Result<Duration, String> {
+        if has_progress {
+            self.fruitless = 0;
+            self.waits.reset();
+        }
+        let asked = error.imap().and_then(|(side, error)| Some((side, self.waits.after(error)?)));
+        if let Some((side, wait)) = asked {
+            if self.waited + wait > limits.waited_max {
+                let waited_secs = self.waited.as_secs();
+                return Err(MailboxError::Throttled { side, waited_secs }.to_string());
+            }
+            self.waited += wait;
+            return Ok(wait);
+        }
+        let max = limits.restarts_max;
+        let ends_session = error.imap().is_some_and(|(_, error)| error.ends_session());
+        let tries = match place {
+            Some(folder) if ends_session => {
+                folder.fruitless = if has_progress { 1 } else { folder.fruitless + 1 };
+                if folder.fruitless > max {
+                    folder.report.error = Some(error.to_string());
+                    folder.is_done = true;
+                    folder.fruitless = 1;
+                }
+                folder.fruitless
+            }
+            Some(_) | None => {
+                self.fruitless += 1;
+                if !can_begin_anew(error) || self.fruitless > max {
+                    return Err(error.to_string());
+                }
+                self.fruitless
+            }
+        };
+        self.restarts += 1;
+        Ok(PAUSE * 2_u32.saturating_pow(tries - 1))
+    }
+
+    /// Adds to a report how often the work began anew, and how long servers asked to wait.
+    pub(crate) fn tell(&self, report: &mut MailboxReport) {
+        report.restarts = self.restarts;
+        report.waited_ms = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
+    }
+}
+
 /// Whether another try may succeed: only after what a network does.
-pub(crate) fn can_begin_anew(error: &MailboxError) -> bool {
+fn can_begin_anew(error: &MailboxError) -> bool {
     error.imap().is_some_and(|(_, error)| match error {
         ImapError::Connect { .. }
         | ImapError::Broken(_)
@@ -91,7 +138,7 @@ pub(crate) fn can_begin_anew(error: &MailboxError) -> bool {
 impl Work<'_> {
     /// How much is done; it never shrinks.
     fn progress(&self) -> u64 {
-        let of = |folder: &Folder| folder.report.copied + u64::from(folder.is_done);
+        let of = |folder: &Folder| folder.care.settled + u64::from(folder.is_done);
         self.folders.values().map(of).sum()
     }
 
@@ -124,17 +171,36 @@ impl Work<'_> {
             folder.report.old = shown(old_name);
             folder.report.new = shown(new_name);
         }
-        let absent = names.iter().filter(|(_, name)| !new_tree.folders.contains_key(*name));
+        if gone::notice_anew(&mut new, pass, accounts).await? {
+            let text = "the mailbox was made anew at the new side: its messages are compared";
+            for folder in self.folders.values_mut() {
+                folder.report.note(0, text);
+            }
+        }
+        let is_absent = |name: &Vec<u8>| !new_tree.folders.contains_key(name);
+        let absent = names.iter().filter(|(_, name)| is_absent(name));
         let absent: Vec<(&[u8], &[u8])> = absent.map(|(old, new)| (&**old, &**new)).collect();
+        let gone = gone::at_new(&mut new, pass, accounts, &names, &new_tree, &absent).await?;
+        let is_gone = |name: &[u8]| gone.iter().any(|gone| gone.old == name);
+        let (_, absent): (Vec<_>, Vec<_>) = absent.into_iter().partition(|(old, _)| is_gone(old));
         for (at, error) in create(&mut new, &absent).await? {
             let folder = self.folders.entry(absent[at].0.to_vec()).or_default();
             folder.report.error = Some(error.to_string());
             folder.is_done = true;
         }
+        for gone in &gone {
+            let folder = self.folders.entry(gone.old.to_vec()).or_default();
+            if !folder.is_done {
+                self.current = Some(gone.old.to_vec());
+                gone.name(folder, accounts, pass, &mut old).await?;
+                folder.is_done = true;
+            }
+        }
         let is_done = |name: &[u8]| self.folders.get(name).is_some_and(|folder| folder.is_done);
         let open: Vec<_> = names.iter().filter(|(name, _)| !is_done(name)).collect();
         let mut unchanged = folder::unchanged((&mut old, &mut new), pass, accounts, &open).await?;
         for (old_name, new_name) in open {
+            self.current = Some(old_name.clone());
             let folder = self.folders.entry(old_name.clone()).or_default();
             if let Some(messages) = unchanged.remove(old_name) {
                 folder.report.messages = messages.into();
@@ -146,21 +212,21 @@ impl Work<'_> {
             match folder::copy(folder, accounts, pass, sides.0, sides.1).await {
                 Ok(()) => {}
                 // Other folders are not concerned.
-                Err(
-                    error @ (MailboxError::NoFolder { .. }
-                    | MailboxError::NoUidValidity { .. }
-                    | MailboxError::UidsReused { .. }),
-                ) => {
+                Err(error) if error.is_of_folder() => {
                     folder.report.error = Some(error.to_string());
                 }
                 Err(error) => return Err(error),
             }
             folder.is_done = true;
         }
+        self.current = None;
         let subscribes_all = !old_tree.folders.values().any(|folder| folder.is_subscribed);
         let wanted = names.iter().filter(|(old_name, new_name)| {
             let wants = subscribes_all || old_tree.folders[*old_name].is_subscribed;
-            wants && !new_tree.folders.get(*new_name).is_some_and(|folder| folder.is_subscribed)
+            let is_there = !is_gone(old_name);
+            is_there
+                && wants
+                && !new_tree.folders.get(*new_name).is_some_and(|folder| folder.is_subscribed)
         });
         let wanted: Vec<(&[u8], &[u8])> = wanted.map(|(old, new)| (&**old, &**new)).collect();
         for (at, note) in subscribe(&mut new, &wanted).await? {
@@ -188,28 +254,37 @@ async fn for_each(
     Ok(refused.filter(|(_, reply)| reply.status != Status::Ok).collect())
 }
 
-/// Makes folders; those that cannot be made, by place. One that is there already is fine, if the
-/// server lists it by that name: another session may have made it. Otherwise the name leads to another
+/// Makes folders; those that cannot be made, by place. One that is there already is fine: another session
+/// may have made it. Each has to be listed by its name afterwards: otherwise the name leads to another
 /// folder, in which messages of two would be one.
 pub(crate) async fn create(
     new: &mut Session,
     folders: &[(&[u8], &[u8])],
 ) -> Result<Vec<(usize, MailboxError)>, MailboxError> {
-    let refused = for_each(new, b"CREATE", folders).await?;
+    if folders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let refused: BTreeMap<usize, Reply> =
+        for_each(new, b"CREATE", folders).await?.into_iter().collect();
     let is_there = |reply: &Reply| {
         reply.has("ALREADYEXISTS") || reply.text.to_ascii_lowercase().contains("exist")
     };
-    let listed = match refused.iter().any(|(_, reply)| is_there(reply)) {
-        true => Tree::of(new).await.map_err(MailboxError::new)?.folders,
-        false => BTreeMap::new(),
-    };
-    let failed = refused
-        .into_iter()
-        .filter(|(at, reply)| !(is_there(reply) && listed.contains_key(folders[*at].1)));
-    let error = |(at, reply): (usize, Reply)| {
-        (at, MailboxError::NoFolder { folder: shown(folders[at].1), reply })
-    };
-    Ok(failed.map(error).collect())
+    let listed = Tree::of(new).await.map_err(MailboxError::new)?;
+    let mut failed = Vec::new();
+    for (at, (_, name)) in folders.iter().enumerate() {
+        let error = match refused.get(&at) {
+            Some(reply) if !is_there(reply) => {
+                MailboxError::NoFolder { folder: shown(name), reply: reply.clone() }
+            }
+            _ if listed.folders.contains_key(*name) => continue,
+            _ => {
+                let instead = listed.like(name).map(shown);
+                MailboxError::OtherName { folder: shown(name), instead }
+            }
+        };
+        failed.push((at, error));
+    }
+    Ok(failed)
 }
 
 /// Subscribes to folders; notes about those that the server refuses. A folder without a subscription

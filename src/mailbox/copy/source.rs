@@ -7,7 +7,11 @@ use super::Limits;
 use crate::content::Digests;
 use crate::error::{MailboxError, Side};
 use crate::flags::sendable;
+use crate::likeness::Likeness;
 use crate::read::{Reading, Unread};
+
+/// What is asked for beside the body.
+pub(crate) const ATTRIBUTES: &str = "FLAGS INTERNALDATE";
 
 /// A message of the old side.
 pub(crate) struct Mail {
@@ -18,22 +22,41 @@ pub(crate) struct Mail {
     pub(crate) date: Option<String>,
     pub(crate) body: Octets,
     pub(crate) digests: Digests,
+    pub(crate) likeness: Likeness,
     /// What could not be taken over.
     pub(crate) notes: Vec<String>,
 }
 
+impl Mail {
+    /// Its internal date, in seconds since 1970.
+    pub(crate) fn seconds(&self) -> Option<i64> {
+        let date = cutover_imap::internal_date(self.date.as_deref()?)?;
+        Some(date.timestamp())
+    }
+}
+
 /// Reads messages and sends them in windows to where they are stored. What could not be read is
-/// the result. If nobody stores any more, reading ends.
+/// the result. If nobody stores any more, reading ends. When the connection breaks, what was read is
+/// still sent, and `under_way` gets the messages that had been asked for.
 pub(crate) async fn read(
     session: &mut Session,
     uids: &[u32],
     sender: mpsc::Sender<Vec<Mail>>,
     limits: Limits,
+    under_way: &mut Vec<u32>,
 ) -> Result<Unread, MailboxError> {
-    let mut reading = Reading::whole(session, uids, "FLAGS INTERNALDATE");
+    let mut reading = Reading::whole(session, uids, ATTRIBUTES);
     let mut window = Vec::new();
     let mut octets = 0;
-    while let Some((uid, fetched)) = reading.next().await.map_err(MailboxError::old)? {
+    let ended = loop {
+        let (uid, fetched) = match reading.next().await {
+            Ok(Some(read)) => read,
+            Ok(None) => break Ok(()),
+            Err(error) => {
+                under_way.extend(reading.under_way());
+                break Err(MailboxError::old(error));
+            }
+        };
         let mail = mail(uid, fetched)?;
         let more = mail.body.in_memory();
         let is_full =
@@ -46,12 +69,12 @@ pub(crate) async fn read(
         }
         octets += more;
         window.push(mail);
-    }
+    };
     if !window.is_empty() {
         // If nobody stores any more, its error is the result of both.
         let _ = sender.send(window).await;
     }
-    Ok(reading.unread())
+    ended.map(|()| reading.unread())
 }
 
 /// A message as it is sent.
@@ -61,6 +84,7 @@ pub(crate) fn mail(uid: u32, fetched: Fetched) -> Result<Mail, MailboxError> {
     let failed =
         |error: std::io::Error| MailboxError::Imap { side: Side::Old, error: error.into() };
     let digests = Digests::of(&body).map_err(failed)?;
+    let likeness = Likeness::of(&body).map_err(failed)?;
     let mut notes = Vec::new();
     let (flags, bad) = sendable(&flags.unwrap_or_default());
     if !bad.is_empty() {
@@ -73,5 +97,5 @@ pub(crate) fn mail(uid: u32, fetched: Fetched) -> Result<Mail, MailboxError> {
         notes.push(format!("the old side has no internal date for it ({words})"));
     }
     let date = date.map(|date| date.format("%d-%b-%Y %H:%M:%S %z").to_string());
-    Ok(Mail { uid, flags, date, body, digests, notes })
+    Ok(Mail { uid, flags, date, body, digests, likeness, notes })
 }

@@ -16,10 +16,11 @@ use cutover_imap::{Appending, ImapError, Octets, Outcome as Appended, Reply, Ses
 use super::Pass;
 use super::source::Mail;
 use super::target::Target;
+use super::work::Care;
 use crate::content::{Digests, repaired};
 use crate::error::MailboxError;
 use crate::flags::{joined, kept};
-use crate::ledger::{Begun, Settled};
+use crate::ledger::{Begun, Settled, There};
 use crate::read::{must_wait, shown};
 use crate::report::{FolderReport, Outcome};
 use crate::throttle::{Meaning, meaning};
@@ -32,6 +33,9 @@ pub(crate) struct Window<'a> {
     pub(crate) pass: &'a Pass<'a>,
     pub(crate) target: &'a Target<'a>,
     pub(crate) report: &'a mut FolderReport,
+    pub(crate) care: &'a mut Care,
+    /// The last UID that the new side has named for what was sent.
+    pub(crate) last: u32,
 }
 
 /// A form in which a message is sent.
@@ -56,12 +60,22 @@ impl Window<'_> {
         let begun: Vec<Begun<'_>> = mails
             .iter()
             .zip(&texts)
-            .map(|(Mail { uid, digests, .. }, flags)| Begun { uid: *uid, digests: *digests, flags })
+            .map(|(mail, flags)| {
+                let Mail { uid, digests, likeness, .. } = mail;
+                let (digests, likeness) = (*digests, *likeness);
+                Begun { uid: *uid, digests, likeness, date: mail.seconds(), flags }
+            })
             .collect();
         let there = ledger.begin(folder, &begun)?;
         self.add_flags(new, &mails, &there).await?;
         self.report.already += there.len() as u64;
         self.pass.progress.unexpect(there.len() as u64);
+        for (uid, there) in &there {
+            self.care.settle(*uid);
+            if let There::Alike(copy) = there {
+                self.report.note(*uid, alike(*copy));
+            }
+        }
         mails.retain(|mail| !there.contains_key(&mail.uid));
         let (sent, empty): (Vec<Mail>, Vec<Mail>) =
             mails.into_iter().partition(|mail| !mail.body.is_empty());
@@ -156,6 +170,7 @@ impl Window<'_> {
         form: Option<&Form>,
         copy: Option<(u32, u32)>,
     ) -> Option<Settled> {
+        self.care.settle(mail.uid);
         self.report.copied += 1;
         self.report.octets += mail.digests.octets;
         self.pass.progress.done(1, mail.digests.octets);
@@ -166,18 +181,22 @@ impl Window<'_> {
             self.report.note(mail.uid, note.clone());
         }
         let (validity, uid) = copy?;
-        // A UID that was there before belongs to another message, whatever the server says.
-        let is_new = self.target.selected.uid_next.is_none_or(|next| uid >= next);
-        (validity == self.target.validity && is_new).then_some(Settled {
-            uid: mail.uid,
-            outcome: Outcome::Copied,
-            copy: Some((uid, mail.digests.canonical)),
-            note,
+        // Messages get UIDs in the order in which they are stored (RFC 3501 §2.3.1.1). A UID that was there
+        // before, or is not above the last one, belongs to another message, whatever the server says.
+        let is_new = uid >= self.target.floor && uid > self.last;
+        (validity == self.target.validity && is_new).then(|| {
+            self.last = uid;
+            Settled {
+                uid: mail.uid,
+                outcome: Outcome::Copied,
+                copy: Some((uid, mail.digests.canonical)),
+                note,
+            }
         })
     }
 
-    /// Writes a refused message to a file, whole.
-    fn put_aside(&mut self, mail: &Mail, why: &str) -> Result<Settled, MailboxError> {
+    /// Writes a message that is not taken to a file, whole.
+    pub(crate) fn put_aside(&mut self, mail: &Mail, why: &str) -> Result<Settled, MailboxError> {
         let mut path = PathBuf::new();
         let mut write = || {
             std::fs::create_dir_all(&self.pass.aside)?;
@@ -192,9 +211,11 @@ impl Window<'_> {
             file.sync_all()
         };
         write().map_err(|error| MailboxError::File { path: path.clone(), error })?;
+        self.care.end(mail.uid);
         self.report.refused += 1;
         self.pass.progress.unexpect(1);
-        let note = format!("refused by the new side: {why}. It is put aside as {}", path.display());
+        let note =
+            format!("not taken by the new side: {why}. It is put aside as {}", path.display());
         self.report.note(mail.uid, note.clone());
         Ok(Settled { uid: mail.uid, outcome: Outcome::Refused, copy: None, note: Some(note) })
     }
@@ -227,12 +248,12 @@ impl Window<'_> {
         &mut self,
         new: &mut Session,
         mails: &[Mail],
-        there: &BTreeMap<u32, Option<u32>>,
+        there: &BTreeMap<u32, There>,
     ) -> Result<(), MailboxError> {
         let mut by_flags: BTreeMap<BTreeSet<String>, Vec<u32>> = BTreeMap::new();
         for mail in mails {
             let flags = kept(&mail.flags, self.target.selected.permanent_flags.as_ref());
-            if let Some(Some(copy)) = there.get(&mail.uid)
+            if let Some(There::Copy(copy) | There::Alike(copy)) = there.get(&mail.uid)
                 && !flags.is_empty()
             {
                 by_flags.entry(flags).or_default().push(*copy);
@@ -252,6 +273,14 @@ impl Window<'_> {
         }
         Ok(())
     }
+}
+
+/// What is said about a message that is recognized at the new side in another form.
+pub(crate) fn alike(copy: u32) -> String {
+    format!(
+        "the new side has it as UID {copy}, with other octets: it has the same Message-ID, or date, author \
+         and subject, so it is not sent again"
+    )
 }
 
 /// The digest of a file's octets.

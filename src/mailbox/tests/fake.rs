@@ -29,6 +29,19 @@ impl Fake {
         exists: usize,
         script: impl FnMut(&str) -> Option<Answer> + Send + 'static,
     ) -> Self {
+        Self::with("* OK fake\r\n", exists, script)
+    }
+
+    /// One with another greeting.
+    pub(crate) fn greeting(words: &'static str) -> Self {
+        Self::with(words, 0, |_| None)
+    }
+
+    fn with(
+        greeting: &'static str,
+        exists: usize,
+        script: impl FnMut(&str) -> Option<Answer> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         let port = listener.local_addr().expect("an address").port();
         let commands = Arc::new(Mutex::new(Vec::new()));
@@ -37,7 +50,7 @@ impl Fake {
         spawn(move || {
             for client in listener.incoming().flatten() {
                 let (heard, script) = (Arc::clone(&heard), Arc::clone(&script));
-                spawn(move || serve(client, exists, &heard, &script));
+                spawn(move || serve(client, greeting, exists, &heard, &script));
             }
         });
         Self { port, commands }
@@ -67,6 +80,7 @@ impl Fake {
 
 fn serve(
     client: TcpStream,
+    greeting: &str,
     exists: usize,
     heard: &Mutex<Vec<String>>,
     script: &Mutex<Box<Script>>,
@@ -74,7 +88,7 @@ fn serve(
     let Ok(mut writer) = client.try_clone() else { return };
     let mut reader = BufReader::new(client);
     let mut say = |octets: &[u8]| writer.write_all(octets).is_ok();
-    if !say(b"* OK fake\r\n") {
+    if !say(greeting.as_bytes()) {
         return;
     }
     loop {
@@ -117,6 +131,13 @@ fn usual(command: &str, exists: usize) -> Answer {
         _ => String::new(),
     };
     (before.into_bytes(), "OK done".to_owned())
+}
+
+/// What a server with this many messages answers to a search; `None` to any other command.
+pub(crate) fn searched(command: &str, count: u32) -> Option<Answer> {
+    let uids = (1..=count).fold(String::new(), |text, uid| format!("{text} {uid}"));
+    let is_search = command.starts_with("UID SEARCH");
+    is_search.then(|| (format!("* SEARCH{uids}\r\n").into_bytes(), "OK done".to_owned()))
 }
 
 /// A message as a server sends it.

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use cutover_imap::{Roots, Security, Server};
 use cutover_mailbox::account::{Account, Pair};
-use cutover_mailbox::backup::{Restoring, bag_of, check, make, restore};
+use cutover_mailbox::backup::{Kept, Restoring, bag_of, check, make, restore};
 use cutover_mailbox::clock::RealClock;
 use cutover_mailbox::copy::{Limits, Pass, copy};
 use cutover_mailbox::error::Side;
@@ -84,7 +84,9 @@ fn child() {
                 for pair in &pairs {
                     let (address, account) = (&*pair.address, &pair.new);
                     let dir = &*bags;
-                    let restoring = Restoring { dir, address, account, folder: None, pass: &pass };
+                    let kept = Kept::AtLastBackup;
+                    let restoring =
+                        Restoring { dir, address, account, folder: None, kept, pass: &pass };
                     let restored = restore(&restoring).await;
                     is_complete &= restored.is_ok_and(|report| report.is_complete());
                 }

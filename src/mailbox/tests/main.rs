@@ -6,10 +6,14 @@ mod lab;
 
 mod backups;
 mod bed;
+mod breaks;
 mod copies;
 mod cuts;
 mod fake;
 mod killed;
+mod lies;
 mod mail;
+mod names;
 mod odd;
+mod store;
 mod surveys;

@@ -17,7 +17,7 @@ use cutover_mailbox::report::{MailboxReport, Progress};
 
 use crate::bed::{Bed, limits, run};
 use crate::copies::{slash, small};
-use crate::fake::{Answer, Fake, fetched};
+use crate::fake::{Answer, Fake, fetched, searched};
 
 /// A clock on which waiting takes no time, and which remembers it.
 #[derive(Default)]
@@ -151,11 +151,28 @@ fn a_server_that_names_fewer_uids_than_messages_is_refused() {
     });
     let clock = Patient::default();
     let report = copied(&bed, fake.pair(&bed, "u1", true), &clock, limits());
-    let error = report.error.expect("an error");
+    let error = report.folders[0].error.as_deref();
     assert_eq!(
-        error,
+        error.expect("an error"),
         "old side: not an answer of IMAP: UID SEARCH names fewer UIDs than there are messages (3)"
     );
+}
+
+#[test]
+fn a_session_that_is_signed_in_already_is_refused() {
+    let bed = Bed::start(slash(), slash());
+    small(&bed, "u1", "", 2);
+    for is_old in [true, false] {
+        let fake = Fake::greeting("* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+] somebody\r\n");
+        let clock = Patient::default();
+        let report = copied(&bed, fake.pair(&bed, "u1", is_old), &clock, limits());
+        let side = if is_old { "old" } else { "new" };
+        let words = "a session that is signed in already: nobody knows as whom";
+        let expected = format!("{side} side: not an answer of IMAP: {words}");
+        assert_eq!(report.error.as_deref(), Some(&*expected));
+        // Nothing was asked for in somebody's name.
+        assert_eq!(fake.commands.lock().expect("no test has failed").len(), 0);
+    }
 }
 
 /// A server that refuses what `is_refused` says until it has done so `times`.
@@ -167,10 +184,11 @@ fn refusing(words: &'static str, times: usize, is_refused: fn(&str) -> bool) -> 
             left -= 1;
             return Some((Vec::new(), words.to_owned()));
         }
-        command.starts_with("APPEND").then(|| {
-            uid += 1;
-            (Vec::new(), format!("OK [APPENDUID 7 {uid}] done"))
-        })
+        if !command.starts_with("APPEND") {
+            return searched(command, uid);
+        }
+        uid += 1;
+        Some((Vec::new(), format!("OK [APPENDUID 7 {uid}] done")))
     })
 }
 
@@ -225,7 +243,7 @@ fn a_token_that_expires_is_asked_for_again() {
             return Some((Vec::new(), end));
         }
         if !command.starts_with("APPEND") {
-            return None;
+            return searched(command, uid);
         }
         appends += 1;
         if appends == 10 {
@@ -275,7 +293,7 @@ fn a_refused_message_is_tried_with_less_and_then_put_aside_whole() {
     let mut uid = 0;
     let fake = Fake::start(0, move |command| {
         if !command.starts_with("APPEND") {
-            return None;
+            return searched(command, uid);
         }
         let refused = command.contains("$Odd") || command.contains("01-Jan-1970");
         if refused || command.ends_with(&length) {

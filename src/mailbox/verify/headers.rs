@@ -1,7 +1,7 @@
 //! Messages that have no equal at the other side: what they are called, and which of them are one
 //! message with two contents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cutover_imap::{ImapError, Octets, Response, Session, Untagged};
 
@@ -74,15 +74,21 @@ fn header_fields(header: &Octets) -> std::io::Result<BTreeMap<String, String>> {
     Ok(fields)
 }
 
-/// Lists what is altered, missing and extra.
-pub(super) fn pair(missing: Vec<Named>, extra: Vec<Named>, result: &mut FolderComparison) {
+/// Lists what is altered, refused, missing and extra. `refused` has the messages that the new side
+/// has refused when they were copied.
+pub(super) fn pair(
+    missing: Vec<Named>,
+    extra: Vec<Named>,
+    refused: &BTreeSet<u32>,
+    result: &mut FolderComparison,
+) {
     let mut by_key: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for Named { listed, key } in extra.iter().rev() {
         if let Some(key) = key {
             by_key.entry(key.clone()).or_default().push(listed.uid);
         }
     }
-    let mut paired = std::collections::BTreeSet::new();
+    let mut paired = BTreeSet::new();
     for Named { mut listed, key } in missing {
         let other = key.and_then(|key| by_key.get_mut(&key)?.pop());
         match other {
@@ -91,6 +97,7 @@ pub(super) fn pair(missing: Vec<Named>, extra: Vec<Named>, result: &mut FolderCo
                 listed.text = Some(format!("UID {uid} at the new side has another content"));
                 result.altered.add(listed);
             }
+            None if refused.contains(&listed.uid) => result.refused.add(listed),
             None => result.missing.add(listed),
         }
     }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use cutover_imap::{Fetched, ImapError, Session, internal_date};
 
 use crate::content::Digests;
+use crate::copy::work::Care;
 use crate::flags::{joined, sendable};
-use crate::read::{Reading, Unread};
+use crate::read::{Unread, each};
 
 /// A message.
 #[derive(Clone, Copy)]
@@ -51,14 +52,16 @@ impl Side {
         &mut self,
         session: &mut Session,
         uids: &[u32],
+        (care, is_fruitless): (&mut Care, bool),
     ) -> Result<Unread, ImapError> {
-        let mut reading = Reading::whole(session, uids, "FLAGS INTERNALDATE");
-        while let Some((uid, fetched)) = reading.next().await? {
+        let unread = each(session, uids, care, is_fruitless, |uid, fetched| {
             let entry = self.entry(uid, &fetched)?;
             self.entries.push(entry);
-        }
+            Ok(())
+        });
+        let unread = unread.await?;
         self.entries.sort_unstable_by_key(|entry| (entry.canonical, entry.uid));
-        Ok(reading.unread())
+        Ok(unread)
     }
 
     fn entry(&mut self, uid: u32, fetched: &Fetched) -> Result<Entry, ImapError> {
@@ -97,16 +100,18 @@ impl Side {
         &mut self,
         session: &mut Session,
         uids: &[u32],
+        (care, is_fruitless): (&mut Care, bool),
         tell: &mut (dyn FnMut(u32, Option<Met>) + Send),
     ) -> Result<Unread, ImapError> {
         let octets = self.octets;
-        let mut reading = Reading::whole(session, uids, "FLAGS INTERNALDATE");
-        while let Some((uid, fetched)) = reading.next().await? {
+        let unread = each(session, uids, care, is_fruitless, |uid, fetched| {
             let other = self.entry(uid, &fetched)?;
             tell(uid, self.meet(&other));
-        }
+            Ok(())
+        });
+        let unread = unread.await?;
         self.octets = octets;
-        Ok(reading.unread())
+        Ok(unread)
     }
 
     /// Takes the message that is most like this one, of those with the same canonical digest.

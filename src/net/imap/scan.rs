@@ -93,6 +93,12 @@ impl Scanner {
         self.at >= self.text.len() && self.parts.is_empty()
     }
 
+    /// Whether a value ends here: before a space, a parenthesis, or the end.
+    pub(crate) fn is_between(&mut self) -> bool {
+        self.next_text();
+        self.peek().is_none_or(|octet| matches!(octet, b' ' | b'(' | b')'))
+    }
+
     /// The rest of the current text, as it is.
     pub(crate) fn rest(&self) -> &[u8] {
         self.text.get(self.at..).unwrap_or_default()

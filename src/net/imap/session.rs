@@ -427,6 +427,28 @@ impl Session {
         Err(ImapError::Protocol(words))
     }
 
+    /// The UIDs of the selected mailbox from this one on, sorted, each once, as the server has them now.
+    ///
+    /// # Errors
+    /// [`ImapError::Refused`] if the server does not search.
+    pub async fn uids_since(&mut self, from: u32) -> Result<Vec<u32>, ImapError> {
+        // A server tells of new messages when it is asked for nothing.
+        let search = format!("UID SEARCH UID {from}:*").into_bytes();
+        let (replies, untagged) = self.run_all(&[b"NOOP".to_vec(), search]).await?;
+        let refused = replies.into_iter().find(|reply| reply.status != Status::Ok);
+        if let Some(reply) = refused {
+            return Err(ImapError::Refused { command: "UID SEARCH".to_owned(), reply });
+        }
+        let mut uids = BTreeSet::new();
+        for one in untagged {
+            if let Untagged::Search(found) = one {
+                // `*` is the last message, also if its UID is lower (RFC 3501 §9, `seq-range`).
+                uids.extend(found.into_iter().filter(|uid| *uid >= from));
+            }
+        }
+        Ok(uids.into_iter().collect())
+    }
+
     /// Says good-bye. Errors do not matter any more.
     pub async fn close(mut self) {
         let _ = self.run(b"LOGOUT").await;

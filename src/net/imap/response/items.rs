@@ -1,5 +1,7 @@
 //! The parts of responses that describe messages and mailboxes.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeZone as _};
 
 use crate::frame::Octets;
@@ -26,15 +28,30 @@ pub struct Fetched {
     pub modseq: Option<u64>,
     /// Names of attributes that are not known here.
     pub others: Vec<String>,
+    /// The response is not whole: it does not end where it should, or says something twice. A
+    /// literal was then longer or shorter than its announcement, so there is no body and no header.
+    pub is_broken: bool,
 }
 
 impl Fetched {
     pub(super) fn read(scanner: &mut Scanner) -> Self {
         let mut fetched = Self::default();
+        let mut names = BTreeSet::new();
+        let mut is_whole = false;
         scanner.takes(b'(');
-        while !scanner.is_at_end() && !scanner.takes(b')') {
+        while !scanner.is_at_end() {
+            if scanner.takes(b')') {
+                is_whole = scanner.is_at_end();
+                break;
+            }
             let name = scanner.attribute();
+            if !is_attribute(&name) || !names.insert(name.clone()) {
+                break;
+            }
             let Some(value) = scanner.value() else { break };
+            if name == b"BODY[]" && !scanner.is_between() {
+                break;
+            }
             match name.as_slice() {
                 b"UID" => fetched.uid = value.number().filter(|uid| *uid > 0),
                 b"FLAGS" => fetched.flags = Some(flags(Some(&value))),
@@ -59,8 +76,20 @@ impl Fetched {
                 name => fetched.others.push(String::from_utf8_lossy(name).into()),
             }
         }
+        if !is_whole {
+            fetched.is_broken = true;
+            fetched.body = None;
+            fetched.header = None;
+        }
         fetched
     }
+}
+
+/// Whether this may be the name of an attribute: `UID`, `X-GM-LABELS`, `BODY[]<0>`.
+fn is_attribute(name: &[u8]) -> bool {
+    let word = name.split(|octet| *octet == b'[').next().unwrap_or_default();
+    let is_part = |octet: &u8| octet.is_ascii_alphanumeric() || b".-_".contains(octet);
+    word.first().is_some_and(u8::is_ascii_alphabetic) && word.iter().all(is_part)
 }
 
 /// The words of a list of flags.

@@ -49,13 +49,33 @@ fn attributes_come_in_any_order_and_unknown_ones_hide_nothing() {
         b"(BODYSTRUCTURE ((\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 1 1) \"MIXED\") UID 7 FLAGS (\\Seen) BODY[] {2}\r\nab)",
         b"(UID 7 FLAGS (\\Seen) BODY[] ~{2}\r\nab)",
         b"(UID 7 FLAGS (\\Seen) BODY[] \"ab\")",
-        b"(UID 7 FLAGS (\\Seen) BODY[] {2+}\r\nab",
+        b"(UID 7 FLAGS (\\Seen) BODY[] {2+}\r\nab)",
     ] {
         let fetched = fetched(attributes);
         assert_eq!(fetched.uid, Some(7), "{}", attributes.escape_ascii());
         assert_eq!(flags_of(&fetched), ["\\\\Seen"], "{}", attributes.escape_ascii());
         assert_eq!(fetched.body.map(|body| body.len()), Some(2), "{}", attributes.escape_ascii());
     }
+}
+
+#[test]
+fn a_literal_of_another_length_than_announced_is_no_body() {
+    for attributes in [
+        // Shorter than what follows: the rest of the message stands where attributes would.
+        &b"(UID 7 BODY[] {2}\r\nabcd)"[..],
+        b"(UID 7 BODY[] {2}\r\nabcd efgh)",
+        b"(UID 7 BODY[] {2}\r\nab)) * 3",
+        b"(UID 7 BODY[] {2}\r\nab",
+        // Longer: the end of this response, and the beginning of the next, stand in the message.
+        b"(UID 7 BODY[] {24}\r\nab)\r\n* 2 FETCH (UID 8 FL BODY[] {2}\r\ncd)",
+        b"(UID 7 BODY[] {21}\r\nab)\r\n* 2 FETCH (UID 8  UID 8 FLAGS ())",
+    ] {
+        let fetched = fetched(attributes);
+        let shown = attributes.escape_ascii();
+        assert!(fetched.is_broken && fetched.body.is_none(), "{shown}");
+        assert_eq!(fetched.uid, Some(7), "{shown}");
+    }
+    assert!(!fetched(b"(UID 7 BODY[] {2}\r\nab)  ").is_broken);
 }
 
 #[test]

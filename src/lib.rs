@@ -15,7 +15,7 @@ pub use cutover_plan::{compile, intent, language, model, observe, proof, recipe}
 pub use cutover_profile as profile;
 pub use cutover_run::{artifact, engine, journal, sim};
 pub use cutover_steps::{
-    approvals, ask, authority, config, fact, graph, invariant, notify, probe, resolver,
+    approvals, ask, authority, config, fact, graph, invariant, mailboxes, notify, probe, resolver,
 };
 pub use cutover_view::{document, render};
 pub use {cutover_check as check, cutover_discover as discover};

@@ -392,6 +392,9 @@ impl Resolver<'_> {
             {
                 self.unknown("host", &host, spec.hosts.keys());
             }
+            if gate.probe.value == "mailboxes" {
+                self.opened(gate);
+            }
             let keys = probe::of_name(&gate.probe.value).map(|probe| probe.keys.fields);
             let mut keys = keys.unwrap_or_default().iter().map(|field| field.name);
             let takes_list = keys.any(|key| key == ADDRESSES);
@@ -413,6 +416,24 @@ impl Resolver<'_> {
                 let help = "give the gate a list of its own, with `file:` or `addresses:`: servers are asked in ASCII";
                 self.report(Diagnostic::error(NO_LIST, gate.probe.span, title, help));
             }
+        }
+    }
+
+    /// Checks that the plan says which mailboxes a gate compares, and how they are opened.
+    fn opened(&mut self, gate: &GateSpec) {
+        let Some(Mailboxes { old, new, recipients }) = Mailboxes::of(self.spec) else { return };
+        let mut missing = Vec::new();
+        for (name, _) in [old, new].into_iter().filter(|(_, spec)| spec.is_none()) {
+            missing.push(format!("`mailboxes: {{ imap: \"imap.example.com:993\" }}` to `{name}`"));
+        }
+        if recipients.is_none() {
+            missing.push("`recipients: { file: recipients.csv }` to `migrate:`".to_owned());
+        }
+        if !missing.is_empty() {
+            let title =
+                "the plan does not say which mailboxes this gate compares, or how they are opened";
+            let help = format!("add {}", missing.join(", "));
+            self.report(Diagnostic::error(NO_LIST, gate.probe.span, title, help));
         }
     }
 

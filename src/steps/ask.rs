@@ -14,9 +14,9 @@ use cutover_zone::{Name, Rdata, RrKey, RrSet};
 use crate::resolver::ResolverAddress;
 
 pub use mail::{
-    AskDocument, AskHost, AskImap, AskLines, AskName, AskSmtp, Broken, Certified, Channel, Dane,
-    Encrypts, Fetched, LoggedIn, Looked, MailLogin, MailSeen, NoLines, Reply, Resolvers,
-    SmtpCommand, Trust,
+    AskDocument, AskHost, AskImap, AskLines, AskMailboxes, AskName, AskSmtp, Broken, Certified,
+    Channel, Dane, Encrypts, Fetched, LoggedIn, Looked, MailLogin, MailSeen, MailboxesSeen,
+    NoLines, Reply, Resolvers, SmtpCommand, Trust,
 };
 
 /// Asks an authoritative server for an RRset.
@@ -82,6 +82,8 @@ pub enum Query {
     Document(AskDocument),
     /// To a file.
     Lines(AskLines),
+    /// To the mailboxes of two hosts.
+    Mailboxes(AskMailboxes),
 }
 
 /// A [`Query`] and its answer.
@@ -105,6 +107,8 @@ pub enum Answered {
     Document(AskDocument, Fetched),
     /// By a file; or why it cannot be read.
     Lines(AskLines, Result<Vec<String>, NoLines>),
+    /// By the mailboxes of two hosts.
+    Mailboxes(AskMailboxes, MailboxesSeen),
 }
 
 /// What an answer of one kind is, and of another is not.
@@ -140,6 +144,12 @@ impl Answered {
     #[must_use]
     pub fn http(&self) -> Option<&Result<Page, NoPage>> {
         only!(self, Http(_question, answer) => answer)
+    }
+
+    /// What was seen of the mailboxes of two hosts.
+    #[must_use]
+    pub fn mailboxes(&self) -> Option<&MailboxesSeen> {
+        only!(self, Mailboxes(_question, seen) => seen)
     }
 
     /// What was seen of a server that takes mail, and the question.

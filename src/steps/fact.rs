@@ -338,7 +338,7 @@ pub const TABLE: &[Row] = &[
         stated: Value::True,
         of_old: None,
         unknown: Value::False,
-        sources: &[Source::Assume],
+        sources: &[Source::Gate("mailboxes"), Source::Assume],
         read_by: &["one-mailbox"],
     },
     Row {

@@ -14,6 +14,7 @@ pub mod config;
 pub mod fact;
 pub mod graph;
 pub mod invariant;
+pub mod mailboxes;
 pub mod notify;
 pub mod probe;
 pub mod resolver;

@@ -24,7 +24,8 @@ use tempfile::TempDir;
 
 use crate::bind_fixture::{BindFixture, said};
 use crate::engine::{Ended, live, resumed, served_by};
-use crate::lab::Postfix;
+use crate::lab::mailbox_host::{PASSWORD, Setup};
+use crate::lab::{MailboxHost, Postfix};
 use crate::storm::{Faults, Storm};
 
 /// Runs of the storm. Our choice: a few seconds in a slow build.
@@ -291,7 +292,7 @@ fn a_gate_that_fails_keeps_the_switch_from_happening() {
     };
     list("a@acme.test\nb@acme.test\n");
     let (code, said) = fixture.cutover(&["plan", "plan.yaml"]);
-    assert!(code == 3 && said.contains("its list has no address at acme.example."), "{said}");
+    assert!(code == 3 && said.contains("its list has nobody at acme.example."), "{said}");
     list("a@acme.test\nmissing@acme.test\na@acme.example\n");
     let before = fixture.served();
     let (code, said) = apply(&[]);
@@ -309,4 +310,70 @@ fn a_gate_that_fails_keeps_the_switch_from_happening() {
     let (code, said) = apply(&["--replan"]);
     assert_eq!(code, 0, "{said}");
     assert_ne!(mx(&fixture.served()), mx(&before));
+}
+
+/// 2020-09-13.
+const TIME: i64 = 1_600_000_000;
+
+/// A run at real servers: with a message that was not copied, the old side is not left.
+#[test]
+fn a_message_that_was_not_copied_keeps_the_old_side() {
+    let fixture = BindFixture::bind();
+    let old = MailboxHost::start(&Setup { prefix: "INBOX.", separator: ".", ..Setup::default() });
+    let new = MailboxHost::start(&Setup::default());
+    let opened = |host: &MailboxHost| {
+        let (port, authority) = (host.tls_port(), host.authority());
+        let authority = authority.display();
+        format!("\n    mailboxes: {{ imap: \"localhost:{port}\", authority: \"{authority}\" }}\n")
+    };
+    let text = fs::read_to_string(fixture.plan()).expect("the plan");
+    let lines = text.lines().filter(|line| !line.contains("fact: synced, host: old"));
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    let text = text.replace("\n  old:\n", &format!("\n  old:{}", opened(&old)));
+    let text = text.replace("\n  new:\n", &format!("\n  new:{}", opened(&new)));
+    let text = text.replace("  to: new\n", "  to: new\n  recipients: { file: list.csv }\n");
+    let write =
+        |gates: &str| fs::write(fixture.plan(), format!("{text}\n{gates}")).expect("a plan");
+    let list = "address,old_user,new_user,old_secret,new_secret\n\
+        anna@acme.test,anna,anna,env:MAILBOX,env:MAILBOX\n\
+        bert@acme.example,bert,bert,env:MAILBOX,env:MAILBOX\n";
+    fs::write(fixture.dir().join("list.csv"), list).expect("a list");
+    let cutover = |args: &[&str]| {
+        let mut command = fixture.command(args);
+        said(&command.env("MAILBOX", PASSWORD).output().expect("it can be run"))
+    };
+    for (gates, why) in [
+        ("", "let a gate establish it: `gates: { after_switch: [ mailboxes ] }`"),
+        ("gates: { before_switch: [ mailboxes ] }", "it is asked before the old side is left"),
+        (
+            "gates: { after_switch: [ { probe: mailboxes, on_fail: ask } ] }",
+            "a person may let it pass (`on_fail: ask`)",
+        ),
+    ] {
+        write(gates);
+        let (code, said) = cutover(&["plan", "plan.yaml"]);
+        assert!(code == 3 && said.contains(why), "{gates}: {code} {said}");
+    }
+    write("gates: { after_switch: [ mailboxes ] }");
+    let mail = |user: &str, number: u32| {
+        let text = format!("Subject: {number}\r\nMessage-ID: <{number}@{user}>\r\n\r\nx\r\n");
+        old.deliver(user, "", &format!("m{number}"), text.as_bytes(), TIME);
+    };
+    mail("anna", 1);
+    mail("bert", 1);
+    let (code, said) = cutover(&["mailboxes", "copy", "plan.yaml"]);
+    assert_eq!(code, 0, "{said}");
+    mail("bert", 2);
+    let apply = || cutover(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
+    let (code, said) = apply();
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("halted at gate/after-switch/mailboxes"), "{said}");
+    let lost = "bert@acme.example: 1, among them <2@bert> in INBOX";
+    assert!(said.contains(lost), "{said}");
+    let (_, status) = cutover(&["status", "plan.yaml", "--full"]);
+    assert!(!status.contains("release-old: reached"), "{status}");
+    let (code, said) = cutover(&["mailboxes", "copy", "plan.yaml"]);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = apply();
+    assert_eq!(code, 0, "{said}");
 }

@@ -447,7 +447,11 @@ impl Storm {
                 let seen = MailSeen::ideal(&question.host, &commands, false);
                 Answered::Smtp(question, seen)
             }
-            Query::Imap(_) | Query::Name(_) | Query::Document(_) | Query::Lines(_) => {
+            Query::Imap(_)
+            | Query::Name(_)
+            | Query::Document(_)
+            | Query::Lines(_)
+            | Query::Mailboxes(_) => {
                 panic!("no gate of a storm asks that: {query:?}")
             }
         }

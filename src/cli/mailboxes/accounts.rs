@@ -4,20 +4,17 @@
 //! stops its mailbox only.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::Arc;
 
 use super::Which;
 use crate::cli::failure::{Code, Failure, Message, Problem};
 use crate::cli::{home, planning};
-use crate::config::SecretRef;
 use crate::diag::listed;
-use crate::imap::{Roots, Secret, Security, Server, SignIn};
 use crate::intent::Mailboxes;
-use crate::language::mailboxes::{self, MailboxesSpec, SignInSpec, of_user};
-use crate::mailbox::account::{Account, Pair};
-use crate::recipients::{Login, Recipient, Reference};
-use crate::world::real::connect::{Commands, secret};
+use crate::language::mailboxes::{MailboxesSpec, account};
+use crate::mailbox::account::Pair;
+use crate::mailboxes::MailboxAccount;
+use crate::recipients::Recipient;
+use crate::world::real::mailboxes::{OpenError, Opening};
 
 /// The mailboxes that are to be worked on, and those that cannot be.
 pub(super) struct Accounts {
@@ -31,19 +28,21 @@ pub(super) fn of(plan: &planning::Plan, which: &Which) -> Result<Accounts, Failu
     let home = home(&which.plan);
     let wanted = wanted(list, which)?;
     let commands = which.commands.allowed();
-    let sides = [("old", old), ("new", new)];
-    let [old, new] =
-        sides.map(|(side, (name, spec))| Opening::of(side, name, spec, &home, commands));
-    let (old, new) = (old?, new?);
+    let access = [old, new].map(|(name, spec)| (name, spec.unplaced()));
+    let [old, new] = &access;
+    let opened = |(name, access)| Opening::of(name, access, &home, commands);
+    let [old, new] = [old, new].map(|(name, access)| opened((name, access)));
+    let usage = |error: OpenError| Failure::from(message("", &error).usage());
+    let (old, new) = (old.map_err(usage)?, new.map_err(usage)?);
     let mut accounts = Accounts { pairs: Vec::new(), problems: Vec::new() };
-    for recipient in wanted {
-        let Recipient { address, old: at_old, new: at_new, .. } = &recipient;
-        match (old.account(at_old), new.account(at_new)) {
-            (Ok(old), Ok(new)) => {
-                accounts.pairs.push(Pair { address: address.clone(), old, new });
-            }
+    for account in wanted.iter().map(account) {
+        let MailboxAccount { address, old: at_old, new: at_new } = account;
+        match (old.account(&at_old), new.account(&at_new)) {
+            (Ok(old), Ok(new)) => accounts.pairs.push(Pair { address, old, new }),
             (old, new) => {
-                for message in [old.err(), new.err()].into_iter().flatten() {
+                for (side, error) in [("old", old.err()), ("new", new.err())] {
+                    let Some(error) = error else { continue };
+                    let message = message(side, &error);
                     let text = format!("{address}: {}", message.text);
                     accounts.problems.push(Message { text, ..message }.into());
                 }
@@ -51,6 +50,21 @@ pub(super) fn of(plan: &planning::Plan, which: &Which) -> Result<Accounts, Failu
         }
     }
     Ok(accounts)
+}
+
+/// What is said of a mailbox that cannot be opened at a side.
+fn message(side: &str, error: &OpenError) -> Message {
+    let text = error.to_string();
+    match error {
+        OpenError::Roots { .. } => Message::new(Code::MailboxesUnsaid, text),
+        OpenError::Secret { .. } => Message::new(Code::SecretUnreadable, text),
+        OpenError::NoPassword { .. } => {
+            let help = format!(
+                "fill in `{side}_secret` in the list of recipients, or add `sign_in:` to the host's `mailboxes:`"
+            );
+            Message::new(Code::MailboxesUnsaid, text).help(help)
+        }
+    }
 }
 
 type Side<'p> = (&'p str, &'p MailboxesSpec);
@@ -126,106 +140,4 @@ fn wanted(all: &[Recipient], which: &Which) -> Result<Vec<Recipient>, Failure> {
         return Err(Message::new(Code::RecipientsUnusable, text).help(help).usage());
     }
     Ok(found)
-}
-
-/// How the mailboxes of a host are opened.
-struct Opening<'p> {
-    name: &'p str,
-    spec: &'p MailboxesSpec,
-    server: Server,
-    /// The master's password, which is read once.
-    master: Option<Secret>,
-    home: &'p Path,
-    commands: Commands,
-    /// `old` or `new`.
-    side: &'static str,
-}
-
-impl<'p> Opening<'p> {
-    fn of(
-        side: &'static str,
-        name: &'p str,
-        spec: &'p MailboxesSpec,
-        home: &'p Path,
-        commands: Commands,
-    ) -> Result<Self, Failure> {
-        let roots = match &spec.authority {
-            Some(path) => Roots::in_file(&home.join(path)),
-            None => Roots::system(),
-        };
-        let roots = roots.map_err(|error| {
-            let text = format!("host `{name}`: {error}");
-            Message::new(Code::MailboxesUnsaid, text).usage()
-        })?;
-        let security = match spec.security {
-            mailboxes::Security::Tls => Security::Tls,
-            mailboxes::Security::StartTls => Security::StartTls,
-            mailboxes::Security::None => Security::Plain,
-        };
-        let server = Server { host: spec.host.value.clone(), port: spec.port, security, roots };
-        let mut opening = Self { name, spec, server, master: None, home, commands, side };
-        if let SignInSpec::Master { password, .. } = &spec.sign_in {
-            let secret = opening.secret(password).map_err(Message::error)?;
-            opening.master = Some(secret);
-        }
-        Ok(opening)
-    }
-
-    fn secret(&self, reference: &SecretRef) -> Result<Secret, Message> {
-        match secret(reference, self.home, self.commands) {
-            Ok(secret) => Ok(Secret::new(secret.expose().to_owned())),
-            Err(error) => {
-                let text = format!("host `{}`: {error}", self.name);
-                Err(Message::new(Code::SecretUnreadable, text))
-            }
-        }
-    }
-
-    fn account(&self, Login { user, secret: listed }: &Login) -> Result<Account, Message> {
-        let mut renew: Option<crate::mailbox::account::Renew> = None;
-        let password =
-            |password| SignIn::Password { user: user.clone(), on_behalf_of: None, password };
-        let sign_in = match (&self.spec.sign_in, listed) {
-            (SignInSpec::Master { user: master, .. }, _) => SignIn::Password {
-                user: master.clone(),
-                on_behalf_of: Some(user.clone()),
-                password: self.master.clone().expect("it was read with the host"),
-            },
-            (SignInSpec::Password(reference), None) => {
-                password(self.secret(&of_user(reference, user))?)
-            }
-            (SignInSpec::Token(reference), _) => {
-                let reference = of_user(reference, user);
-                let token = self.secret(&reference)?;
-                let (home, commands, user) = (self.home.to_owned(), self.commands, user.clone());
-                let of_user = user.clone();
-                renew = Some(Arc::new(move || {
-                    let text = secret(&reference, &home, commands).map_err(|e| e.to_string())?;
-                    let token = Secret::new(text.expose().to_owned());
-                    Ok(SignIn::Token { user: of_user.clone(), token })
-                }));
-                SignIn::Token { user, token }
-            }
-            // What the list says about one user counts more than what the plan says about all.
-            (SignInSpec::Password(_) | SignInSpec::Listed, Some(reference)) => {
-                let reference = match reference {
-                    Reference::Env(name) => SecretRef::Env(name.clone()),
-                    Reference::File(path) => SecretRef::File(path.clone()),
-                };
-                password(self.secret(&reference)?)
-            }
-            (SignInSpec::Listed, None) => {
-                let text =
-                    format!("nothing says with which password host `{}` is opened", self.name);
-                let help = format!(
-                    "fill in `{}_secret` in the list of recipients, or add `sign_in:` to the host's `mailboxes:`",
-                    self.side
-                );
-                return Err(Message::new(Code::MailboxesUnsaid, text).help(help));
-            }
-        };
-        let Server { host, port, .. } = &self.server;
-        let name = format!("{host}:{port} {user}");
-        Ok(Account { name, server: self.server.clone(), sign_in, renew })
-    }
 }

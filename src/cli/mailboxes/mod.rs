@@ -20,6 +20,7 @@ use crate::mailbox::inventory::{Survey, inventory};
 use crate::mailbox::ledger::{Ledger, LedgerError};
 use crate::mailbox::report::{MailboxReport, Progress};
 use crate::mailbox::verify::{Comparison, Verdict, verify};
+use crate::world::real::mailboxes::{ledger_in, ledgers_in};
 
 /// Count mailboxes, copy them from the old host to the new one, compare both sides, and back them up
 #[derive(clap::Args)]
@@ -106,14 +107,14 @@ struct Kept {
 impl Which {
     /// Opens the ledger of the plan.
     fn kept(&self, plan: &planning::Plan) -> Result<Kept, Failure> {
-        let default = || super::home(&self.plan).join(".cutover/mailboxes");
+        let default = || ledgers_in(&super::home(&self.plan));
         let dir = self.ledger.clone().unwrap_or_else(default);
         std::fs::create_dir_all(&dir).map_err(|error| {
             let text = format!("cannot make the directory {}: {error}", dir.display());
             Message::new(Code::LedgerUnusable, text).error()
         })?;
         let name = &plan.intent.name;
-        let path = dir.join(format!("{name}.sqlite"));
+        let path = ledger_in(&dir, name);
         let ledger = Ledger::open(&path).map_err(|error| {
             let help = match &error {
                 LedgerError::Locked(_) => "wait until it ends; the lock ends with its process",

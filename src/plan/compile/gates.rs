@@ -120,39 +120,43 @@ fn add_evidence(
     evidence: &Established,
     steps: &mut Vec<Step>,
 ) {
-    let place = Place::BeforeSwitch;
-    let gates = &draft.intent.gates.before_switch;
-    let window = between(draft, graph, place)
-        .and_then(|(_, follower)| graph.steps()[follower?].window.clone());
-    for (number, spec) in gates.iter().enumerate() {
-        let id = gate_id(place, gates, number);
-        let Some(facts) = evidence.get(&id) else { continue };
-        let cause = Cause::new(Origin::User, "gates", "the gate establishes it (`gates`)");
-        let mut after = BTreeMap::new();
-        for (_, fact) in facts {
-            after.extend(graph.steps()[*fact].after.clone());
-            steps[*fact].after.insert(id.clone(), cause.clone());
+    let GatesSpec { before_switch, after_switch } = &draft.intent.gates;
+    for (place, gates) in [(Place::BeforeSwitch, before_switch), (Place::AfterSwitch, after_switch)]
+    {
+        let window = between(draft, graph, place)
+            .and_then(|(_, follower)| graph.steps()[follower?].window.clone())
+            .filter(|_| place == Place::BeforeSwitch);
+        for (number, spec) in gates.iter().enumerate() {
+            let id = gate_id(place, gates, number);
+            let Some(facts) = evidence.get(&id) else { continue };
+            let cause = Cause::new(Origin::User, "gates", "the gate establishes it (`gates`)");
+            let mut after = BTreeMap::new();
+            for (_, fact) in facts {
+                after.extend(graph.steps()[*fact].after.clone());
+                steps[*fact].after.insert(id.clone(), cause.clone());
+            }
+            let mut gate = gate(place, spec, &[], switched_before(draft));
+            gate.evidence = Some(Evidence {
+                facts: facts.iter().map(|(fact, _)| fact.clone()).collect(),
+                age_max: spec.age_max,
+                before: Vec::new(),
+            });
+            steps.push(Step {
+                id,
+                after,
+                title: title(&gate),
+                reason: format!("the plan relies on what it shows (`gates.{}`)", place.key()),
+                primitive: Primitive::Gate(gate),
+                window: window.clone(),
+            });
         }
-        let mut gate = gate(place, spec, &[], switched_before(draft));
-        gate.evidence = Some(Evidence {
-            facts: facts.iter().map(|(fact, _)| fact.clone()).collect(),
-            age_max: spec.age_max,
-            before: Vec::new(),
-        });
-        steps.push(Step {
-            id,
-            after,
-            title: title(&gate),
-            reason: format!("the plan relies on what it shows (`gates.{}`)", place.key()),
-            primitive: Primitive::Gate(gate),
-            window: window.clone(),
-        });
     }
 }
 
-/// The graph with gates that know which steps rely on what they establish: those of the switch, and
-/// the point before it if that comes after the gate. Nothing relies on it anew when the old side is
-/// left, and a change of TTLs alone leads nobody anywhere.
+/// The graph with gates that know which steps rely on what they establish. For what is shown before the
+/// switch, those are the steps of the switch and the point before it: nothing relies on it anew when the
+/// old side is left. For what is shown then, they are all that come after it. A change of TTLs alone
+/// leads nobody anywhere.
 fn with_reliant_steps(graph: StepGraph) -> StepGraph {
     let establishes = |step: &Step| match &step.primitive {
         Primitive::Gate(gate) => gate.evidence.is_some(),
@@ -178,15 +182,16 @@ fn with_reliant_steps(graph: StepGraph) -> StepGraph {
             | Verb::Narrow
             | Verb::Remove => true,
         },
-        Primitive::Checkpoint(at) => *at == Checkpoint::Reached(MovePoint::BeforeSwitch),
+        Primitive::Checkpoint(at) => matches!(at, Checkpoint::Reached(_)),
         Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) => false,
     };
     let steps = graph.steps().iter().cloned().enumerate().map(|(place, mut step)| {
         if let Primitive::Gate(Gate { evidence: Some(evidence), .. }) = &mut step.primitive {
             let all = graph.steps().iter().enumerate();
+            let is_late = is_left(place);
             let before = all
                 .filter(|(other, step)| {
-                    relies(step) && !is_left(*other) && paths.precedes(place, *other)
+                    relies(step) && (is_late || !is_left(*other)) && paths.precedes(place, *other)
                 })
                 .map(|(_, step)| step.id.clone());
             evidence.before = before.collect();

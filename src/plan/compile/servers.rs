@@ -10,18 +10,20 @@ use std::net::IpAddr;
 use cutover_steps::config::ConfigSpec;
 use cutover_steps::graph::gate::Settings;
 use cutover_steps::graph::sample;
+use cutover_steps::mailboxes::MailboxAccount;
 use cutover_steps::probe::login::{IMPLICIT, STARTTLS, TLS};
 use cutover_steps::probe::recipients::{ADDRESSES, FILE};
 use cutover_steps::probe::target::{
     DOMAIN, EXCHANGES, HOST, NO_RESOLVER, RESOLVER, SERVERS, Target,
 };
-use cutover_steps::probe::{self, HostOf};
+use cutover_steps::probe::{self, HostOf, mailboxes};
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use crate::intent::evidence::listed;
-use crate::intent::{DomainMove, Exchange, Host, Intent};
+use crate::intent::{DomainMove, Exchange, Host, Intent, Mailboxes};
 use crate::language::ResolverSpec;
 use crate::language::gate::GateSpec;
+use crate::language::mailboxes::account;
 use crate::model::end::in_the_end;
 use crate::observe::Snapshot;
 
@@ -103,6 +105,9 @@ pub fn settings(
                 settings.insert(ADDRESSES.to_owned(), ConfigSpec::Argv(all));
             }
         }
+        if spec.probe.value == MAILBOXES {
+            settings.extend(of_mailboxes(intent));
+        }
         if takes(SERVERS) && !settings.contains_key(SERVERS) {
             let hosts = moves.iter().filter_map(|one| host(one, named.as_deref(), host_of));
             for_clients(hosts, &spec.probe.value, published, &mut settings);
@@ -125,6 +130,27 @@ pub fn settings(
         settings.extend(resolvers.map(|all| (RESOLVER.to_owned(), ConfigSpec::Argv(all))));
     }
     settings
+}
+
+/// The name of the probe that compares mailboxes.
+const MAILBOXES: &str = "mailboxes";
+
+/// How both sides are opened, and which mailboxes move; nothing that the plan does not say.
+fn of_mailboxes(intent: &Intent) -> Settings {
+    let Some(Mailboxes { old, new, recipients }) = &intent.mailboxes else {
+        return Settings::new();
+    };
+    let sides = [(mailboxes::OLD, &old.1), (mailboxes::NEW, &new.1)];
+    let sides = sides
+        .into_iter()
+        .filter_map(|(key, spec)| Some((key.to_owned(), spec.as_ref()?.unplaced().to_config())));
+    let accounts = recipients.as_ref().map(|list| {
+        let all = listed(&list.all, &intent.moves).into_iter();
+        let all: Vec<_> = all.filter(|one| one.kind.is_mailbox()).map(account).collect();
+        (mailboxes::ACCOUNTS.to_owned(), MailboxAccount::to_config(&all))
+    });
+    let ledger = (mailboxes::LEDGER.to_owned(), ConfigSpec::Text(intent.name.clone()));
+    sides.chain(accounts).chain([ledger]).collect()
 }
 
 /// The host that is meant.

@@ -1,5 +1,5 @@
-//! Facts that gates establish: a fact about the new host becomes true when a gate that looks at that
-//! host has passed, so nobody has to state it.
+//! Facts that gates establish: a fact about a host becomes true when a gate that looks at that host has
+//! passed, so nobody has to state it.
 //!
 //! Such a fact is a statement like those of `assume:`, which gates confirm instead of a person. Where
 //! the plan states the fact itself, that statement counts.
@@ -23,7 +23,7 @@ use cutover_steps::probe::target::{DOMAIN, EXCHANGES, HOST, RESOLVER, SERVERS};
 use cutover_steps::probe::{self, Establishes, HostOf};
 use cutover_zone::{Name, RrType};
 
-use super::{DomainMove, Intent};
+use super::{DomainMove, Host, Intent};
 use crate::language::gate::{GateSpec, GatesSpec, OnFail, gate_id};
 use crate::language::{AssumeSpec, Confirm, RecipientsSpec, RecordSpec};
 
@@ -50,6 +50,8 @@ pub struct NoEvidence {
 /// Gates that establish the same fact.
 struct Found {
     span: Span,
+    subject: Subject,
+    leaves: &'static str,
     gates: Vec<StepId>,
     reach: BTreeSet<String>,
 }
@@ -66,53 +68,77 @@ fn domain_of(one: &Recipient) -> Option<Name> {
     Name::from_user(one.address.rsplit_once('@')?.1).ok()
 }
 
+/// Where a gate has to stand for its word to count, and from when on a plan can rely on it: the new
+/// host is looked at before the switch, and the old one when it is left.
+fn place_of(host: HostOf) -> (Place, Point) {
+    match host {
+        HostOf::New => (Place::BeforeSwitch, Point::Expand),
+        HostOf::Old => (Place::AfterSwitch, Point::Contract),
+    }
+}
+
 /// The facts that the plan's gates establish and that it does not state itself, and the gates that
 /// could and do not.
 pub(super) fn of_gates(said: &Said<'_>) -> (Vec<AssumeSpec>, Vec<NoEvidence>) {
-    let mut found: BTreeMap<Fact, (Establishes, Found)> = BTreeMap::new();
+    let mut found: BTreeMap<Fact, (Point, Found)> = BTreeMap::new();
     let mut none = Vec::new();
-    let Some(host) = said.moves.first().map(|one| one.to.name.clone()) else {
-        return (Vec::new(), none);
-    };
-    let subject = Subject::Host(host);
-    let before = said.gates.before_switch.iter().enumerate().map(|(at, gate)| (Some(at), gate));
-    let after = said.gates.after_switch.iter().map(|gate| (None, gate));
-    for (number, gate) in before.chain(after) {
-        let Some(keys) = probe::of_name(&gate.probe.value).map(|probe| probe.keys) else {
-            continue;
-        };
-        let (Some(establishes), Some(HostOf::New)) = (keys.establishes, keys.host) else {
-            continue;
-        };
-        let fact = establishes.fact;
-        let is_it = |one: &AssumeSpec| one.fact.value == fact && one.subject.value == subject;
-        if said.assume.iter().any(is_it) {
-            continue;
-        }
-        let reach = number.ok_or_else(|| "it is asked after the switch".to_owned());
-        let reach = reach.and_then(|number| Ok((number, reach_of(said, gate, &establishes)?)));
-        match reach {
-            Ok((number, reach)) => {
-                let span = gate.probe.span;
-                let empty = || Found { span, gates: Vec::new(), reach: BTreeSet::new() };
-                let (_, found) = found.entry(fact).or_insert_with(|| (establishes, empty()));
-                found.gates.push(gate_id(Place::BeforeSwitch, &said.gates.before_switch, number));
-                found.reach.insert(reach);
+    let Some(first) = said.moves.first() else { return (Vec::new(), none) };
+    let GatesSpec { before_switch, after_switch } = said.gates;
+    for (place, gates) in [(Place::BeforeSwitch, before_switch), (Place::AfterSwitch, after_switch)]
+    {
+        for (number, gate) in gates.iter().enumerate() {
+            let keys = probe::of_name(&gate.probe.value).map(|probe| probe.keys);
+            let Some((host_of, establishes)) = keys.and_then(|k| k.host.zip(k.establishes)) else {
+                continue;
+            };
+            let host = match host_of {
+                HostOf::New => &first.to,
+                HostOf::Old => &first.from,
+            };
+            let subject = Subject::Host(host.name.clone());
+            let fact = establishes.fact;
+            let is_it = |one: &AssumeSpec| one.fact.value == fact && one.subject.value == subject;
+            if said.assume.iter().any(is_it) {
+                continue;
             }
-            Err(why) => none.push(NoEvidence { fact, subject: subject.clone(), why }),
+            let (wanted, from) = place_of(host_of);
+            let reach = match (place == wanted, place) {
+                (true, _) => reach_of(said, gate, (host, &establishes)),
+                (false, Place::AfterSwitch) => Err("it is asked after the switch".to_owned()),
+                (false, Place::BeforeSwitch) => {
+                    Err("it is asked before the old side is left".to_owned())
+                }
+            };
+            match reach {
+                Ok(reach) => {
+                    let span = gate.probe.span;
+                    let leaves = establishes.leaves;
+                    let empty = || Found {
+                        span,
+                        subject: subject.clone(),
+                        leaves,
+                        gates: Vec::new(),
+                        reach: BTreeSet::new(),
+                    };
+                    let (_, found) = found.entry(fact).or_insert_with(|| (from, empty()));
+                    found.gates.push(gate_id(place, gates, number));
+                    found.reach.insert(reach);
+                }
+                Err(why) => none.push(NoEvidence { fact, subject, why }),
+            }
         }
     }
-    let all = found.into_iter().map(|(fact, (establishes, Found { span, gates, reach }))| {
-        let reach: Vec<String> = reach.into_iter().collect();
+    let all = found.into_iter().map(|(fact, (from, found))| {
+        let Found { span, subject, leaves, gates, reach } = found;
         AssumeSpec {
             fact: Spanned { value: fact, span },
-            subject: Spanned { value: subject.clone(), span },
+            subject: Spanned { value: subject, span },
             value: fact.row().stated,
-            from: Some(Point::Expand),
+            from: Some(from),
             by: None,
             settle: Duration::ZERO,
-            confirm: Confirm::Gates { gates, leaves: establishes.leaves },
-            reason: reach.join(", and "),
+            confirm: Confirm::Gates { gates, leaves },
+            reason: reach.into_iter().collect::<Vec<_>>().join(", and "),
         }
     });
     (all.collect(), none)
@@ -153,9 +179,12 @@ pub(crate) fn without_moving_targets(
 }
 
 /// How far a gate's word reaches; or why it establishes nothing.
-fn reach_of(said: &Said<'_>, gate: &GateSpec, establishes: &Establishes) -> Result<String, String> {
+fn reach_of(
+    said: &Said<'_>,
+    gate: &GateSpec,
+    (host, establishes): (&Host, &Establishes),
+) -> Result<String, String> {
     let settings = &gate.settings;
-    let first = said.moves.first().ok_or("the plan moves no mail")?;
     if gate.on_fail == OnFail::Ask {
         return Err("a person may let it pass (`on_fail: ask`)".to_owned());
     }
@@ -166,15 +195,18 @@ fn reach_of(said: &Said<'_>, gate: &GateSpec, establishes: &Establishes) -> Resu
     if let Some(key) = own {
         return Err(format!("with `{key}` it may look elsewhere than senders do"));
     }
-    if let Some(ConfigSpec::Text(host)) = settings.get(HOST)
-        && *host != first.to.name
+    if let Some(ConfigSpec::Text(name)) = settings.get(HOST)
+        && *name != host.name
     {
-        return Err(format!("it asks the host `{host}`"));
+        return Err(format!("it asks the host `{name}`"));
     }
     if settings.contains_key(DOMAIN) && said.moves.len() > 1 {
         return Err("it looks at one domain of several".to_owned());
     }
     (establishes.counts)(settings)?;
+    if establishes.fact == Fact::Synced {
+        return of_mailboxes(said);
+    }
     let exchanges = said.moves.iter().flat_map(|one| &one.to.exchanges);
     let exchanges: BTreeSet<&Name> = exchanges.map(|exchange| &exchange.name.value).collect();
     if exchanges.len() > SAMPLE_MAX {
@@ -187,6 +219,33 @@ fn reach_of(said: &Said<'_>, gate: &GateSpec, establishes: &Establishes) -> Resu
     } else {
         Err("nobody has settled what makes that sound".to_owned())
     }
+}
+
+/// The mailboxes that are compared are those of the list, which has to name one at each domain.
+fn of_mailboxes(said: &Said<'_>) -> Result<String, String> {
+    let recipients = said.recipients.ok_or("the plan has no `migrate.recipients`")?;
+    let all = listed(&recipients.all, said.moves).into_iter();
+    let all: Vec<&Recipient> = all.filter(|one| one.kind.is_mailbox()).collect();
+    named_everywhere(said, &all)?;
+    Ok(shown("mailbox", &all, recipients))
+}
+
+/// Refuses a list that names nobody at some domain.
+fn named_everywhere(said: &Said<'_>, all: &[&Recipient]) -> Result<(), String> {
+    let named: BTreeSet<Name> = all.iter().filter_map(|one| domain_of(one)).collect();
+    let mut domains = said.moves.iter().map(|one| &one.domain.value);
+    match domains.find(|domain| !named.contains(domain)) {
+        Some(domain) => Err(format!("its list has nobody at {domain}")),
+        None => Ok(()),
+    }
+}
+
+/// Which part of the list is meant. A list that was edited since is another one, even if it is as long.
+fn shown(what: &str, all: &[&Recipient], recipients: &RecipientsSpec) -> String {
+    let text: String = all.iter().map(|one| format!("{}\n", one.address)).collect();
+    let digest = Digest::of(text.as_bytes()).short();
+    let plural = if all.len() == 1 { "" } else { "es" };
+    format!("for the {} {what}{plural} of {} ({digest})", all.len(), recipients.file.value)
 }
 
 /// The list has to be the plan's, which its digest covers and its reviewers see, and it has to name
@@ -205,17 +264,8 @@ fn of_recipients(said: &Said<'_>, gate: &GateSpec) -> Result<String, String> {
     if let Some(odd) = all.iter().find(|one| !is_address(&one.address)) {
         return Err(format!("it cannot ask for {}", quoted(&odd.address)));
     }
-    let named: BTreeSet<Name> = all.iter().filter_map(|one| domain_of(one)).collect();
-    let missing = said.moves.iter().map(|one| &one.domain.value);
-    if let Some(domain) = missing.into_iter().find(|domain| !named.contains(domain)) {
-        return Err(format!("its list has no address at {domain}"));
-    }
-    let plural = if all.len() == 1 { "" } else { "es" };
-    // A list that was edited since is another one, even if it is as long.
-    let text: String = all.iter().map(|one| format!("{}\n", one.address)).collect();
-    let digest = Digest::of(text.as_bytes()).short();
-    let file = &recipients.file.value;
-    Ok(format!("for the {} address{plural} of {file} ({digest})", all.len()))
+    named_everywhere(said, &all)?;
+    Ok(shown("address", &all, recipients))
 }
 
 /// What the probe sees are the records of that time: the plan must not change them afterwards.

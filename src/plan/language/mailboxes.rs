@@ -1,7 +1,11 @@
 //! `hosts.*.mailboxes:` as values: how the mailboxes of a host are opened.
 
 use cutover_base::diag::Spanned;
+use cutover_mail::recipients::{Login, Recipient, Reference};
 use cutover_steps::config::SecretRef;
+use cutover_steps::mailboxes::{MailboxAccount, MailboxHost, MailboxLogin};
+
+pub use cutover_steps::mailboxes::{Security, SignInSpec, of_user};
 
 /// How the mailboxes of a host are opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,61 +22,25 @@ pub struct MailboxesSpec {
     pub sign_in: SignInSpec,
 }
 
-/// How connections are protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// TLS from the start.
-    Tls,
-    /// TLS by `STARTTLS`.
-    StartTls,
-    /// No protection, for a server on the same machine.
-    None,
-}
-
-impl Security {
-    /// The words of the plan language.
-    pub const WORDS: &[&str] = &["tls", "starttls", "none"];
-
-    /// The protection that a word means.
+impl MailboxesSpec {
+    /// The same without its place in the plan.
     #[must_use]
-    pub fn of_word(word: &str) -> Option<Self> {
-        match word {
-            "tls" => Some(Self::Tls),
-            "starttls" => Some(Self::StartTls),
-            "none" => Some(Self::None),
-            _ => None,
-        }
+    pub fn unplaced(&self) -> MailboxHost {
+        let Self { host, port, security, authority, sign_in } = self.clone();
+        MailboxHost { host: host.value, port, security, authority, sign_in }
     }
 }
 
-/// Who signs in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SignInSpec {
-    /// Each user, with the secret that the list of recipients names.
-    Listed,
-    /// Each user, with a password. `{user}` in the reference stands for the user.
-    Password(SecretRef),
-    /// Each user, with an OAuth 2 access token. `{user}` in the reference stands for the user.
-    Token(SecretRef),
-    /// One user who may open the mailboxes of others.
-    Master {
-        /// Its name.
-        user: String,
-        /// Its password.
-        password: SecretRef,
-    },
-}
-
-/// The placeholder for the user in a reference to a secret.
-const USER: &str = "{user}";
-
-/// A reference to the secret of one user.
+/// The mailbox of a line of the list of recipients.
 #[must_use]
-pub fn of_user(reference: &SecretRef, user: &str) -> SecretRef {
-    let fill = |text: &String| text.replace(USER, user);
-    match reference {
-        SecretRef::Env(name) => SecretRef::Env(fill(name)),
-        SecretRef::File(path) => SecretRef::File(fill(path)),
-        SecretRef::Command(argv) => SecretRef::Command(argv.iter().map(fill).collect()),
-    }
+pub fn account(recipient: &Recipient) -> MailboxAccount {
+    let login = |Login { user, secret }: &Login| MailboxLogin {
+        user: user.clone(),
+        secret: secret.as_ref().map(|reference| match reference {
+            Reference::Env(name) => SecretRef::Env(name.clone()),
+            Reference::File(path) => SecretRef::File(path.clone()),
+        }),
+    };
+    let Recipient { address, old, new, .. } = recipient;
+    MailboxAccount { address: address.clone(), old: login(old), new: login(new) }
 }

@@ -20,6 +20,8 @@ use cutover_mail::dkim::signs_as;
 use cutover_mail::spf::SpfRecord;
 use cutover_steps::fact::{self, Fact, Subject, Value};
 use cutover_steps::graph::MovePoint;
+use cutover_steps::graph::gate::Place;
+use cutover_steps::probe::{self, HostOf};
 
 /// The maximum number of patterns for one choice of answers. Our choice: more would come from names
 /// with dozens of versions, and nobody could read the findings.
@@ -434,20 +436,27 @@ impl<'d> PatternBuilder<'d> {
     /// not.
     fn or_a_gate(&self, fact: Fact, of: &Subject, value: Value) -> String {
         let intent = self.draft().intent;
-        let is_new = intent.moves.iter().any(|one| of.host() == Some(one.to.name.as_str()));
-        let gates = fact.row().sources.iter().filter_map(|source| match source {
+        let probe = fact.row().sources.iter().find_map(|source| match source {
             fact::Source::Gate(probe) => Some(*probe),
             fact::Source::PlanKey(_) | fact::Source::Snapshot(_) | fact::Source::Assume => None,
         });
-        let Some(probe) = gates.into_iter().next() else { return String::new() };
-        if !is_new || value != fact.row().stated {
+        let looks_at = probe.and_then(|name| probe::of_name(name)?.keys.host);
+        let (Some(probe), Some(host), Some(first)) = (probe, looks_at, intent.moves.first()) else {
+            return String::new();
+        };
+        let (host, place) = match host {
+            HostOf::New => (&first.to, Place::BeforeSwitch),
+            HostOf::Old => (&first.from, Place::AfterSwitch),
+        };
+        if of.host() != Some(host.name.as_str()) || value != fact.row().stated {
             return String::new();
         }
         let none = intent.no_evidence.iter().find(|one| one.fact == fact && one.subject == *of);
         match none {
             Some(none) => format!(" (the gate `{probe}` does not establish it: {})", none.why),
             None => {
-                format!(", or let a gate establish it: `gates: {{ before_switch: [ {probe} ] }}`")
+                let place = place.key();
+                format!(", or let a gate establish it: `gates: {{ {place}: [ {probe} ] }}`")
             }
         }
     }

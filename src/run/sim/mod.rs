@@ -20,8 +20,8 @@ use crate::world::{AppendError, DriveOutcome, Patience, ProviderRead, Run, World
 use cutover_base::calendar::{Steady, Timestamp};
 use cutover_base::digest::Digest;
 use cutover_steps::ask::{
-    Answered, AskServer, Fetched, Looked, MailSeen, NoEnd, NotStarted, Outside, Page, Query, Said,
-    Served,
+    Answered, AskServer, Fetched, Looked, MailSeen, MailboxesSeen, NoEnd, NotStarted, Outside,
+    Page, Query, Said, Served,
 };
 use cutover_steps::graph::{Primitive, StepId};
 
@@ -105,6 +105,10 @@ impl Ideal {
             // Nothing leads there: the ideal world publishes no policy.
             Query::Document(question) => {
                 Answered::Document(question, Fetched::Unanswered("nobody is there".to_owned()))
+            }
+            Query::Mailboxes(question) => {
+                let mailboxes = question.accounts.len();
+                Answered::Mailboxes(question, MailboxesSeen { mailboxes, ..Default::default() })
             }
             Query::Lines(question) => {
                 Answered::Lines(question, Ok(vec!["somebody@example.net".to_owned()]))

@@ -9,6 +9,7 @@ use std::time::Duration;
 use cutover_zone::{Rdata, RrKey};
 
 use crate::config::SecretRef;
+use crate::mailboxes::{MailboxAccount, MailboxHost};
 
 /// When a session is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,34 @@ pub struct SmtpCommand {
 pub struct AskImap {
     /// Whom to ask.
     pub host: AskHost,
+}
+
+/// Compares the mailboxes of two hosts, message by message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskMailboxes {
+    /// How those of the old host are opened.
+    pub old: MailboxHost,
+    /// How those of the new host are opened.
+    pub new: MailboxHost,
+    /// Which mailboxes.
+    pub accounts: Vec<MailboxAccount>,
+    /// The name of the ledger of their copies, which knows the names of folders.
+    pub ledger: String,
+    /// How long it may take.
+    pub within: Duration,
+}
+
+/// What a comparison of mailboxes has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailboxesSeen {
+    /// How many mailboxes it was about.
+    pub mailboxes: usize,
+    /// Messages that both sides have.
+    pub present: u64,
+    /// Mailboxes with messages that the new host does not have, each with what is missing.
+    pub lacking: Vec<String>,
+    /// Mailboxes that could not be compared, each with the reason.
+    pub unread: Vec<String>,
 }
 
 /// A server's reply to a command.

@@ -11,6 +11,7 @@ mod http;
 mod imap;
 mod keys;
 pub mod login;
+pub mod mailboxes;
 mod old_side;
 pub mod recipients;
 mod seen;
@@ -108,6 +109,7 @@ pub const ALL: &[Probe] = &[
     imap::PROBE,
     submission::PROBE,
     old_side::PROBE,
+    mailboxes::PROBE,
 ];
 
 /// The keys of all probes, for the plan language.

@@ -10,6 +10,7 @@ pub mod earlier;
 mod gate;
 pub mod history;
 mod mail;
+pub mod mailboxes;
 pub mod notify;
 pub mod plan_files;
 pub mod snapshot;
@@ -157,6 +158,10 @@ async fn answer(query: Query, home: &Path, secrets: &[Secret]) -> Answered {
         Query::Document(question) => {
             let fetched = gate::document(&question).await;
             Answered::Document(question, fetched)
+        }
+        Query::Mailboxes(question) => {
+            let seen = mailboxes::compare(&question, home).await;
+            Answered::Mailboxes(question, seen)
         }
         Query::Lines(question) => {
             let lines = gate::lines(&question, home).await;

@@ -83,7 +83,7 @@ pub enum Query {
     /// To a file.
     Lines(AskLines),
     /// To the mailboxes of two hosts.
-    Mailboxes(AskMailboxes),
+    Mailboxes(Box<AskMailboxes>),
 }
 
 /// A [`Query`] and its answer.
@@ -108,7 +108,7 @@ pub enum Answered {
     /// By a file; or why it cannot be read.
     Lines(AskLines, Result<Vec<String>, NoLines>),
     /// By the mailboxes of two hosts.
-    Mailboxes(AskMailboxes, MailboxesSeen),
+    Mailboxes(Box<AskMailboxes>, MailboxesSeen),
 }
 
 /// What an answer of one kind is, and of another is not.

@@ -77,7 +77,8 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
     };
     let ledger = text(settings, LEDGER).unwrap_or_default().to_owned();
     let within = within(settings);
-    Next::Ask(vec![Query::Mailboxes(AskMailboxes { old, new, accounts, ledger, within })])
+    let question = AskMailboxes { old, new, accounts, ledger, within };
+    Next::Ask(vec![Query::Mailboxes(Box::new(question))])
 }
 
 fn judged(seen: &MailboxesSeen) -> (Finding, String) {

@@ -32,7 +32,7 @@ pub(super) fn of(plan: &planning::Plan, which: &Which) -> Result<Accounts, Failu
     let [old, new] = &access;
     let opened = |(name, access)| Opening::of(name, access, &home, commands);
     let [old, new] = [old, new].map(|(name, access)| opened((name, access)));
-    let usage = |error: OpenError| Failure::from(message("", &error).usage());
+    let usage = |error: OpenError| message("", &error).usage();
     let (old, new) = (old.map_err(usage)?, new.map_err(usage)?);
     let mut accounts = Accounts { pairs: Vec::new(), problems: Vec::new() };
     for account in wanted.iter().map(account) {

@@ -11,9 +11,10 @@ use std::time::Duration;
 use super::{both, deliverable, forbid_at_host, is_known_to_stay};
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
-use crate::proof::pattern::Harm;
+use crate::proof::pattern::{Harm, Start};
 use crate::proof::view::Choice;
 use cutover_steps::fact::{Fact, Subject, Value};
+use cutover_steps::graph::MovePoint;
 
 const ID: &str = "one-mailbox";
 
@@ -244,7 +245,14 @@ fn early_at_new(builder: &mut PatternBuilder<'_>, at_old: usize) {
     let (from, to) = (&from.name, &to.name);
     let stores = builder.facts.of_host(Fact::Mail, to, Value::Store);
     let local = builder.facts.of_host(Fact::RoutesLocal, to, Value::True);
-    for (store, local) in pairs(&stores, &local) {
+    // Both are so unless somebody says otherwise, which can be said once before the switch. So if
+    // both are so at any time before it, they are so from the first step on.
+    let switches = builder.draft().point(MovePoint::BeforeSwitch).is_some();
+    let begins = |atom: usize| builder.library.atoms.borrow()[atom].start != Start::Always;
+    let early: Vec<(usize, usize)> = pairs(&stores, &local)
+        .filter(|(store, local)| !switches || !(begins(*store) || begins(*local)))
+        .collect();
+    for (store, local) in early {
         let harm = Harm::new(
             format!("{ID}/{to}/local-early"),
             format!(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message, Problem};
+use super::standing::Standing;
 use super::{StateArgs, home, language, registry};
 use crate::artifact::{self, Artifact, ReadError, Verdict};
 use crate::calendar::Moment;
@@ -262,7 +263,10 @@ pub(super) async fn check_no_clash(
 ) -> Result<(), Failure> {
     /// How many records are named; the rest are counted. Our choice: one line.
     const SHOWN_MAX: usize = 4;
-    let found = clashes(store, artifact).await?;
+    let apart = |said: &str| {
+        Standing::read(said).is_some_and(|standing| !standing.may_clash_with(artifact))
+    };
+    let found = clashes(store, artifact, apart).await?;
     if found.is_empty() {
         return Ok(());
     }

@@ -4,8 +4,13 @@
 mod cloudflare;
 #[path = "../lab/mod.rs"]
 mod lab;
+#[expect(dead_code, reason = "the suite of the stores uses more of it")]
+#[path = "../../src/store/suite/postgres/server.rs"]
+mod postgres;
 #[path = "../lab/route53/mod.rs"]
 mod route53;
+#[path = "../../src/store/suite/s3/server.rs"]
+mod s3;
 #[path = "../../src/store/suite/sshd.rs"]
 mod sshd;
 
@@ -24,8 +29,10 @@ mod discover;
 mod earlier;
 mod engine;
 mod errors;
+mod every_store;
 mod explain;
 mod faults;
+mod fleet;
 mod flood;
 mod forms;
 mod forms_written;

@@ -13,8 +13,11 @@ use tokio::time::timeout;
 use super::connection::{Connection, Limit};
 
 /// What brings the tables from one version to the next. The first one starts from nothing.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_runs.sql"), include_str!("migrations/0002_due.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_runs.sql"),
+    include_str!("migrations/0002_due.sql"),
+    include_str!("migrations/0003_standing.sql"),
+];
 
 /// The lock that keeps others from migrating (PostgreSQL 15 §13.3.5): `cutover` in ASCII.
 const LOCK: i64 = 0x0063_7574_6f76_6572;

@@ -11,6 +11,7 @@ pub mod discover;
 pub mod explain;
 mod fold;
 mod gate;
+pub mod overview;
 pub mod plan;
 pub mod probe;
 pub mod profile;

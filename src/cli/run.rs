@@ -1,15 +1,12 @@
 //! `cutover run`
 
+mod driven;
 mod shared;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::time::Duration;
-
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::apply::{Applied, go_on};
 use super::due::{Due, HALTED_EVERY, LOOK_EVERY, Looked, look};
@@ -21,6 +18,7 @@ use super::{CommandArgs, StateArgs, planning, print_err, print_out, speaking_of}
 use crate::calendar::{Timestamp, later, show_instant};
 use crate::world::real::now;
 use crate::world::real::store::Runs;
+use driven::Driven;
 use shared::SharedTurns;
 
 /// Continue the open runs that are due, several at once
@@ -96,9 +94,6 @@ pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure
     Err(stopped_by(name).help("nothing is lost. Start it again").ends(Exit::Stopped(signal)))
 }
 
-/// What a run did, and under which name.
-type Turn<'a> = Pin<Box<dyn Future<Output = (String, Result<Applied, Failure>)> + 'a>>;
-
 /// What is known of a plan.
 struct Known {
     input: PathBuf,
@@ -125,7 +120,7 @@ struct Turns<'a> {
     /// When the store is listed again.
     list_at: Option<Timestamp>,
     ready: BTreeMap<String, Ready>,
-    driven: FuturesUnordered<Turn<'a>>,
+    driven: Driven<'a>,
     /// The providers of each run that is driven.
     at_provider: BTreeMap<String, Vec<String>>,
 }
@@ -138,7 +133,7 @@ impl<'a> Turns<'a> {
             plans: BTreeMap::new(),
             list_at: Some(now()),
             ready: BTreeMap::new(),
-            driven: FuturesUnordered::new(),
+            driven: Driven::default(),
             at_provider: BTreeMap::new(),
         }
     }
@@ -182,17 +177,7 @@ impl<'a> Turns<'a> {
     /// Finds the plans.
     async fn list(&mut self) -> Result<(), Failure> {
         self.list_at = self.stays().then(|| later(now(), LIST_EVERY));
-        let mut found = Vec::new();
-        if self.args.all {
-            let store = self.args.state.store(Path::new(""))?;
-            let names = store.plans().await?;
-            found.extend(names.into_iter().map(|name| (name.clone(), PathBuf::from(name))));
-        } else {
-            for input in &self.args.plans {
-                let runs = planning::runs(input, &self.args.state).await?;
-                found.push((runs.plan().to_owned(), input.clone()));
-            }
-        }
+        let found = self.driven.beside(listed(self.args)).await?;
         for (name, input) in found {
             self.plans.entry(name).or_insert(Known {
                 input,
@@ -213,7 +198,7 @@ impl<'a> Turns<'a> {
                 continue;
             }
             let looked = match self.args.state.runs(&known.input, name) {
-                Ok(runs) => look(&runs).await.map(|looked| (looked, runs)),
+                Ok(runs) => self.driven.beside(look(&runs)).await.map(|looked| (looked, runs)),
                 Err(failure) => Err(failure),
             };
             let again = |span| stays.then(|| later(now(), span));
@@ -338,6 +323,20 @@ impl Known {
         }
         self.trouble = Some(messages);
     }
+}
+
+/// The plans that are asked for, each with its input.
+async fn listed(args: &Args) -> Result<Vec<(String, PathBuf)>, Failure> {
+    if args.all {
+        let names = args.state.store(Path::new(""))?.plans().await?;
+        return Ok(names.into_iter().map(|name| (name.clone(), PathBuf::from(name))).collect());
+    }
+    let mut found = Vec::new();
+    for input in &args.plans {
+        let runs = planning::runs(input, &args.state).await?;
+        found.push((runs.plan().to_owned(), input.clone()));
+    }
+    Ok(found)
 }
 
 /// The store cannot be asked: it is tried again later.

@@ -62,6 +62,15 @@ impl Stores {
         }
     }
 
+    /// The port of the server that keeps the stores of a kind.
+    pub(crate) fn port(&self, kind: &str) -> u16 {
+        match kind {
+            "postgres" => self.postgres.get_or_init(shared_postgres).port(),
+            "s3" => self.s3.get_or_init(s3::Server::shared).port(),
+            other => panic!("{other}"),
+        }
+    }
+
     pub(crate) fn machine(&self, kind: &str, options: &str) -> Machine {
         Machine { files: ZonefileFixture::new(), store: self.store(kind, options) }
     }

@@ -7,10 +7,14 @@ mod lab;
 #[expect(dead_code, reason = "the suite of the stores uses more of it")]
 #[path = "../../src/store/suite/postgres/server.rs"]
 mod postgres;
+#[path = "../../src/store/suite/postgres/relay.rs"]
+mod postgres_relay;
 #[path = "../lab/route53/mod.rs"]
 mod route53;
 #[path = "../../src/store/suite/s3/server.rs"]
 mod s3;
+#[path = "../../src/store/suite/s3/relay.rs"]
+mod s3_relay;
 #[path = "../../src/store/suite/sshd.rs"]
 mod sshd;
 
@@ -73,6 +77,7 @@ mod shared;
 mod static_checks;
 mod status;
 mod store;
+mod store_faults;
 mod storm;
 mod stream;
 mod sweep;

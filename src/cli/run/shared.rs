@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
-
 use super::super::apply::{Applied, go_on};
 use super::super::due::{Due, LOOK_EVERY, Looked, look};
 use super::super::exit::Exit;
@@ -17,7 +15,8 @@ use super::super::failure::{Code, ErrorFormat, Failure};
 use super::super::running::claim;
 use super::super::speaking_of;
 use super::super::standing::{Standing, leave_as};
-use super::{Args, Turn, ask, away, is_full, run_args, say_end};
+use super::driven::Driven;
+use super::{Args, ask, away, is_full, run_args, say_end};
 use crate::world::real::store::{Lease, Listed, Runs, Store};
 
 /// How often the store is asked for a plan that is due. Our choice: it is one question about an index.
@@ -34,7 +33,7 @@ pub(super) struct SharedTurns<'a> {
     args: &'a Args,
     errors: ErrorFormat,
     store: Arc<dyn Store>,
-    driven: FuturesUnordered<Turn<'a>>,
+    driven: Driven<'a>,
     /// The providers of each run that is driven.
     at_provider: BTreeMap<String, Vec<String>>,
     /// With `--once`, plans that had their turn.
@@ -52,6 +51,41 @@ enum Room {
     None,
 }
 
+/// A plan that is due, with its lease.
+struct TakenPlan {
+    plan: String,
+    runs: Runs,
+    looked: Result<Option<Looked>, Failure>,
+    lease: Box<dyn Lease>,
+}
+
+/// Takes a plan that is due, and looks at its newest run.
+async fn due(
+    store: &Arc<dyn Store>,
+    args: &Args,
+    but: &BTreeSet<String>,
+) -> Result<Option<TakenPlan>, Failure> {
+    let Some((plan, lease)) = store.lease_due(but, &claim()).await? else { return Ok(None) };
+    let runs = args.state.runs(Path::new(&plan), &plan)?;
+    let looked = look(&runs).await;
+    Ok(Some(TakenPlan { plan, runs, looked, lease }))
+}
+
+/// Leaves a plan as it is. Where the store fails, it is due as before.
+async fn given_back(
+    runs: &Runs,
+    mut lease: Box<dyn Lease>,
+    looked: Option<&Looked>,
+    rest: Duration,
+) {
+    let _ = match looked {
+        Some(looked) => leave_as(runs, &mut *lease, looked, rest).await,
+        // It cannot be read, or has no run that was opened.
+        None => lease.rest(Some(LOOK_EVERY), None).await,
+    };
+    let _ = lease.give_back().await;
+}
+
 impl<'a> SharedTurns<'a> {
     /// `None` if the store does not share out plans, or not all of them are meant.
     pub(super) fn new(args: &'a Args, errors: ErrorFormat) -> Result<Option<Self>, Failure> {
@@ -63,7 +97,7 @@ impl<'a> SharedTurns<'a> {
             args,
             errors,
             store,
-            driven: FuturesUnordered::new(),
+            driven: Driven::default(),
             at_provider: BTreeMap::new(),
             but: BTreeSet::new(),
             trouble: BTreeMap::new(),
@@ -77,8 +111,9 @@ impl<'a> SharedTurns<'a> {
         loop {
             let mut pause = DUE_EVERY;
             while self.driven.len() < self.args.jobs.get() {
-                match self.store.lease_due(&self.but, &claim()).await {
-                    Ok(Some((plan, lease))) => match self.begin(plan, lease).await {
+                let due = self.driven.beside(due(&self.store, self.args, &self.but)).await;
+                match due {
+                    Ok(Some(due)) => match self.begin(due).await {
                         Room::Some => {}
                         Room::None => {
                             pause = PAUSE_IF_FULL;
@@ -89,12 +124,12 @@ impl<'a> SharedTurns<'a> {
                         return self.ended().await;
                     }
                     Ok(None) => break,
-                    Err(error) if self.stays() => {
-                        away(self.errors, &error.into());
+                    Err(failure) if self.stays() => {
+                        away(self.errors, &failure);
                         pause = AWAY_FOR;
                         break;
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(failure) => return Err(failure),
                 }
             }
             tokio::select! {
@@ -108,51 +143,42 @@ impl<'a> SharedTurns<'a> {
         self.args.how_long.stay
     }
 
-    fn runs(&self, plan: &str) -> Result<Runs, Failure> {
-        self.args.state.runs(Path::new(plan), plan)
-    }
-
     /// Starts the turn of a plan, if there is something to do.
-    async fn begin(&mut self, plan: String, mut lease: Box<dyn Lease>) -> Room {
-        let looked = match self.runs(&plan) {
-            Ok(runs) => look(&runs).await.map(|looked| (looked, runs)),
-            Err(failure) => Err(failure),
-        };
-        // Where the store fails, the plan is due as before.
-        match looked {
+    async fn begin(&mut self, TakenPlan { plan, runs, looked, lease }: TakenPlan) -> Room {
+        let looked = match looked {
             Err(failure) => {
                 self.fail(&plan, failure);
-                let _ = lease.rest(Some(LOOK_EVERY), None).await;
+                None
             }
-            Ok((None, _)) => {
-                let _ = lease.rest(None, None).await;
+            Ok(looked) => looked,
+        };
+        let is_due = |looked: &Looked| matches!(looked.due, Due::Now | Due::Halted);
+        let room = match looked.as_ref().filter(|looked| is_due(looked)) {
+            Some(looked) if is_full(&self.at_provider, &looked.providers) => Room::None,
+            Some(_) => {
+                let looked = looked.expect("it is due");
+                self.drive(plan, (looked, runs), lease);
+                return Room::Some;
             }
-            Ok((Some(looked), runs)) => match looked.due {
-                Due::Now | Due::Halted if is_full(&self.at_provider, &looked.providers) => {
-                    let _ = leave_as(&mut *lease, &looked, FULL_FOR).await;
-                    let _ = lease.give_back().await;
-                    return Room::None;
-                }
-                Due::Now | Due::Halted => {
-                    self.drive(plan, (looked, runs), lease);
-                    return Room::Some;
-                }
-                Due::At(_) | Due::Person | Due::Never => {
-                    if looked.due != Due::Person {
-                        self.asked.remove(&plan);
-                    } else if self.asked.insert(plan.clone()) {
-                        ask(Path::new(&plan), &looked, &self.args.state);
-                    }
-                    self.trouble.remove(&plan);
-                    let _ = leave_as(&mut *lease, &looked, Duration::ZERO).await;
-                }
-            },
+            None => Room::Some,
+        };
+        if let Some(looked) = &looked {
+            self.trouble.remove(&plan);
+            if looked.due != Due::Person {
+                self.asked.remove(&plan);
+            } else if self.asked.insert(plan.clone()) {
+                ask(Path::new(&plan), looked, &self.args.state);
+            }
         }
-        if !self.stays() {
+        let rest = match room {
+            Room::Some => Duration::ZERO,
+            Room::None => FULL_FOR,
+        };
+        self.driven.beside(given_back(&runs, lease, looked.as_ref(), rest)).await;
+        if !self.stays() && matches!(room, Room::Some) {
             self.but.insert(plan);
         }
-        let _ = lease.give_back().await;
-        Room::Some
+        room
     }
 
     fn drive(&mut self, plan: String, (looked, runs): (Looked, Runs), lease: Box<dyn Lease>) {
@@ -193,6 +219,7 @@ impl<'a> SharedTurns<'a> {
     /// How all of it ended, and when something continues.
     async fn ended(&mut self) -> Result<Exit, Failure> {
         let (mut worst, mut next) = (Exit::Done, None);
+        // Nothing is driven any more.
         for Listed { plan, standing } in self.store.listed().await? {
             if let Some((_, exit)) = self.trouble.get(&plan) {
                 worst = worst.or_worse(*exit);
@@ -201,9 +228,9 @@ impl<'a> SharedTurns<'a> {
             let standing = match standing.and_then(|said| Standing::read(&said)) {
                 Some(standing) => standing,
                 // Another machine drives it, or has died.
-                None => match look(&self.runs(&plan)?).await {
+                None => match look(&self.args.state.runs(Path::new(&plan), &plan)?).await {
                     Ok(None) => continue,
-                    Ok(Some(looked)) => Standing::of(&looked),
+                    Ok(Some(looked)) => Standing::of(&looked, false),
                     Err(failure) => {
                         worst = worst.or_worse(failure.exit);
                         self.fail(&plan, failure);
@@ -211,7 +238,7 @@ impl<'a> SharedTurns<'a> {
                     }
                 },
             };
-            let Standing { line: _, exit, until, zones: _ } = standing;
+            let Standing { line: _, exit, until, is_open: _, zones: _ } = standing;
             worst = worst.or_worse(exit);
             let until = until.map(|until| (until, plan));
             next = [next, until].into_iter().flatten().min();

@@ -17,7 +17,6 @@ use cutover_zone::Name;
 use super::due::{Due, LOOK_EVERY, Looked, look};
 use super::exit::Exit;
 use super::failure::Failure;
-use crate::artifact::Artifact;
 use crate::calendar::Timestamp;
 use crate::engine::view::RunView;
 use crate::render::overview::Line;
@@ -38,22 +37,27 @@ pub(super) struct Standing {
     pub(super) exit: Exit,
     /// When it can be continued, if that is known.
     pub(super) until: Option<Timestamp>,
-    /// The zones that it changes or relies on as long as it has something to do; `None`: too many.
+    /// Whether the run, or its way back, still has something to do.
+    pub(super) is_open: bool,
+    /// The zones that the run changes or relies on, if the plan has no other run; `None`: they have to
+    /// be looked up.
     pub(super) zones: Option<BTreeSet<Name>>,
 }
 
 impl Standing {
-    /// What is to be said of a run that was looked at.
-    pub(super) fn of(Looked { found, due, providers: _ }: &Looked) -> Self {
+    /// What is to be said of a run that was looked at. `is_only`: its plan has no other run.
+    pub(super) fn of(Looked { found, due, providers: _ }: &Looked, is_only: bool) -> Self {
         let (artifact, state) = (&found.run.artifact, &found.run.state);
         let view = RunView::of(artifact, state, now());
         let until = match due {
             Due::At(at) => Some(*at),
             Due::Now | Due::Halted | Due::Person | Due::Never => None,
         };
-        let zones = if is_open(found) { zones(artifact) } else { BTreeSet::new() };
-        let zones = Some(zones).filter(|zones| zones.len() <= ZONES_MAX);
-        Self { line: Line::of(&view), exit: Exit::of_run(&view), until, zones }
+        let zones: BTreeSet<Name> =
+            artifact.zones.keys().chain(artifact.relies_on.keys()).cloned().collect();
+        let zones = Some(zones).filter(|zones| is_only && zones.len() <= ZONES_MAX);
+        let (line, exit) = (Line::of(&view), Exit::of_run(&view));
+        Self { line, exit, until, is_open: is_open(found), zones }
     }
 
     /// Reads what was said; `None` if another version of the program has said it, in a form that this
@@ -62,14 +66,15 @@ impl Standing {
         v1::read(text)
     }
 
-    /// Whether the run may change or rely on what an artifact changes or relies on.
-    pub(super) fn may_clash_with(&self, artifact: &Artifact) -> bool {
-        self.zones.as_ref().is_none_or(|theirs| !theirs.is_disjoint(&zones(artifact)))
+    /// Whether no run of the plan changes or relies on anything in these zones, or in zones above or
+    /// below them.
+    pub(super) fn is_apart_from(&self, zones: &BTreeSet<Name>) -> bool {
+        let meet =
+            |one: &Name, other: &Name| one.is_at_or_below(other) || other.is_at_or_below(one);
+        let theirs = self.zones.as_ref();
+        theirs
+            .is_some_and(|theirs| !theirs.iter().any(|one| zones.iter().any(|own| meet(one, own))))
     }
-}
-
-fn zones(artifact: &Artifact) -> BTreeSet<Name> {
-    artifact.zones.keys().chain(artifact.relies_on.keys()).cloned().collect()
 }
 
 /// When a plan is due again whose run can be continued at once. Our choice: whatever was left undone
@@ -106,7 +111,7 @@ pub(super) async fn leave(runs: &Runs, lease: &mut dyn Lease, rest: Duration) ->
         return Ok(());
     }
     match look(runs).await {
-        Ok(Some(looked)) => leave_as(lease, &looked, rest).await,
+        Ok(Some(looked)) => leave_as(runs, lease, &looked, rest).await,
         Ok(None) => lease.rest(None, None).await,
         // Whoever looks next says why it cannot be read.
         Err(_) => lease.rest(Some(LOOK_EVERY), None).await,
@@ -118,15 +123,17 @@ pub(super) async fn leave(runs: &Runs, lease: &mut dyn Lease, rest: Duration) ->
 /// # Errors
 /// `StoreError`.
 pub(super) async fn leave_as(
+    runs: &Runs,
     lease: &mut dyn Lease,
     looked: &Looked,
     rest: Duration,
 ) -> StoreResult<()> {
     let Looked { found, due, providers: _ } = looked;
+    let is_only = runs.store().runs(runs.plan()).await?.len() == 1;
     let said = Said {
         run: found.id.clone(),
         head: found.run.head,
-        text: v1::write(&Standing::of(looked)),
+        text: v1::write(&Standing::of(looked, is_only)),
     };
     lease.rest(due.span(now()).map(|span| span.max(rest)), Some(&said)).await
 }

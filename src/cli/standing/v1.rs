@@ -24,6 +24,7 @@ struct StandingV1 {
     next: Option<NextV1>,
     exit: ExitV1,
     until: Option<String>,
+    open: bool,
     zones: Option<BTreeSet<String>>,
 }
 
@@ -75,7 +76,8 @@ enum ExitV1 {
 }
 
 pub(super) fn write(standing: &Standing) -> String {
-    let Standing { line: Line { is_way_back, doing, next }, exit, until, zones } = standing;
+    let Standing { line: Line { is_way_back, doing, next }, exit, until, is_open, zones } =
+        standing;
     let standing = StandingV1 {
         format: FORMAT.to_owned(),
         way_back: *is_way_back,
@@ -93,6 +95,7 @@ pub(super) fn write(standing: &Standing) -> String {
         }),
         exit: (*exit).into(),
         until: until.map(show_exact),
+        open: *is_open,
         zones: zones.as_ref().map(|zones| zones.iter().map(ToString::to_string).collect()),
     };
     serde_json::to_string(&standing).expect("it has string keys alone")
@@ -100,7 +103,7 @@ pub(super) fn write(standing: &Standing) -> String {
 
 pub(super) fn read(text: &str) -> Option<Standing> {
     let said: StandingV1 = serde_json::from_str(text).ok()?;
-    let StandingV1 { format, way_back, doing, next, exit, until, zones } = said;
+    let StandingV1 { format, way_back, doing, next, exit, until, open, zones } = said;
     if format != FORMAT {
         return None;
     }
@@ -131,7 +134,7 @@ pub(super) fn read(text: &str) -> Option<Standing> {
         }
     };
     let line = Line { is_way_back: way_back, doing, next };
-    Some(Standing { line, exit: exit.into(), until, zones })
+    Some(Standing { line, exit: exit.into(), until, is_open: open, zones })
 }
 
 impl From<Pause> for PauseV1 {
@@ -201,6 +204,7 @@ mod tests {
             line: Line { is_way_back: false, doing, next },
             exit,
             until: Some(late),
+            is_open: true,
             zones: Some(BTreeSet::from([Name::absolute("acme.test.").expect("a name")])),
         };
         let next = |not_before| {

@@ -98,9 +98,10 @@ async fn tables(connection: &Connection) -> StoreResult<Tables> {
         let place = connection.address().place();
         Err(StoreError::Foreign { place, detail })
     };
-    let found = ask("SELECT to_regclass('cutover.version') IS NOT NULL, EXISTS (
-            SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-            WHERE nspname = 'cutover')")
+    // Both from the same snapshot: `to_regclass` may not see yet what another process has just made.
+    let found = ask("SELECT coalesce(bool_or(relname = 'version'), false), count(*) > 0
+        FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname = 'cutover'")
     .await?;
     let (has_version, has_any): (bool, bool) = (found[0].get(0), found[0].get(1));
     if !has_version {
@@ -135,7 +136,9 @@ async fn migrate(connection: &Connection, have: i32) -> StoreResult<()> {
             .query_typed(
                 "SELECT current_setting('server_version_num')::integer,
                     current_setting('server_encoding'),
-                    to_regclass('cutover.version') IS NOT NULL",
+                    EXISTS (SELECT FROM pg_class
+                        JOIN pg_namespace ON pg_namespace.oid = relnamespace
+                        WHERE nspname = 'cutover' AND relname = 'version')",
                 &[],
             )
             .await?;

@@ -85,7 +85,7 @@ impl Machine {
 }
 
 /// Does something for each of many trials, some at once.
-fn each<T: Send + Copy>(trials: &[T], run: impl Fn(T) + Sync) {
+fn each<T: Copy + Send + Sync>(trials: &[T], run: impl Fn(T) + Sync) {
     let next = Mutex::new(trials.iter());
     let take = || next.lock().expect("nobody panics").next().copied();
     std::thread::scope(|scope| {

@@ -104,7 +104,9 @@ impl Requests {
         let fault = fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
         if fault.is_some() {
             let also = self.also.lock().expect("nobody panics").take();
-            also.map(|also| also());
+            if let Some(also) = also {
+                also();
+            }
         }
         fault
     }

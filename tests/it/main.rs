@@ -57,6 +57,7 @@ mod moves;
 mod mutants;
 mod names;
 mod oracle;
+mod over_https;
 mod over_ssh;
 mod pipelines;
 mod plans;

@@ -66,21 +66,19 @@ impl Machine {
         self.is_done_once(context);
     }
 
-    /// The change was made once: the serial counts them. The journal is whole, and there is one run.
+    /// The change was made once: the serial counts them. The journal is whole.
     #[track_caller]
-    fn is_done_once(&self, context: &str) {
+    fn is_done_once(&self, context: &str) -> String {
         let zone = self.files.zone();
         assert!(zone.contains("203.0.113.80") && zone.contains("( 8 ;"), "{context}: {zone}");
         self.ends(0, &["status", "plan.yaml", "--exit-code"]);
-        let runs = self.ends(0, &["state", "list"]);
-        assert!(
-            runs.contains("finished") && runs.contains("move  1     0001"),
-            "{context}: {runs}"
-        );
         let log = self.ends(0, &["log", "move"]);
-        for once in ["run of move opened", ": begun", ": written", "finished"] {
-            assert_eq!(log.matches(once).count(), 1, "{context}: {once}: {log}");
-        }
+        // A write whose answer was lost with its process is found, and not written again.
+        assert!(log.matches(": written").count() <= 1, "{context}: {log}");
+        assert_eq!(log.matches("finished").count(), 1, "{context}: {log}");
+        let runs = self.ends(0, &["state", "list"]);
+        assert!(runs.contains("finished"), "{context}: {runs}");
+        runs
     }
 }
 
@@ -122,7 +120,11 @@ fn two_processes_that_begin_at_once_make_one_run_and_one_change() {
                 || said.contains("another process has continued");
             assert!(*code == 0 || (*code == 1 && is_told), "{context}: {code}: {said}");
         }
-        one.is_done_once(&context);
+        let runs = one.is_done_once(&context);
+        assert!(
+            runs.contains("move  1     0001    5 "),
+            "{context}: one run of five entries: {runs}"
+        );
     });
 }
 
@@ -143,7 +145,7 @@ fn a_line_that_is_cut_or_a_process_that_is_killed_at_any_request_loses_and_doubl
     let stores = Stores::new();
     for (kind, serve) in SERVED {
         let requests = requests(&stores, kind, serve);
-        assert!(requests > 15, "{kind}: {requests} requests");
+        assert!(requests > 10, "{kind}: {requests} requests");
         let step = if all() { 1 } else { requests / 4 + 1 };
         let cases = [
             (Happens::Cut, Fault::RequestLost),
@@ -269,12 +271,18 @@ fn restarted(relay: &Relay, port: u16, step: usize, store: impl Fn(&str) -> Rest
     for at in (step / 2..requests).step_by(step) {
         let (url, restart) = store(&format!("restarted{at}"));
         let mut one = machine(through(&url, relay, port));
-        relay.arm_and(at, Fault::RequestLost, restart);
+        let (tell, told) = channel();
+        relay.arm_and(at, Fault::RequestLost, move || {
+            restart();
+            let _ = tell.send(());
+        });
         let ended = one.command(&["apply", "plan.yaml", "--auto-approve", "--wait"]).output();
         let (code, said) = said(&ended.expect("the program can be run"));
         let made = relay.arm(None);
         let context = format!("port {port}, request {at} of {requests}, {made} made");
         assert!([0, 1, 5].contains(&code), "{context}: {code}: {said}");
+        // A program that gives up at once is quicker than the server.
+        assert!(made <= at || told.recv_timeout(PATIENCE).is_ok(), "{context}: it never returns");
         one.store = url;
         one.goes_on(&context);
     }

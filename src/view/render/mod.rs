@@ -4,6 +4,7 @@
 //! and escape it. JSON output is the artifact's own encoding, so it needs nothing here.
 
 pub mod approvals;
+pub mod approvals_json;
 pub mod calendar;
 mod chain;
 pub mod diff;

@@ -14,12 +14,14 @@ use super::running::{
     Driver, Ended, Going, GoingArgs, Question, RunArgs, Turn, ask, drive_run, lease, newest_still,
     reach, rest_until,
 };
+use super::standing::holding;
 use super::{Invocation, home, planning, print_err, print_out, several, shell_quote, styling};
 use crate::artifact::Artifact;
 use crate::calendar::{Timestamp, later, show_instant};
 use crate::digest::Digest;
 use crate::engine::RunState;
 use crate::engine::decide::{Action, Asked, Newest, Refusal, Sealed, decide};
+use crate::journal::Approvals;
 use crate::render::escape_control;
 use crate::render::plan::{self, Detail};
 use crate::render::status::Extent;
@@ -124,7 +126,12 @@ pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure
 
 /// Continues the newest run of a plan with its own artifact. Begins none, unless that is the way back
 /// or the successor of that run.
-pub(super) async fn go_on(runs: &Runs, found: &Found, args: &RunArgs) -> Result<Applied, Failure> {
+pub(super) async fn go_on(
+    runs: &Runs,
+    found: &Found,
+    args: &RunArgs,
+    lease: Option<Box<dyn Lease>>,
+) -> Result<Applied, Failure> {
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     let sealed = Sealed { digest: state.artifact(), parent: artifact.parent };
     let asked = Asked { plan: artifact.plan, sealed: Some(sealed), replan: false, again: false };
@@ -132,8 +139,8 @@ pub(super) async fn go_on(runs: &Runs, found: &Found, args: &RunArgs) -> Result<
     let (nobody, again, replan, digest) = (DemandArgs::default(), false, false, None);
     let how = How { again, replan, digest, demand: &nobody };
     match decide(&asked, newest(runs, Some(found)).await?.as_ref()) {
-        Ok(Action::Continue) => carry_on(runs, (Some(&found.id), &asked), going, how).await,
-        Err(Refusal::RollingBack) => Ok(roll_back(runs, found, going, None).await?.into()),
+        Ok(Action::Continue) => carry_on(runs, (Some(&found.id), &asked), going, how, lease).await,
+        Err(Refusal::RollingBack) => Ok(roll_back(runs, found, going, None, lease).await?.into()),
         Ok(Action::Nothing | Action::Begin { .. })
         | Err(
             Refusal::RolledBackByGate
@@ -141,7 +148,10 @@ pub(super) async fn go_on(runs: &Runs, found: &Found, args: &RunArgs) -> Result<
             | Refusal::PlanChanged
             | Refusal::OtherArtifact
             | Refusal::ParentGone(_),
-        ) => Ok(Exit::Done.into()),
+        ) => match lease {
+            Some(lease) => holding(runs, lease, async |_| Ok(Exit::Done.into())).await,
+            None => Ok(Exit::Done.into()),
+        },
     }
 }
 
@@ -174,7 +184,7 @@ async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
     };
     let supersedes = match action {
         Action::Continue => {
-            return carry_on(&runs, (seen.as_ref(), &asked), going, how).await;
+            return carry_on(&runs, (seen.as_ref(), &asked), going, how, None).await;
         }
         Action::Nothing => {
             print_err("nothing to change: the run of this artifact is finished");
@@ -208,29 +218,43 @@ async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
     ask(args.auto_approve || approvals.is_some(), &Question::APPLY, || {
         print_out(&plan::plan(&artifact, Detail::Brief).text(styling(&std::io::stdout())))
     })?;
-    let mut lease = lease(&runs).await?;
-    // Another run may have started while you were being asked.
-    planning::check_no_clash(&artifact, runs.store()).await?;
-    let found = still_so(&runs, (seen.as_ref(), &asked), action).await?;
+    holding(&runs, lease(&runs).await?, async |lease| {
+        // Another run may have started while you were being asked.
+        planning::check_no_clash(&artifact, runs.store()).await?;
+        let found = still_so(&runs, (seen.as_ref(), &asked), action).await?;
+        begin(&runs, found, (artifact, approvals), going, lease).await
+    })
+    .await
+}
+
+/// Begins a run, after the open one was settled.
+async fn begin(
+    runs: &Runs,
+    found: Option<Found>,
+    (artifact, approvals): (Artifact, Option<Approvals>),
+    going: Going<'_>,
+    lease: &mut dyn Lease,
+) -> Result<Applied, Failure> {
+    let args = going.args;
     // Connect before the run opens: a missing provider or secret must not halt an open run.
     let reached = reach(args, &artifact)?;
     if let Some(open) = found.filter(|found| found.run.state.finished.is_none()) {
         let away = Some(Turn::Away(artifact.digest())).filter(|_| !open.run.state.only_settles());
         // Kept on disk so that the run can continue whenever this process ends.
         if away.is_some() {
-            let kept = runs.keep_next(&mut *lease, &open, &artifact).await;
+            let kept = runs.keep_next(lease, &open, &artifact).await;
             kept?;
         }
         let reached = reach(args, &open.run.artifact)?;
-        let ended = drive_run(open, reached, going, (&runs, &mut *lease), away).await?;
+        let ended = drive_run(open, reached, going, (runs, lease), away).await?;
         if ended.outcome != DriveOutcome::Finished {
-            return applied(&runs, going, ended, &mut *lease).await;
+            return applied(runs, going, ended, lease).await;
         }
     }
-    let mut found = runs.create(&mut *lease, artifact).await?;
+    let mut found = runs.create(lease, artifact).await?;
     found.run.approvals = approvals;
-    let ended = drive_run(found, reached, going, (&runs, &mut *lease), None).await?;
-    applied(&runs, going, ended, &mut *lease).await
+    let ended = drive_run(found, reached, going, (runs, lease), None).await?;
+    applied(runs, going, ended, lease).await
 }
 
 /// Refuses any artifact but the reviewed one.
@@ -399,15 +423,29 @@ async fn newest(runs: &Runs, found: Option<&Found>) -> Result<Option<Newest>, Fa
     Ok(Some(Newest::of(artifact, state, turned, next.as_ref())))
 }
 
-/// Continues the newest run.
+/// Continues the newest run. `held` is the lease of the plan, if it was taken already.
 async fn carry_on(
     runs: &Runs,
     seen: (Option<&RunId>, &Asked),
     going: Going<'_>,
     how: How<'_>,
+    held: Option<Box<dyn Lease>>,
+) -> Result<Applied, Failure> {
+    let held = match held {
+        Some(held) => held,
+        None => lease(runs).await?,
+    };
+    holding(runs, held, async |lease| carry_on_under(runs, seen, going, how, lease).await).await
+}
+
+async fn carry_on_under(
+    runs: &Runs,
+    seen: (Option<&RunId>, &Asked),
+    going: Going<'_>,
+    how: How<'_>,
+    lease: &mut dyn Lease,
 ) -> Result<Applied, Failure> {
     let args = going.args;
-    let mut lease = lease(runs).await?;
     // Another process may have continued the run before we got the lease, and finished it.
     if let Some(Found { run, .. }) = newest_still(runs, seen.0).await?
         && run.state.finished.is_some()
@@ -430,18 +468,18 @@ async fn carry_on(
     found.run.approvals = how.demand.of_open(&args.input, &artifact, &found.run.state)?;
     let next = runs.next(&found).await?;
     let reached = reach(args, &found.run.artifact)?;
-    let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
+    let ended = drive_run(found, reached, going, (runs, lease), None).await?;
     let settled = ended.outcome == DriveOutcome::Finished && ended.state.replaced.is_some();
     // Its successor was confirmed, but the process stopped before starting it.
     let Some(next) = next.filter(|_| settled) else {
-        return applied(runs, going, ended, &mut *lease).await;
+        return applied(runs, going, ended, lease).await;
     };
     let reached = reach(args, &next)?;
     let approvals = how.demand.of_new(&args.input, &next, opened)?;
-    let mut found = runs.create(&mut *lease, next).await?;
+    let mut found = runs.create(lease, next).await?;
     found.run.approvals = approvals;
-    let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
-    applied(runs, going, ended, &mut *lease).await
+    let ended = drive_run(found, reached, going, (runs, lease), None).await?;
+    applied(runs, going, ended, lease).await
 }
 
 /// Why nothing is done, and what to do instead.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message};
 use super::running::{Reach, Word, claim, newest_still, not_confirmable, record_word};
+use super::standing::holding;
 use super::{Invocation, StateArgs, planning, print_out};
 use crate::calendar::Moment;
 use crate::graph::StepId;
@@ -59,13 +60,16 @@ pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure
         (false, reason) => Word::Done(reason.expect("it is required")),
     };
     match runs.lease(&claim()).await {
-        Ok(mut lease) => {
-            let found = newest_still(&runs, Some(&found.id)).await?.ok_or_else(none)?;
-            let goes_back =
-                found.run.artifact.is_way_back() || found.run.state.turned_back.is_some();
-            let command = if goes_back { "rollback" } else { "apply" };
-            let reach = Reach::nothing(&path, errors);
-            record_word((&runs, &mut *lease), found, reach, &step, word).await?;
+        Ok(lease) => {
+            let command = holding(&runs, lease, async |lease| {
+                let found = newest_still(&runs, Some(&found.id)).await?.ok_or_else(none)?;
+                let goes_back =
+                    found.run.artifact.is_way_back() || found.run.state.turned_back.is_some();
+                let reach = Reach::nothing(&path, errors);
+                record_word((&runs, lease), found, reach, &step, word).await?;
+                Ok(if goes_back { "rollback" } else { "apply" })
+            });
+            let command = command.await?;
             let next = Invocation::of(&path, &state).line(command, "");
             print_out(&format!("{step}: recorded; continue with `{next}`\n"))?;
         }

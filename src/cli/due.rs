@@ -1,5 +1,7 @@
 //! Whether a run can be continued now. Asks the store, and takes no lease.
 
+use std::time::Duration;
+
 use super::failure::Failure;
 use crate::calendar::Timestamp;
 use crate::engine::view::{RunView, Stage};
@@ -19,6 +21,24 @@ pub(super) enum Due {
     Person,
     /// It is over.
     Never,
+}
+
+/// When to look again at a run that waits: somebody may have moved it on. Our choice.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// When to try a halted run again. Our choice, as often as a pipeline would.
+pub(super) const HALTED_EVERY: Duration = Duration::from_secs(300);
+
+impl Due {
+    /// After which time a process that finds the run like this has something to do; `None`: when
+    /// somebody has changed or said something.
+    pub(super) fn span(self, now: Timestamp) -> Option<Duration> {
+        match self {
+            Self::Now => Some(Duration::ZERO),
+            Self::Halted => Some(HALTED_EVERY),
+            Self::At(at) => Some((at - now).to_std().unwrap_or_default()),
+            Self::Person | Self::Never => None,
+        }
+    }
 }
 
 /// The newest run of a plan, and when it can be continued.

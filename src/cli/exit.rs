@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::artifact::Artifact;
-use crate::engine::view::{gate_that_asks, task_in_doubt};
+use crate::engine::view::{RunView, Stage, gate_that_asks, task_in_doubt};
 use crate::journal::{Halt, HaltReason};
 
 /// How a command ended.
@@ -71,6 +71,25 @@ impl Exit {
             | HaltReason::Unanswered
             | HaltReason::Failed
             | HaltReason::Undecided => Self::Halted,
+        }
+    }
+
+    /// How `apply` would end for a run, should nothing change until then.
+    #[must_use]
+    pub(super) fn of_run(view: &RunView<'_>) -> Self {
+        match view.stage {
+            // It was rolled back or superseded.
+            Stage::Finished { .. }
+                if view.artifact.is_way_back() || view.superseded_by.is_some() =>
+            {
+                Self::Halted
+            }
+            Stage::Finished { .. } => Self::Done,
+            Stage::Halted(stopped) => Self::of_halt(view.artifact, stopped.halt),
+            Stage::Running | Stage::Settling => match view.by_hand().next() {
+                Some(_) => Self::ApprovalNeeded,
+                None => Self::Waiting,
+            },
         }
     }
 

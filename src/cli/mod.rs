@@ -32,6 +32,7 @@ mod running;
 mod schema;
 mod several;
 mod show;
+mod standing;
 mod state;
 mod status;
 mod storing;

@@ -1,10 +1,14 @@
 //! From a file to a sealed artifact: what `check`, `plan` and `apply` share.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use cutover_zone::Name;
+
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message, Problem};
+use super::standing::Standing;
 use super::{StateArgs, home, language, registry};
 use crate::artifact::{self, Artifact, ReadError, Verdict};
 use crate::calendar::Moment;
@@ -169,7 +173,10 @@ pub(super) async fn plan(
     let mut snapshot = seen.map_err(|found| unseen(&found, source))?;
     let now = Moment { at: now(), steady: steady() };
     let digest = source.digest();
-    add_history(&state.store(path)?, (intent, digest), &mut snapshot, now).await?;
+    let apart = |said: &str, zones: &BTreeSet<Name>| {
+        Standing::read(said).is_some_and(|standing| standing.is_apart_from(zones))
+    };
+    add_history(&state.store(path)?, (intent, digest), &mut snapshot, now, apart).await?;
     let compiled = compile(intent, &snapshot)
         .map_err(|found: Vec<Diagnostic>| Failure::plan(&found, source))?;
     let changes = changes_by_zone(&compiled);
@@ -262,7 +269,12 @@ pub(super) async fn check_no_clash(
 ) -> Result<(), Failure> {
     /// How many records are named; the rest are counted. Our choice: one line.
     const SHOWN_MAX: usize = 4;
-    let found = clashes(store, artifact).await?;
+    let zones = artifact.zones.keys().chain(artifact.relies_on.keys()).cloned().collect();
+    let apart = |said: &str| {
+        let is_apart = |standing: Standing| !standing.is_open || standing.is_apart_from(&zones);
+        Standing::read(said).is_some_and(is_apart)
+    };
+    let found = clashes(store, artifact, apart).await?;
     if found.is_empty() {
         return Ok(());
     }

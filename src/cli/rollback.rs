@@ -9,6 +9,7 @@ use super::running::{
     Driver, Ended, Going, Question, RunArgs, Turn, ask, claim, drive_run, lease, newest_still,
     reach,
 };
+use super::standing::holding;
 use super::{planning, print_err, print_out, styling};
 use crate::artifact::{Artifact, Outcome as Verdict, RollbackPoint, Undo};
 use crate::calendar::show_instant;
@@ -50,15 +51,17 @@ pub(super) async fn run(
         let text = format!("there is no run of {} to roll back", runs.plan());
         return Err(Message::new(Code::NoRun, text).usage());
     };
-    roll_back(&runs, &found, going, asked.as_deref()).await
+    roll_back(&runs, &found, going, asked.as_deref(), None).await
 }
 
-/// Rolls a run back, or goes on with its way back.
+/// Rolls a run back, or goes on with its way back. `held` is the lease of the plan, if it was taken
+/// already.
 pub(super) async fn roll_back(
     runs: &Runs,
     found: &Found,
     going: Going<'_>,
     asked: Option<&str>,
+    held: Option<Box<dyn Lease>>,
 ) -> Result<Exit, Failure> {
     let args = going.args;
     let still = async |runs: &Runs| {
@@ -73,11 +76,16 @@ pub(super) async fn roll_back(
         if found.run.state.finished.is_some() && states.all(|state| state.unsent.is_empty()) {
             return roll_back_further(runs, found, args, asked).await;
         }
-        let mut lease = lease(runs).await?;
-        let reached = reach(args, &found.run.artifact)?;
-        let found = still(runs).await?;
-        let ended = drive_run(found, reached, going, (runs, &mut *lease), None).await?;
-        return rolled_back(going, ended);
+        let held = match held {
+            Some(held) => held,
+            None => lease(runs).await?,
+        };
+        let ended = holding(runs, held, async |lease| {
+            let reached = reach(args, &found.run.artifact)?;
+            let found = still(runs).await?;
+            drive_run(found, reached, going, (runs, lease), None).await
+        });
+        return rolled_back(going, ended.await?);
     }
     let to = destination(found, asked)?;
     if found.run.state.turned_back.is_none() {
@@ -86,7 +94,11 @@ pub(super) async fn roll_back(
         let preview = || way_back(&run.artifact, &run.state, point);
         confirm_way_back(args, preview, run)?;
     }
-    let mut lease = match runs.lease(&claim()).await {
+    let held = match held {
+        Some(held) => Ok(held),
+        None => runs.lease(&claim()).await,
+    };
+    let held = match held {
         // `run` leaves it to whoever drives it.
         Err(StoreError::Locked { holder }) if going.driver != Driver::Run => {
             let owner = holder.to_string();
@@ -98,19 +110,21 @@ pub(super) async fn roll_back(
         }
         lease => lease?,
     };
-    let newest = runs.newest().await?;
-    if let Some(back) = newest.filter(|newest| newest.run.artifact.is_way_back()) {
-        // The process that had the lease has run the way back, or a part of it.
-        let reached = reach(args, &back.run.artifact)?;
-        let ended = drive_run(back, reached, going, (runs, &mut *lease), None).await?;
-        return rolled_back(going, ended);
-    }
-    let found = still(runs).await?;
-    let turn = found.run.state.turned_back.is_none().then_some(Turn::Back(&to));
-    // Connect before the run turns back: a missing provider or secret must not halt it halfway.
-    let reached = reach(args, &found.run.artifact)?;
-    let ended = drive_run(found, reached, going, (runs, &mut *lease), turn).await?;
-    rolled_back(going, run_way_back((runs, &mut *lease), going, ended).await?)
+    let ended = holding(runs, held, async |lease| {
+        let newest = runs.newest().await?;
+        if let Some(back) = newest.filter(|newest| newest.run.artifact.is_way_back()) {
+            // The process that had the lease has run the way back, or a part of it.
+            let reached = reach(args, &back.run.artifact)?;
+            return drive_run(back, reached, going, (runs, lease), None).await;
+        }
+        let found = still(runs).await?;
+        let turn = found.run.state.turned_back.is_none().then_some(Turn::Back(&to));
+        // Connect before the run turns back: a missing provider or secret must not halt it halfway.
+        let reached = reach(args, &found.run.artifact)?;
+        let ended = drive_run(found, reached, going, (runs, &mut *lease), turn).await?;
+        run_way_back((runs, lease), going, ended).await
+    });
+    rolled_back(going, ended.await?)
 }
 
 /// Tells the process that drives the run to turn it back. With `--wait`, returns the lease once
@@ -218,12 +232,14 @@ async fn roll_back_further(
         return nothing();
     }
     confirm_way_back(args, || back.clone(), &run)?;
-    let mut lease = lease(runs).await?;
-    newest_still(runs, Some(&came.id)).await?;
-    let reached = reach(args, &back)?;
-    let found = runs.create(&mut *lease, back).await?;
     let going = Going { args, driver: Driver::Rollback };
-    rolled_back(going, drive_run(found, reached, going, (runs, &mut *lease), None).await?)
+    let ended = holding(runs, lease(runs).await?, async |lease| {
+        newest_still(runs, Some(&came.id)).await?;
+        let reached = reach(args, &back)?;
+        let found = runs.create(lease, back).await?;
+        drive_run(found, reached, going, (runs, lease), None).await
+    });
+    rolled_back(going, ended.await?)
 }
 
 /// The tasks of a run that its way back has undone.

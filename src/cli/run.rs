@@ -1,16 +1,15 @@
 //! `cutover run`
 
+mod driven;
+mod shared;
+
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
-
 use super::apply::{Applied, go_on};
-use super::due::{Due, Looked, look};
+use super::due::{Due, HALTED_EVERY, LOOK_EVERY, Looked, look};
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message, Severity};
 use super::person::manual_tasks;
@@ -19,12 +18,15 @@ use super::{CommandArgs, StateArgs, planning, print_err, print_out, speaking_of}
 use crate::calendar::{Timestamp, later, show_instant};
 use crate::world::real::now;
 use crate::world::real::store::Runs;
+use driven::Driven;
+use shared::SharedTurns;
 
 /// Continue the open runs that are due, several at once
 #[derive(clap::Args)]
 #[command(after_help = "\
 Begins no run: that is what `apply` is for. A run that another machine drives is left to it. A run that halts \
-does not hold up the others. Relative paths of a run that is given by its name, or by `--all`, start from the \
+does not hold up the others. In PostgreSQL, `--all` takes what is due and leaves the rest alone, so any number \
+of machines can share thousands of runs. Relative paths of a run that is given by its name, or by `--all`, start from the \
 present directory.\n\n\
 With `--once`, the exit code is the worst of all: 4 if all that is left has to wait, and the next time is \
 printed. With `--loop`, only a signal ends the command.")]
@@ -62,32 +64,35 @@ struct HowLong {
 const AT_PROVIDER_MAX: usize = 4;
 /// How often the store is looked at for new runs. Our choice.
 const LIST_EVERY: Duration = Duration::from_secs(10);
-/// When to look again at a run that waits: somebody may have moved it on. Our choice.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// When to ask again for the lease of a run that another machine drives. Our choice.
 const LEASE_EVERY: Duration = Duration::from_secs(15);
 /// When to look again at a run that waits for a person. Our choice.
 const ASK_EVERY: Duration = Duration::from_secs(10);
-/// When to try a halted run again. Our choice, as often as a pipeline would.
-const HALTED_EVERY: Duration = Duration::from_secs(300);
 /// How long runs get to end after a signal. Our choice: then they end as in a crash, which is safe too.
 const END_MAX: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::system(&error))?;
-    let mut turns = Turns::new(&args, errors);
-    let signal = tokio::select! {
-        ended = turns.take() => return ended,
-        signal = signals.next() => signal,
+    let signal = if let Some(mut turns) = SharedTurns::new(&args, errors)? {
+        let signal = tokio::select! {
+            ended = turns.take() => return ended,
+            signal = signals.next() => signal,
+        };
+        // Each run hears the signal too, and says how to continue it.
+        let _ = tokio::time::timeout(END_MAX, turns.end()).await;
+        signal
+    } else {
+        let mut turns = Turns::new(&args, errors);
+        let signal = tokio::select! {
+            ended = turns.take() => return ended,
+            signal = signals.next() => signal,
+        };
+        let _ = tokio::time::timeout(END_MAX, turns.end()).await;
+        signal
     };
-    // Each run hears the signal too, and says how to continue it.
-    turns.end().await;
     let (name, _) = signal.named();
     Err(stopped_by(name).help("nothing is lost. Start it again").ends(Exit::Stopped(signal)))
 }
-
-/// What a run did, and under which name.
-type Turn<'a> = Pin<Box<dyn Future<Output = (String, Result<Applied, Failure>)> + 'a>>;
 
 /// What is known of a plan.
 struct Known {
@@ -115,7 +120,7 @@ struct Turns<'a> {
     /// When the store is listed again.
     list_at: Option<Timestamp>,
     ready: BTreeMap<String, Ready>,
-    driven: FuturesUnordered<Turn<'a>>,
+    driven: Driven<'a>,
     /// The providers of each run that is driven.
     at_provider: BTreeMap<String, Vec<String>>,
 }
@@ -128,7 +133,7 @@ impl<'a> Turns<'a> {
             plans: BTreeMap::new(),
             list_at: Some(now()),
             ready: BTreeMap::new(),
-            driven: FuturesUnordered::new(),
+            driven: Driven::default(),
             at_provider: BTreeMap::new(),
         }
     }
@@ -142,7 +147,7 @@ impl<'a> Turns<'a> {
         loop {
             if self.list_at.is_some_and(|at| at <= now()) {
                 match self.list().await {
-                    Err(failure) if self.stays() => self.away(&failure),
+                    Err(failure) if self.stays() => away(self.errors, &failure),
                     listed => listed?,
                 }
             }
@@ -172,17 +177,7 @@ impl<'a> Turns<'a> {
     /// Finds the plans.
     async fn list(&mut self) -> Result<(), Failure> {
         self.list_at = self.stays().then(|| later(now(), LIST_EVERY));
-        let mut found = Vec::new();
-        if self.args.all {
-            let store = self.args.state.store(Path::new(""))?;
-            let names = store.plans().await?;
-            found.extend(names.into_iter().map(|name| (name.clone(), PathBuf::from(name))));
-        } else {
-            for input in &self.args.plans {
-                let runs = planning::runs(input, &self.args.state).await?;
-                found.push((runs.plan().to_owned(), input.clone()));
-            }
-        }
+        let found = self.driven.beside(listed(self.args)).await?;
         for (name, input) in found {
             self.plans.entry(name).or_insert(Known {
                 input,
@@ -195,14 +190,6 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
-    /// The store cannot be listed: it is tried again later.
-    fn away(&self, failure: &Failure) {
-        for text in failure.messages() {
-            let message = Message::new(Code::StoreUnusable, text).severity(Severity::Warning);
-            self.errors.remark(message.help("it is tried again"));
-        }
-    }
-
     /// Looks at the runs whose time has come.
     async fn look(&mut self) {
         let stays = self.stays();
@@ -211,7 +198,7 @@ impl<'a> Turns<'a> {
                 continue;
             }
             let looked = match self.args.state.runs(&known.input, name) {
-                Ok(runs) => look(&runs).await.map(|looked| (looked, runs)),
+                Ok(runs) => self.driven.beside(look(&runs)).await.map(|looked| (looked, runs)),
                 Err(failure) => Err(failure),
             };
             let again = |span| stays.then(|| later(now(), span));
@@ -258,27 +245,14 @@ impl<'a> Turns<'a> {
                 return;
             }
             let providers = self.ready[&name].looked.providers.clone();
-            let is_full = providers.iter().any(|provider| {
-                let driven = self.at_provider.values().filter(|used| used.contains(provider));
-                driven.count() >= AT_PROVIDER_MAX
-            });
-            if is_full {
+            if is_full(&self.at_provider, &providers) {
                 continue;
             }
             let Some(Ready { looked, runs }) = self.ready.remove(&name) else { continue };
             self.at_provider.insert(name.clone(), providers);
-            let (input, args, errors) = (self.plans[&name].input.clone(), self.args, self.errors);
-            let going = GoingArgs {
-                wait: false,
-                // What was begun has been approved.
-                auto_approve: true,
-                state: args.state.clone(),
-                commands: args.commands.clone(),
-                errors,
-            };
+            let run = run_args(self.args, self.plans[&name].input.clone(), self.errors);
             let turn = async move {
-                let run = RunArgs { input, going };
-                let ended = speaking_of(&name, go_on(&runs, &looked.found, &run)).await;
+                let ended = speaking_of(&name, go_on(&runs, &looked.found, &run, None)).await;
                 (name, ended)
             };
             self.driven.push(Box::pin(turn));
@@ -330,21 +304,12 @@ impl<'a> Turns<'a> {
         let exits = self.plans.values().map(|known| known.exit);
         let worst = exits.fold(Exit::Done, Exit::or_worse);
         let next = self.plans.iter().filter_map(|(name, known)| Some((known.until?, name))).min();
-        match next {
-            Some((until, name)) => {
-                let at = show_instant(until, now());
-                print_out(&format!("{name} is the next that continues: run again at {at}\n"))?;
-            }
-            None if worst == Exit::Done => print_out("nothing is left to do\n")?,
-            None => {}
-        }
-        Ok(worst)
+        say_end(worst, next.map(|(until, name)| (until, name.clone())))
     }
 
     /// Lets the runs that are driven end.
     async fn end(&mut self) {
-        let all = async { while self.driven.next().await.is_some() {} };
-        let _ = tokio::time::timeout(END_MAX, all).await;
+        while self.driven.next().await.is_some() {}
     }
 }
 
@@ -358,6 +323,61 @@ impl Known {
         }
         self.trouble = Some(messages);
     }
+}
+
+/// The plans that are asked for, each with its input.
+async fn listed(args: &Args) -> Result<Vec<(String, PathBuf)>, Failure> {
+    if args.all {
+        let names = args.state.store(Path::new(""))?.plans().await?;
+        return Ok(names.into_iter().map(|name| (name.clone(), PathBuf::from(name))).collect());
+    }
+    let mut found = Vec::new();
+    for input in &args.plans {
+        let runs = planning::runs(input, &args.state).await?;
+        found.push((runs.plan().to_owned(), input.clone()));
+    }
+    Ok(found)
+}
+
+/// The store cannot be asked: it is tried again later.
+fn away(errors: ErrorFormat, failure: &Failure) {
+    for text in failure.messages() {
+        let message = Message::new(Code::StoreUnusable, text).severity(Severity::Warning);
+        errors.remark(message.help("it is tried again"));
+    }
+}
+
+/// Whether as many runs use one of these providers as may do so at once.
+fn is_full(driven: &BTreeMap<String, Vec<String>>, providers: &[String]) -> bool {
+    providers.iter().any(|provider| {
+        driven.values().filter(|used| used.contains(provider)).count() >= AT_PROVIDER_MAX
+    })
+}
+
+/// How a run is continued.
+fn run_args(args: &Args, input: PathBuf, errors: ErrorFormat) -> RunArgs {
+    let going = GoingArgs {
+        wait: false,
+        // What was begun has been approved.
+        auto_approve: true,
+        state: args.state.clone(),
+        commands: args.commands.clone(),
+        errors,
+    };
+    RunArgs { input, going }
+}
+
+/// Says when a run continues, if one does.
+fn say_end(worst: Exit, next: Option<(Timestamp, String)>) -> Result<Exit, Failure> {
+    match next {
+        Some((until, name)) => {
+            let at = show_instant(until, now());
+            print_out(&format!("{name} is the next that continues: run again at {at}\n"))?;
+        }
+        None if worst == Exit::Done => print_out("nothing is left to do\n")?,
+        None => {}
+    }
+    Ok(worst)
 }
 
 /// Says what a person has to do.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::exit::Exit;
 use super::failure::{ErrorFormat, Failure};
+use super::standing::Standing;
 use super::{Invocation, StateArgs, planning, print_out, print_raw, styling};
-use crate::engine::view::{RunView, Stage};
-use crate::render::status::{overview, status};
+use crate::engine::view::RunView;
+use crate::render::overview::{Line, overview};
+use crate::render::status::status;
 use crate::render::status_json::{json, json_of_all};
 use crate::world::real::now;
-use crate::world::real::store::{Found, ReadResult, Runs};
+use crate::world::real::store::{Found, Listed, ReadError, ReadResult, Runs, Store};
 
 /// Show the state of the newest run of a plan, or of all plans in the store
 #[derive(clap::Args)]
@@ -59,7 +61,7 @@ pub(super) async fn run(args: &Args, errors: ErrorFormat) -> Result<Exit, Failur
         Format::Json => print_raw(&json(&view))?,
     }
     match args.exit_code {
-        true => Ok(exit(&view)),
+        true => Ok(Exit::of_run(&view)),
         false => Ok(Exit::Done),
     }
 }
@@ -67,9 +69,60 @@ pub(super) async fn run(args: &Args, errors: ErrorFormat) -> Result<Exit, Failur
 /// Shows the newest runs of all plans in the store. One that cannot be read hides no other.
 async fn all(args: &Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     let store = args.state.store(Path::new(""))?;
+    let listed = store.listed().await?;
+    let (exits, unreadable) = match args.format {
+        Format::Text => in_lines(&store, listed).await?,
+        Format::Json => in_full(&store, listed).await?,
+    };
+    let worst = match args.exit_code {
+        true => exits.into_iter().fold(Exit::Done, Exit::or_worse),
+        false => Exit::Done,
+    };
+    let unreadable = unreadable.into_iter();
+    Ok(unreadable.fold(worst, |worst, error| worst.or_worse(errors.fail(&error.into()))))
+}
+
+/// How runs would end, and why others cannot be read.
+type Exits = (Vec<Exit>, Vec<ReadError>);
+
+/// Shows a line for each plan. Only runs of which nothing is known are read.
+async fn in_lines(store: &Arc<dyn Store>, listed: Vec<Listed>) -> Result<Exits, Failure> {
+    let (mut rows, mut exits, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    for Listed { plan, standing } in listed {
+        let line = match standing.and_then(|said| Standing::read(&said)) {
+            Some(Standing { line, exit, until: _, is_open: _, zones: _ }) => {
+                exits.push(exit);
+                Ok(line)
+            }
+            None => match Runs::new(Arc::clone(store), &plan).newest().await {
+                Ok(None) => continue,
+                Ok(Some(found)) => {
+                    let view = seen(&found);
+                    exits.push(Exit::of_run(&view));
+                    Ok(Line::of(&view))
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    unreadable.push(error);
+                    Err(why)
+                }
+            },
+        };
+        rows.push((plan, line));
+    }
+    let shown = rows.iter().map(|(plan, line)| (&**plan, line.as_ref().map_err(Clone::clone)));
+    match rows.is_empty() {
+        true => print_out("no run yet\n")?,
+        false => print_out(&overview(shown, now()).text(styling(&std::io::stdout())))?,
+    }
+    Ok((exits, unreadable))
+}
+
+/// Shows every step of every run, so each is read.
+async fn in_full(store: &Arc<dyn Store>, listed: Vec<Listed>) -> Result<Exits, Failure> {
     let mut all: Vec<(String, ReadResult<Found>)> = Vec::new();
-    for plan in store.plans().await? {
-        let newest = Runs::new(Arc::clone(&store), &plan).newest().await;
+    for Listed { plan, standing: _ } in listed {
+        let newest = Runs::new(Arc::clone(store), &plan).newest().await;
         all.extend(newest.transpose().map(|newest| (plan, newest)));
     }
     let views: Vec<_> = all
@@ -78,19 +131,10 @@ async fn all(args: &Args, errors: ErrorFormat) -> Result<Exit, Failure> {
         .collect();
     let rows =
         views.iter().map(|(plan, view)| (plan.as_str(), view.as_ref().map_err(Clone::clone)));
-    match args.format {
-        Format::Text if views.is_empty() => print_out("no run yet\n")?,
-        Format::Text => print_out(&overview(rows).text(styling(&std::io::stdout())))?,
-        Format::Json => print_raw(&json_of_all(rows))?,
-    }
-    let exits = views.iter().filter_map(|(_, view)| view.as_ref().ok()).map(exit);
-    let worst = match args.exit_code {
-        true => exits.fold(Exit::Done, Exit::or_worse),
-        false => Exit::Done,
-    };
+    print_raw(&json_of_all(rows))?;
+    let exits = views.iter().filter_map(|(_, view)| view.as_ref().ok()).map(Exit::of_run).collect();
     drop(views);
-    let unreadable = all.into_iter().filter_map(|(_, found)| found.err());
-    Ok(unreadable.fold(worst, |worst, error| worst.or_worse(errors.fail(&error.into()))))
+    Ok((exits, all.into_iter().filter_map(|(_, found)| found.err()).collect()))
 }
 
 fn seen(found: &Found) -> RunView<'_> {
@@ -104,20 +148,4 @@ fn show(view: &RunView<'_>, full: bool, invocation: Invocation<'_>) -> Result<()
         print_out(&format!("When {step} is done, run `{line}`.\n"))?;
     }
     Ok(())
-}
-
-/// The exit code of `apply`, should nothing change until then.
-fn exit(view: &RunView<'_>) -> Exit {
-    match view.stage {
-        // It was rolled back or superseded.
-        Stage::Finished { .. } if view.artifact.is_way_back() || view.superseded_by.is_some() => {
-            Exit::Halted
-        }
-        Stage::Finished { .. } => Exit::Done,
-        Stage::Halted(stopped) => Exit::of_halt(view.artifact, stopped.halt),
-        Stage::Running | Stage::Settling => match view.by_hand().next() {
-            Some(_) => Exit::ApprovalNeeded,
-            None => Exit::Waiting,
-        },
-    }
 }

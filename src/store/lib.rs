@@ -130,6 +130,27 @@ pub struct Summary {
     pub holder: Option<Holder>,
 }
 
+/// What whoever has driven a plan says of its newest run, so that others need not read that run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The run.
+    pub run: RunId,
+    /// The digest of the last line of its journal: with another one, this is not true any more.
+    pub head: Digest,
+    /// What is said. The store does not interpret it.
+    pub text: String,
+}
+
+/// A plan in a list of all plans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub plan: String,
+    /// The text of its [`Standing`], if that is of the newest run as it is now. Otherwise the run
+    /// has to be read.
+    pub standing: Option<String>,
+}
+
 /// A part of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -240,6 +261,21 @@ pub trait Store: fmt::Debug + Send + Sync {
         Ok(found)
     }
 
+    /// Whether it keeps when each plan is due ([`Lease::rest`]), so that [`Store::lease_due`] shares
+    /// out the plans among any number of processes.
+    fn shares_out(&self) -> bool {
+        false
+    }
+
+    /// The plans that have runs, in order, each with what was said of it ([`Lease::rest`]).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn listed(&self) -> StoreResult<Vec<Listed>> {
+        let plans = self.plans().await?.into_iter();
+        Ok(plans.map(|plan| Listed { plan, standing: None }).collect())
+    }
+
     /// Takes the lease of a plan that has runs, is due, and is held by nobody; `None` if there is no
     /// such plan. Plans in `but` are left out. Processes that call this at the same time get
     /// different plans.
@@ -290,11 +326,16 @@ pub trait Lease: fmt::Debug + Send + Sync {
 
     /// Says that the plan is due again after this time, or, for `None`, only when something happens.
     /// A note or a new run makes it due at once, also if it came after the lease was taken and
-    /// before this call. A store that keeps no such thing does nothing.
+    /// before this call. `standing` is what [`Store::listed`] shows of the plan from now on; `None`:
+    /// the run has to be read. A store that does not share out plans does nothing.
     ///
     /// # Errors
     /// [`StoreError`]; then the plan stays due.
-    async fn rest(&mut self, _span: Option<Duration>) -> StoreResult<()> {
+    async fn rest(
+        &mut self,
+        _span: Option<Duration>,
+        _standing: Option<&Standing>,
+    ) -> StoreResult<()> {
         Ok(())
     }
 

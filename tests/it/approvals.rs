@@ -6,6 +6,7 @@ pub(crate) mod signers;
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
 use signers::{NAMESPACE, Signers};
 
 use crate::zonefile_fixture::{ZONE, ZONE_DONE, ZonefileFixture};
@@ -207,6 +208,47 @@ fn the_list_of_signers_must_not_be_part_of_what_is_reviewed() {
     let said =
         fixture.refuses(2, &["approvals", "plans/plan.json", "--allowed-signers", shown(&bad)]);
     assert!(said.contains("bad: line 2: "), "{said}");
+}
+
+/// What `approvals --format json` prints, which has to exit with this code.
+fn listed(fixture: &ZonefileFixture, code: i32, more: &[&str]) -> Value {
+    let mut command = fixture.command(&["approvals", "plan.json", "--format", "json"]);
+    let output = command.args(more).output().expect("the program can be run");
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn approvals_can_be_read_by_programs() {
+    let fixture = planned(DEMAND);
+    let signers = Signers::new(&["alice", "mallory"]);
+    let allowed = signers.allow(&["alice"]);
+    let by = ["--allowed-signers", shown(&allowed)];
+    let none = listed(&fixture, 6, &by);
+    assert_eq!(
+        (&none["need"], &none["people"], &none["missing"]),
+        (&2.into(), &0.into(), &2.into())
+    );
+    assert_eq!(none["signatures"].as_array().map(Vec::len), Some(0));
+    approve(&fixture, &signers, "alice");
+    approve(&fixture, &signers, "mallory");
+    let both = listed(&fixture, 6, &by);
+    assert_eq!((&both["people"], &both["missing"]), (&1.into(), &1.into()));
+    let signatures = both["signatures"].as_array().expect("a list");
+    let [good, bad] = [true, false].map(|counts| {
+        let mut those = signatures.iter().filter(|one| one["counts"] == counts);
+        those.next().expect("one of each")
+    });
+    assert_eq!(good["principals"], serde_json::json!(["alice@example.com"]));
+    assert!(good["flaw"].is_null() && good["until"].is_string() && good["signed_at"].is_string());
+    assert_eq!(bad["flaw"], "its key is not among the allowed signers");
+    assert!(bad["fingerprint"].as_str().is_some_and(|key| key.starts_with("SHA256:")), "{bad}");
+    // As long as nobody says who may approve, nothing counts.
+    let nobody = listed(&fixture, 6, &[]);
+    assert_eq!((&nobody["allowed_signers"], &nobody["people"]), (&false.into(), &0.into()));
+    assert!(
+        nobody["signatures"].as_array().expect("a list").iter().all(|one| one["counts"] == false)
+    );
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn what_has_expired_since_is_forgotten() {
         let mut case = Case::of(&plan, &|_| zone.clone());
         let store: Arc<dyn Store> = Arc::new(Directory::new(&workspace.path(".cutover")));
         let plan = (&case.intent, Digest::of(plan.as_bytes()));
-        let remembered = add_history(&store, plan, &mut case.snapshot, at.into());
+        let remembered = add_history(&store, plan, &mut case.snapshot, at.into(), |_, _| false);
         at_once(remembered).expect("journals that can be read");
         let known = case.snapshot.earlier.get(&mx).cloned().unwrap_or_default();
         known.iter().map(|earlier| earlier.is_late).collect::<Vec<bool>>()

@@ -4,8 +4,17 @@
 mod cloudflare;
 #[path = "../lab/mod.rs"]
 mod lab;
+#[expect(dead_code, reason = "the suite of the stores uses more of it")]
+#[path = "../../src/store/suite/postgres/server.rs"]
+mod postgres;
+#[path = "../../src/store/suite/postgres/relay.rs"]
+mod postgres_relay;
 #[path = "../lab/route53/mod.rs"]
 mod route53;
+#[path = "../../src/store/suite/s3/server.rs"]
+mod s3;
+#[path = "../../src/store/suite/s3/relay.rs"]
+mod s3_relay;
 #[path = "../../src/store/suite/sshd.rs"]
 mod sshd;
 
@@ -25,8 +34,10 @@ mod earlier;
 mod engine;
 mod errors;
 mod evidence;
+mod every_store;
 mod explain;
 mod faults;
+mod fleet;
 mod flood;
 mod forms;
 mod forms_written;
@@ -47,6 +58,7 @@ mod moves;
 mod mutants;
 mod names;
 mod oracle;
+mod over_https;
 mod over_ssh;
 mod pipelines;
 mod plans;
@@ -67,6 +79,7 @@ mod shared;
 mod static_checks;
 mod status;
 mod store;
+mod store_faults;
 mod storm;
 mod stream;
 mod sweep;

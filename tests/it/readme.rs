@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::bind_fixture::said;
 use crate::zonefile_fixture::ZonefileFixture;
 
 /// The marker before a block: `` <!-- `cutover ARGS`, lines A to B --> ``.
@@ -22,12 +23,14 @@ fn blocks(readme: &str) -> Vec<Block> {
             let (args, rest) = part.split_once("`, lines ").expect("a marker names its lines");
             let (from, rest) = rest.split_once(" to ").expect("a marker names its lines");
             let (to, rest) = rest.split_once(" -->").expect("a marker ends");
-            let block = rest.trim_start().strip_prefix("```text\n").expect("a block follows");
+            // A block that has blocks in it has a longer fence.
+            let (fence, block) = rest.trim_start().split_once("text\n").expect("a block follows");
+            assert!(fence.len() >= 3 && fence.chars().all(|c| c == '`'), "{fence}");
             Block {
                 args: args.split_whitespace().map(str::to_owned).collect(),
                 from: from.parse().expect("a number"),
                 to: to.parse().expect("a number"),
-                text: block.split("\n```").next().expect("a block ends").to_owned(),
+                text: block.split(&format!("\n{fence}")).next().expect("it ends").to_owned(),
             }
         })
         .collect()
@@ -41,7 +44,7 @@ const COLUMNS_MAX: usize = 120;
 fn every_output_in_the_documents_is_real() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = 0;
-    for document in ["README.md", "plans/README.md"] {
+    for document in ["README.md", "plans/README.md", "plans/pipelines/README.md"] {
         let text = fs::read_to_string(root.join(document)).expect("a document");
         for Block { args, from, to, text } in blocks(&text) {
             let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
@@ -88,4 +91,57 @@ fn the_first_ten_minutes_work_as_the_readme_says() {
         let (code, said) = fixture.shell(command);
         assert_eq!(code, wanted, "{command}: {said}");
     }
+}
+
+/// The walk through a pipeline, in a fresh clone of what is here.
+#[test]
+fn the_walk_through_a_pipeline_works_as_it_is_written() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("plans/pipelines/README.md")).expect("a document");
+    let mark = "<!-- run in a fresh clone -->\n\n```sh\n";
+    let (_, rest) = text.split_once(mark).expect("the commands");
+    let (commands, _) = rest.split_once("```").expect("their end");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let clone = dir.path().join("clone");
+    let prepare = format!(
+        "git init --quiet {clone} && cd {root} &&
+         git ls-files -z plans .github | xargs -0 cp --parents --target-directory {clone} &&
+         cd {clone} && git add --all && git commit --quiet --message 'what is here'",
+        clone = clone.display(),
+        root = root.display(),
+    );
+    let shell = |script: &str, at: &Path| {
+        let bin = Path::new(env!("CARGO_BIN_EXE_cutover")).parent().expect("a directory");
+        let mut sh = Command::new("sh");
+        sh.args(["-euc", script]).current_dir(at).env("XDG_CACHE_HOME", dir.path().join("cache"));
+        sh.env("PATH", format!("{}:{}", bin.display(), std::env!("PATH")));
+        for name in
+            ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
+        {
+            sh.env(name, "ada@example.com");
+        }
+        for name in ["CUTOVER_STATE", "CUTOVER_REQUEST", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"] {
+            sh.env_remove(name);
+        }
+        said(&sh.output().expect("a shell"))
+    };
+    let (code, told) = shell(&prepare, root);
+    assert_eq!(code, 0, "{told}");
+    let (code, told) = shell(commands, &clone);
+    assert_eq!(code, 0, "{told}");
+    for expected in
+        ["waiting: apply again at", "quickstart is the next that continues", "quickstart  at least"]
+    {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    let comment = fs::read_to_string(clone.join("cutover-review/quickstart.yaml.md"));
+    assert!(comment.expect("a comment").contains("PROVED: no mail is lost"));
+    // What it says happens if the plan is edited after the approval.
+    let edit = "git checkout --quiet HEAD -- plans/quickstart
+        sed -i 's/preference: 20/preference: 30/' plans/quickstart.yaml
+        ! git diff --quiet
+        CUTOVER_SIGNERS=HEAD~1:allowed_signers CUTOVER_STATE=$PWD/../other \\
+            .github/actions/cutover/apply.sh plans/quickstart.yaml";
+    let (code, told) = shell(edit, &clone);
+    assert!(code == 3 && told.contains("it is not what was reviewed any more"), "{code}: {told}");
 }

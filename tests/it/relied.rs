@@ -161,7 +161,8 @@ fn a_new_plan_knows_what_was_edited_manually() {
         let mut case = Case::of(PLAN, &|_| zone.clone());
         let plan = Digest::of(PLAN.as_bytes());
         let store: Arc<dyn Store> = Arc::new(Directory::new(&fixture.path(".cutover")));
-        let remembered = add_history(&store, (&case.intent, plan), &mut case.snapshot, at.into());
+        let remembered =
+            add_history(&store, (&case.intent, plan), &mut case.snapshot, at.into(), |_, _| false);
         at_once(remembered).expect("journals that can be read");
         let known = case.snapshot.earlier.get(key).cloned().unwrap_or_default();
         known

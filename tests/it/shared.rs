@@ -9,6 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::bind_fixture::said;
+use crate::s3;
 use crate::zonefile_fixture::{ZONE_DONE, ZonefileFixture};
 
 /// A new bare repository.
@@ -46,6 +47,8 @@ impl Machine {
         let mut command = self.files.command(args);
         command.env("CUTOVER_STATE", &self.store);
         command.env("XDG_CACHE_HOME", self.files.path("cache"));
+        // Only a store in S3 looks for them.
+        command.env("AWS_ACCESS_KEY_ID", s3::ID).env("AWS_SECRET_ACCESS_KEY", s3::SECRET);
         command
     }
 

@@ -6,32 +6,11 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
+use crate::every_store::{KINDS, Stores, all};
 use crate::lab::now;
-use crate::shared::{Machine, repository};
+use crate::shared::Machine;
 use crate::zonefile_fixture::{ZONE_DONE, ZonefileFixture};
-
-/// The kinds of stores.
-const KINDS: &[&str] = &["directory", "git"];
-
-/// A new store of a kind.
-fn store(kind: &str, dir: &Path, name: &str) -> String {
-    let dir = dir.join(name);
-    fs::create_dir(&dir).expect("a directory can be made");
-    match kind {
-        "directory" => dir.join("state").display().to_string(),
-        "git" => repository(&dir),
-        other => panic!("{other}"),
-    }
-}
-
-/// A machine with an empty store.
-fn machine(kind: &str) -> (TempDir, Machine) {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let store = store(kind, dir.path(), "store");
-    (dir, Machine { files: ZonefileFixture::new(), store })
-}
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -53,45 +32,62 @@ fn same(one: &str, other: &str) {
     assert_eq!(one.len(), other.len());
 }
 
+/// Each store gives runs to the next one and gets some of the one before it; every ordered pair with
+/// `CUTOVER_SWEEP=all`.
 #[test]
 fn runs_move_from_every_store_to_every_other_and_go_on_there() {
-    for from in KINDS {
-        for to in KINDS {
-            let (dir, one) = machine(from);
-            one.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
-            one.ends(4, &["rollback", "move", "--to", "start", "--auto-approve"]);
-            one.ends(0, &["rollback", "move", "--wait", "--auto-approve"]);
-            one.ends(4, &["apply", "plan.yaml", "--again", "--auto-approve"]);
-            one.ends(0, &["state", "export", "-o", "runs.jsonl"]);
-            let text = one.files.read("runs.jsonl");
-            same(&exported(&one), &text);
-            // Another machine, which writes the same zone, has an empty store.
-            let other = Machine::beside(&one.files, &store(to, dir.path(), "other"));
-            other.files.write("runs.jsonl", &text);
-            let said = other.ends(0, &["state", "import", "runs.jsonl"]);
-            assert!(said.ends_with("imported: 3 of 3 runs\n"), "{from} to {to}: {said}");
-            same(&exported(&other), &text);
-            let shown = |machine: &Machine| machine.ends(0, &["state", "show", "move"]);
-            assert_eq!(shown(&one), shown(&other));
-            let said = other.ends(0, &["state", "import", "runs.jsonl"]);
-            assert!(said.ends_with("imported: 0 of 3 runs\n"), "{said}");
-            // It goes on there. The older export is still a part of what is there.
-            other.ends(0, &["apply", "plan.yaml", "--wait"]);
-            assert_eq!(one.files.zone(), ZONE_DONE.replace("( 10 ", "( 12 "), "{from} to {to}");
-            other.ends(0, &["state", "import", "runs.jsonl"]);
-            // And back: the first store gets what it lacks.
-            one.files.write("later.jsonl", exported(&other));
-            let said = one.ends(0, &["state", "import", "later.jsonl"]);
-            assert!(said.contains("entries added"), "{said}");
-            same(&exported(&one), &exported(&other));
-            one.ends(0, &["status", "plan.yaml", "--exit-code"]);
-        }
+    let stores = Stores::new();
+    let pairs = (0..4).flat_map(|from| (0..4).map(move |to| (from, to)));
+    let pairs = pairs.filter(|(from, to)| all() || (from + 1) % 4 == *to);
+    let pairs: Vec<_> = pairs.map(|(from, to)| (KINDS[from], KINDS[to])).collect();
+    for some in pairs.chunks(4) {
+        std::thread::scope(|scope| {
+            for &(from, to) in some {
+                let stores = &stores;
+                scope.spawn(move || moves(stores, from, to));
+            }
+        });
     }
+}
+
+fn moves(stores: &Stores, from: &str, to: &str) {
+    let one = stores.machine(from, "");
+    one.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
+    one.ends(4, &["rollback", "move", "--to", "start", "--auto-approve"]);
+    one.ends(0, &["rollback", "move", "--wait", "--auto-approve"]);
+    one.ends(4, &["apply", "plan.yaml", "--again", "--auto-approve"]);
+    one.ends(0, &["state", "export", "-o", "runs.jsonl"]);
+    let text = one.files.read("runs.jsonl");
+    same(&exported(&one), &text);
+    // Another machine, which writes the same zone, has an empty store.
+    let other = Machine::beside(&one.files, &stores.store(to, ""));
+    other.files.write("runs.jsonl", &text);
+    let said = other.ends(0, &["state", "import", "runs.jsonl"]);
+    assert!(said.ends_with("imported: 3 of 3 runs\n"), "{from} to {to}: {said}");
+    same(&exported(&other), &text);
+    let shown = |machine: &Machine| machine.ends(0, &["state", "show", "move"]);
+    assert_eq!(shown(&one), shown(&other));
+    let listed = other.ends(4, &["status", "--all", "--exit-code"]);
+    assert!(listed.contains("move  at least"), "{from} to {to}: {listed}");
+    let said = other.ends(0, &["state", "import", "runs.jsonl"]);
+    assert!(said.ends_with("imported: 0 of 3 runs\n"), "{said}");
+    // It goes on there. The older export is still a part of what is there.
+    other.ends(0, &["apply", "plan.yaml", "--wait"]);
+    assert_eq!(one.files.zone(), ZONE_DONE.replace("( 10 ", "( 12 "), "{from} to {to}");
+    other.ends(0, &["state", "import", "runs.jsonl"]);
+    // And back: the first store gets what it lacks.
+    one.files.write("later.jsonl", exported(&other));
+    let said = one.ends(0, &["state", "import", "later.jsonl"]);
+    assert!(said.contains("entries added"), "{said}");
+    same(&exported(&one), &exported(&other));
+    one.ends(0, &["status", "plan.yaml", "--exit-code"]);
+    one.ends(0, &["status", "--all", "--exit-code"]);
 }
 
 #[test]
 fn an_import_changes_no_run_and_continues_where_it_was_cut_off() {
-    let (dir, one) = machine("directory");
+    let stores = Stores::new();
+    let one = stores.machine("directory", "");
     one.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
     // A run that was given up keeps its name.
     let run = Path::new(&one.store).join("move/0001");
@@ -100,7 +96,7 @@ fn an_import_changes_no_run_and_continues_where_it_was_cut_off() {
     one.files.write("zones/acme.test.zone", reset.zone());
     one.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
     let text = exported(&one);
-    let other = Machine::beside(&one.files, &store("git", dir.path(), "other"));
+    let other = Machine::beside(&one.files, &stores.store("git", ""));
     other.files.write("runs.jsonl", &text);
     other.ends(0, &["state", "import", "runs.jsonl"]);
     same(&exported(&other), &text);
@@ -108,7 +104,7 @@ fn an_import_changes_no_run_and_continues_where_it_was_cut_off() {
     assert_eq!(shown["runs"][1]["name"], "0001.given-up");
     assert_eq!(shown["runs"][1]["run"]["given_up"], true);
     // A store that has the beginning gets the rest, and no line twice.
-    let cut = store("directory", dir.path(), "cut");
+    let cut = stores.store("directory", "");
     let third = Machine::beside(&one.files, &cut);
     third.files.write("runs.jsonl", &text);
     third.ends(0, &["state", "import", "runs.jsonl"]);
@@ -128,7 +124,7 @@ fn an_import_changes_no_run_and_continues_where_it_was_cut_off() {
     for (input, differs) in
         [("plan.yaml", "has another artifact"), ("plan.json", "has another journal")]
     {
-        let stranger = Machine::beside(&one.files, &store("directory", dir.path(), input));
+        let stranger = Machine::beside(&one.files, &stores.store("directory", ""));
         stranger.files.write("runs.jsonl", &text);
         stranger.files.write("plan.json", &artifact);
         stranger.files.write("zones/acme.test.zone", reset.zone());
@@ -142,12 +138,13 @@ fn an_import_changes_no_run_and_continues_where_it_was_cut_off() {
 
 #[test]
 fn a_damaged_or_foreign_export_is_refused_with_its_line() {
-    let (dir, one) = machine("directory");
+    let stores = Stores::new();
+    let one = stores.machine("directory", "");
     one.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
     let text = exported(&one);
     let lines: Vec<&str> = text.lines().collect();
     let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
-    let other = Machine::beside(&one.files, &store("directory", dir.path(), "other"));
+    let other = Machine::beside(&one.files, &stores.store("directory", ""));
     let refused = |text: &str, line: usize, reason: &str| {
         other.files.write("runs.jsonl", text);
         let said = other.ends(2, &["state", "import", "runs.jsonl"]);
@@ -212,8 +209,9 @@ impl Drop for Driver {
 
 #[test]
 fn a_lease_is_shown_and_taken_away_from_whoever_has_it() {
+    let stores = Stores::new();
     for kind in KINDS {
-        let (_dir, one) = machine(kind);
+        let one = stores.machine(kind, "");
         let mut driver = Driver::of(&one);
         let held = || {
             let list = json(&one.ends(0, &["state", "list", "--format", "json"]));
@@ -246,7 +244,8 @@ fn a_lease_is_shown_and_taken_away_from_whoever_has_it() {
 
 #[test]
 fn a_damaged_run_hides_no_other() {
-    let (_dir, one) = machine("directory");
+    let stores = Stores::new();
+    let one = stores.machine("directory", "");
     one.ends(4, &["apply", "plan.yaml", "--auto-approve"]);
     let state = Path::new(&one.store);
     fs::create_dir_all(state.join("damaged/0001")).expect("a directory");

@@ -1,13 +1,17 @@
 //! `cutover state import`
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::exit::Exit;
 use super::super::failure::{Code, Failure, Message};
 use super::super::running::claim;
+use super::super::standing::holding;
 use super::super::{StateArgs, print_out};
+use crate::world::real::store::Runs;
 use crate::world::real::store::transfer::{ImportError, Imported, Outcome, import, read};
 
 /// Add runs that `export` has written to a store
@@ -43,6 +47,16 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
             Outcome::There => "there already".to_owned(),
         };
         print_out(&format!("{run}: {what}  {head}\n"))?;
+    }
+    if store.shares_out() {
+        let plans: BTreeSet<&str> = imported.iter().map(|one| one.run.plan.as_str()).collect();
+        for plan in plans {
+            let runs = Runs::new(Arc::clone(&store), plan);
+            // Otherwise somebody drives it already, and says it.
+            if let Ok(lease) = runs.lease(&claim()).await {
+                holding(&runs, lease, async |_| Ok(())).await?;
+            }
+        }
     }
     let written = imported.iter().filter(|one| one.outcome != Outcome::There).count();
     print_out(&format!("imported: {written} of {} runs\n", imported.len()))?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use cutover_base::digest::Digest;
-use cutover_store::{Claim, Holder, Lease, Line, RunId, StoreError, StoreResult};
+use cutover_store::{Claim, Holder, Lease, Line, RunId, Standing, StoreError, StoreResult};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
@@ -312,18 +312,28 @@ impl Lease for Held {
         Ok(())
     }
 
-    async fn rest(&mut self, span: Option<Duration>) -> StoreResult<()> {
+    async fn rest(
+        &mut self,
+        span: Option<Duration>,
+        standing: Option<&Standing>,
+    ) -> StoreResult<()> {
         let fence = number(self.holder.fence);
         let span = span.map(millis);
+        let (said, run) = (standing.map(|of| &*of.text), standing.map(|of| &*of.run.name));
+        let head = standing.map(|of| of.head.to_string());
         let statement = "UPDATE cutover.plan
             SET due = CASE WHEN due IS DISTINCT FROM $3 THEN due
-                ELSE clock_timestamp() + $4 * interval '1 millisecond' END
+                    ELSE clock_timestamp() + $4 * interval '1 millisecond' END,
+                standing = $5, standing_run = $6, standing_head = $7
             WHERE name = $1 AND fence = $2 AND owner IS NOT NULL RETURNING due";
-        let values: [Parameter<'_>; 4] = [
+        let values: [Parameter<'_>; 7] = [
             text(&self.plan),
             (&fence, Type::INT8),
             (&self.due, Type::TIMESTAMPTZ),
             (&span, Type::INT8),
+            text(&said),
+            text(&run),
+            text(&head),
         ];
         let rows = self.connection().ask(Limit::Small, statement, &values).await?;
         let Some(row) = rows.first() else { return Err(self.lost().await) };

@@ -1,7 +1,8 @@
 //! Runs in a PostgreSQL database, so that any number of machines share any number of them.
 //!
 //! ```text
-//! cutover.plan       the newest lease: who has it, until when, its fencing number; when it is due
+//! cutover.plan       the newest lease: who has it, until when, its fencing number; when it is due, and
+//!                    what its last driver said of its newest run
 //! cutover.run        the artifact that is run, how many entries its journal has, and the last one
 //! cutover.entry      what has happened, a row for each line
 //! cutover.kept       the artifact that supersedes a run
@@ -34,7 +35,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use cutover_base::digest::Digest;
 use cutover_store::{
-    Claim, Holder, Lease, Line, Note, Part, RunId, Store, StoreError, StoreResult, Summary,
+    Claim, Holder, Lease, Line, Listed, Note, Part, RunId, Store, StoreError, StoreResult, Summary,
     TakeLine,
 };
 use tokio_postgres::Row;
@@ -307,6 +308,25 @@ impl Store for PostgresStore {
             Summary { run, last: last.map(Line::new), holder }
         });
         Ok(summaries.collect())
+    }
+
+    fn shares_out(&self) -> bool {
+        true
+    }
+
+    async fn listed(&self) -> StoreResult<Vec<Listed>> {
+        // The newest run that was opened. Other names than of numbers are those of abandoned runs.
+        let statement = "SELECT plan.name, CASE WHEN newest.name = plan.standing_run
+                    AND newest.head = plan.standing_head THEN plan.standing END
+            FROM cutover.plan LEFT JOIN LATERAL (
+                SELECT run.name, run.head FROM cutover.run
+                WHERE run.plan = plan.name AND run.entries > 0
+                    AND run.name ~ '^([0-9]{4}|[1-9][0-9]{4,9})$'
+                ORDER BY length(run.name) DESC, run.name DESC LIMIT 1) AS newest ON true
+            WHERE EXISTS (SELECT FROM cutover.run WHERE run.plan = plan.name)
+            ORDER BY plan.name";
+        let rows = self.read(Limit::Large, statement, &[]).await?;
+        Ok(rows.iter().map(|row| Listed { plan: row.get(0), standing: row.get(1) }).collect())
     }
 
     async fn lease_due(

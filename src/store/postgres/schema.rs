@@ -13,8 +13,11 @@ use tokio::time::timeout;
 use super::connection::{Connection, Limit};
 
 /// What brings the tables from one version to the next. The first one starts from nothing.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_runs.sql"), include_str!("migrations/0002_due.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_runs.sql"),
+    include_str!("migrations/0002_due.sql"),
+    include_str!("migrations/0003_standing.sql"),
+];
 
 /// The lock that keeps others from migrating (PostgreSQL 15 §13.3.5): `cutover` in ASCII.
 const LOCK: i64 = 0x0063_7574_6f76_6572;
@@ -95,9 +98,10 @@ async fn tables(connection: &Connection) -> StoreResult<Tables> {
         let place = connection.address().place();
         Err(StoreError::Foreign { place, detail })
     };
-    let found = ask("SELECT to_regclass('cutover.version') IS NOT NULL, EXISTS (
-            SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-            WHERE nspname = 'cutover')")
+    // Both from the same snapshot: `to_regclass` may not see yet what another process has just made.
+    let found = ask("SELECT coalesce(bool_or(relname = 'version'), false), count(*) > 0
+        FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname = 'cutover'")
     .await?;
     let (has_version, has_any): (bool, bool) = (found[0].get(0), found[0].get(1));
     if !has_version {
@@ -132,7 +136,9 @@ async fn migrate(connection: &Connection, have: i32) -> StoreResult<()> {
             .query_typed(
                 "SELECT current_setting('server_version_num')::integer,
                     current_setting('server_encoding'),
-                    to_regclass('cutover.version') IS NOT NULL",
+                    EXISTS (SELECT FROM pg_class
+                        JOIN pg_namespace ON pg_namespace.oid = relnamespace
+                        WHERE nspname = 'cutover' AND relname = 'version')",
                 &[],
             )
             .await?;

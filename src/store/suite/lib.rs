@@ -207,7 +207,7 @@ pub async fn shared_out(store: &dyn Store) {
     let run = &expected[1].run;
     let after = expected[1].last.as_ref().map_or(none(), Line::digest);
     eve.append(run, after, &[line("Eve", after)]).await.expect("written");
-    eve.rest(None).await.expect("Eve still has it");
+    eve.rest(None, None).await.expect("Eve still has it");
     eve.give_back().await.expect("given back");
     assert_eq!(owner(store, "b").await, None);
 }

@@ -28,7 +28,12 @@ pub struct Relay {
 pub struct Requests {
     count: AtomicUsize,
     fault: Mutex<Option<(usize, Fault)>>,
+    /// What else happens at that request.
+    also: Mutex<Option<Also>>,
 }
+
+/// What happens at a request.
+type Also = Box<dyn FnOnce() + Send>;
 
 impl Relay {
     /// A relay in front of the server at this port.
@@ -39,7 +44,11 @@ impl Relay {
     pub fn before(server: u16, serve: Serve) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let port = listener.local_addr().expect("an address").port();
-        let requests = Arc::new(Requests { count: AtomicUsize::new(0), fault: Mutex::new(None) });
+        let requests = Arc::new(Requests {
+            count: AtomicUsize::new(0),
+            fault: Mutex::new(None),
+            also: Mutex::new(None),
+        });
         let serving = Arc::clone(&requests);
         spawn(move || {
             for client in listener.incoming().flatten() {
@@ -73,6 +82,17 @@ impl Relay {
     }
 }
 
+impl Relay {
+    /// As [`Relay::arm`], and does something else when the request with this number comes.
+    ///
+    /// # Panics
+    /// If a thread of the relay has panicked.
+    pub fn arm_and(&self, at: usize, fault: Fault, also: impl FnOnce() + Send + 'static) {
+        *self.requests.also.lock().expect("nobody panics") = Some(Box::new(also));
+        self.arm(Some((at, fault)));
+    }
+}
+
 impl Requests {
     /// What becomes of the next request.
     ///
@@ -81,6 +101,13 @@ impl Requests {
     pub fn fate(&self) -> Option<Fault> {
         let number = self.count.fetch_add(1, Ordering::SeqCst);
         let fault = *self.fault.lock().expect("nobody panics");
-        fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault)
+        let fault = fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
+        if fault.is_some() {
+            let also = self.also.lock().expect("nobody panics").take();
+            if let Some(also) = also {
+                also();
+            }
+        }
+        fault
     }
 }

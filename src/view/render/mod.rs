@@ -4,6 +4,7 @@
 //! and escape it. JSON output is the artifact's own encoding, so it needs nothing here.
 
 pub mod approvals;
+pub mod approvals_json;
 pub mod calendar;
 mod chain;
 pub mod diff;
@@ -11,6 +12,7 @@ pub mod discover;
 pub mod explain;
 mod fold;
 mod gate;
+pub mod overview;
 pub mod plan;
 pub mod probe;
 pub mod profile;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use chrono_tz::Tz;
 use cutover_zone::{RrKey, RrSet};
 
 use super::calendar::awaited;
 use super::fold::{Folds, nameless};
 use super::lines;
+use super::overview::{Line, NextUp, halted_at};
 use crate::document::{Block, Diff, Document, Hunk, Item, Mark, Room, Section, Table, Text, count};
 use cutover_base::calendar::window::{SEARCH_MAX, Windows};
 use cutover_base::calendar::{
@@ -17,7 +17,7 @@ use cutover_base::diag::escape_control;
 use cutover_run::artifact::Artifact;
 use cutover_run::engine::gate::Tally;
 use cutover_run::engine::next::Pause;
-use cutover_run::engine::view::{Due, RunView, Stage, StepNext, StepView, Stopped};
+use cutover_run::engine::view::{RunView, Stage, StepNext, StepView, Stopped};
 use cutover_run::engine::{
     ChangeState, CheckpointState, GateState, Made, StepState, TaskState, WaitState,
 };
@@ -29,7 +29,11 @@ use cutover_steps::graph::{Primitive, Step, StepId};
 #[must_use]
 pub fn status(view: &RunView<'_>, full: bool) -> Document {
     let what = if view.artifact.is_way_back() { "way back of" } else { "run" };
-    let title = Text::strong(format!("{what} {}: {}", view.artifact.name, headline(view)));
+    let title = Text::strong(format!(
+        "{what} {}: {}",
+        view.artifact.name,
+        Line::of(view).headline(view.now)
+    ));
     let mut blocks = vec![Block::Lines(vec![title, Text::value(view.digest.to_string())])];
     match view.stage {
         Stage::Halted(stopped) => blocks.push(halt(view.artifact, stopped, Extent::Whole)),
@@ -115,25 +119,6 @@ fn rows<'v>(view: &RunView<'v>, full: bool) -> Vec<Row<'v>> {
     groups.into_iter().map(shown).collect()
 }
 
-/// Shows the newest runs of several plans, each with its name, or why it cannot be read.
-#[must_use]
-pub fn overview<'v>(
-    runs: impl IntoIterator<Item = (&'v str, Result<&'v RunView<'v>, String>)>,
-) -> Document {
-    let rows = runs.into_iter().map(|(plan, view)| match view {
-        Err(why) => [Text::value(plan), "cannot be read".into(), why.into()],
-        Ok(view) => {
-            let way = if view.artifact.is_way_back() { "way back: " } else { "" };
-            let next = match (view.stage.continues(), view.due()) {
-                (true, Some(due)) => next(due, view.now),
-                (_, _) => Text::default(),
-            };
-            [Text::value(plan), format!("{way}{}", headline(view)).into(), next]
-        }
-    });
-    Document(vec![Block::Table(Table::new(["plan", "state", ""], rows))])
-}
-
 /// Who has approved a run, until when that counts, and when it is looked at.
 fn by_whom(approvals: &Approvals, now: Timestamp) -> Vec<Text> {
     let until = approvals.until().map_or(String::new(), |at| show_instant(at, now));
@@ -142,18 +127,6 @@ fn by_whom(approvals: &Approvals, now: Timestamp) -> Vec<Text> {
         format!("Approved by {people} ({need} needed); this counts until {until}.").into(),
         "Expired approvals halt the run before its next checkpoint.".into(),
     ]
-}
-
-/// The state of a run in a few words: what stopped it, or how long it takes at least.
-fn headline(view: &RunView<'_>) -> String {
-    match view.stage {
-        Stage::Finished { at } => format!("finished {}", show_instant(at, view.now)),
-        Stage::Halted(stopped) => halted_at(view.artifact, &stopped.halt.step, stopped.halt.reason),
-        Stage::Running | Stage::Settling => match view.by_hand().next() {
-            Some((step, _)) => format!("{step} waits for a person"),
-            None => format!("at least {} left", show_span(view.remaining)),
-        },
-    }
 }
 
 /// Where the run goes, and what comes next.
@@ -169,32 +142,9 @@ fn ends(view: &RunView<'_>) -> Vec<Text> {
         lines.push(format!("{step} waits for a person.").into());
     }
     if let Some(due) = view.due() {
-        lines.push(next(due, view.now));
+        lines.push(NextUp::of(due).text(view.now));
     }
     lines
-}
-
-fn next(Due { step, at, pause }: Due<'_>, now: Timestamp) -> Text {
-    let Some(pause) = pause else {
-        let next = Text::from("Next: ").and_value(step.id.to_string());
-        return next.and(", as soon as the run is continued.");
-    };
-    let zone = step.window.as_ref().map_or(Tz::UTC, Windows::zone);
-    let what = match pause {
-        Pause::Wait => "ends",
-        Pause::Window => "can be reached",
-        Pause::Gate => "is asked",
-        Pause::ForeignRecords => "waits until somebody else's records expire:",
-        Pause::Propagation => "counts as served",
-        Pause::Doubt => "is looked at again",
-        Pause::Retry => "is tried again",
-    };
-    let next = Text::from("Next: ").and_value(step.id.to_string());
-    next.and(format!(" {what} {}.", show_instant_in(at, now, zone)))
-}
-
-fn halted_at(artifact: &Artifact, step: &StepId, reason: HaltReason) -> String {
-    format!("halted at {step}: {}", reason.words(artifact.graph.get(step)))
 }
 
 /// A mark for the state of a step, and the state in words.

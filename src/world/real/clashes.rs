@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cutover_zone::{Name, RrKey};
 
-use super::store::{Found, ReadResult, Runs, Store};
+use super::store::{Found, Listed, ReadResult, Runs, Store};
 use crate::artifact::Artifact;
 use crate::graph::{Primitive, StepGraph};
 
@@ -25,15 +25,20 @@ pub struct Clash {
 }
 
 /// The open runs of other plans that change what an artifact changes or relies on, or that rely on
-/// what it changes.
+/// what it changes. Runs that are known to be `apart` from it, by what the store says of them
+/// ([`Listed::standing`]), are not read.
 ///
 /// # Errors
 /// [`super::store::ReadError`], for a journal that cannot be trusted.
-pub async fn clashes(store: &Arc<dyn Store>, artifact: &Artifact) -> ReadResult<Vec<Clash>> {
+pub async fn clashes(
+    store: &Arc<dyn Store>,
+    artifact: &Artifact,
+    apart: impl Fn(&str) -> bool,
+) -> ReadResult<Vec<Clash>> {
     let own = changed(artifact);
     let mut found = Vec::new();
-    for plan in store.plans().await? {
-        if plan == artifact.name {
+    for Listed { plan, standing } in store.listed().await? {
+        if plan == artifact.name || standing.is_some_and(|standing| apart(&standing)) {
             continue;
         }
         let Some(other) = Runs::new(Arc::clone(store), &plan).newest().await? else { continue };
@@ -55,7 +60,8 @@ pub async fn clashes(store: &Arc<dyn Store>, artifact: &Artifact) -> ReadResult<
 }
 
 /// Whether a run, or its way back if it was rolled back, still has something to do.
-fn is_open(found: &Found) -> bool {
+#[must_use]
+pub fn is_open(found: &Found) -> bool {
     let state = &found.run.state;
     let has_to_go_back = state.turned_back.is_some() && !found.run.artifact.is_way_back();
     state.finished.is_none() || has_to_go_back

@@ -158,7 +158,7 @@ async fn share(server: &server::Server, database: &str, store: &PostgresStore) {
             let (plan, mut lease): (String, Box<dyn Lease>) =
                 due.expect("an answer").expect("a plan is due");
             assert!(store.runs(&plan).await.expect("runs").contains(&RunId::new(&plan, 1)));
-            lease.rest(None).await.expect("it is held");
+            lease.rest(None, None).await.expect("it is held");
             lease.give_back().await.expect("given back");
         }
         times.push(begun.elapsed());

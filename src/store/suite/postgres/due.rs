@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_store::{Lease, Note, RunId, Store};
+use cutover_store::{Lease, Listed, Note, RunId, Standing, Store, StoreError};
 use cutover_store_suite::{claim, line, lines, none};
 
 use tokio::sync::Barrier;
@@ -34,7 +34,7 @@ async fn a_plan_is_due_when_its_time_has_come_or_something_happens() {
     };
     // A plan without a run is never due, and a new run makes it due.
     let mut ada = store.lease("a", &claim("Ada")).await.expect("nobody has it");
-    ada.rest(Some(Duration::ZERO)).await.expect("Ada has it");
+    ada.rest(Some(Duration::ZERO), None).await.expect("Ada has it");
     drop(ada);
     server.sql("state", "UPDATE cutover.plan SET due = NULL");
     assert_eq!(due(&*store).await, None);
@@ -46,7 +46,7 @@ async fn a_plan_is_due_when_its_time_has_come_or_something_happens() {
     // It rests for its time, and for ever.
     for span in [HOUR, None] {
         let (_, mut lease) = take(&*store).await.expect("it is due");
-        lease.rest(span).await.expect("it is held");
+        lease.rest(span, None).await.expect("it is held");
         drop(lease);
         assert_eq!(due(&*store).await, None, "{span:?}");
         past("a");
@@ -54,9 +54,9 @@ async fn a_plan_is_due_when_its_time_has_come_or_something_happens() {
     }
     // A holder that has just created the run need not look at it again.
     let mut ada = store.lease("a", &claim("Ada")).await.expect("nobody has it");
-    ada.rest(HOUR).await.expect("Ada has it");
+    ada.rest(HOUR, None).await.expect("Ada has it");
     ada.create("two").await.expect("created");
-    ada.rest(HOUR).await.expect("Ada has it");
+    ada.rest(HOUR, None).await.expect("Ada has it");
     drop(ada);
     assert_eq!(due(&*store).await, None);
     // A note makes it due, also if it is left after the holder has looked for notes.
@@ -66,7 +66,7 @@ async fn a_plan_is_due_when_its_time_has_come_or_something_happens() {
         if leaves_late {
             store.leave(&run, Note::TurnBack, "because").await.expect("left");
         }
-        lease.rest(HOUR).await.expect("it is held");
+        lease.rest(HOUR, None).await.expect("it is held");
         drop(lease);
         if !leaves_late {
             assert_eq!(due(&*store).await, None);
@@ -92,6 +92,60 @@ async fn a_plan_is_due_when_its_time_has_come_or_something_happens() {
     assert_eq!((&*plan, alive.holder().fence), ("b", dead.holder().fence + 1));
 }
 
+/// What is said of a plan holds until its newest run goes on, or there is another one.
+#[tokio::test]
+async fn what_is_said_of_a_run_holds_as_long_as_its_journal_stays_as_it_is() {
+    let server = Server::start();
+    let store = open(&server.database("state", ""));
+    assert!(store.shares_out());
+    assert_eq!(store.listed().await.expect("a list"), []);
+    let mut ada = store.lease("a", &claim("Ada")).await.expect("nobody has it");
+    // A plan without a run is not listed, and one whose run has no entry has to be read.
+    assert_eq!(store.listed().await.expect("a list"), []);
+    let said = async || {
+        let listed = store.listed().await.expect("a list");
+        let [Listed { plan, standing }] = &listed[..] else { panic!("{listed:?}") };
+        assert_eq!(plan, "a");
+        standing.clone()
+    };
+    let of =
+        |run: &RunId, head, text: &str| Standing { run: run.clone(), head, text: text.to_owned() };
+    let first = ada.create("one").await.expect("created");
+    let one = line(1, none());
+    ada.append(&first, none(), std::slice::from_ref(&one)).await.expect("written");
+    assert_eq!(said().await, None);
+    ada.rest(HOUR, Some(&of(&first, one.digest(), "it waits"))).await.expect("Ada has it");
+    assert_eq!(said().await.as_deref(), Some("it waits"));
+    // A run that was never opened changes nothing, and neither does a note.
+    let second = ada.create("two").await.expect("created");
+    store.leave(&first, Note::TurnBack, "because").await.expect("left");
+    assert_eq!(said().await.as_deref(), Some("it waits"));
+    let two = line(2, one.digest());
+    ada.append(&first, one.digest(), std::slice::from_ref(&two)).await.expect("written");
+    assert_eq!(said().await, None, "the journal goes on");
+    ada.rest(HOUR, Some(&of(&first, one.digest(), "stale"))).await.expect("Ada has it");
+    assert_eq!(said().await, None, "of an earlier entry");
+    ada.rest(HOUR, Some(&of(&first, two.digest(), "it goes on"))).await.expect("Ada has it");
+    assert_eq!(said().await.as_deref(), Some("it goes on"));
+    ada.append(&second, none(), std::slice::from_ref(&one)).await.expect("written");
+    assert_eq!(said().await, None, "another run is the newest");
+    // Runs are in the order of their numbers, and abandoned ones do not count.
+    for name in ["9999", "10000", "10000.given-up"] {
+        let run = RunId { plan: "a".to_owned(), name: name.to_owned() };
+        ada.create_named(&run, "x").await.expect("created");
+        ada.append(&run, none(), std::slice::from_ref(&one)).await.expect("written");
+    }
+    let newest = RunId::new("a", 10_000);
+    ada.rest(HOUR, Some(&of(&newest, one.digest(), "the newest"))).await.expect("Ada has it");
+    assert_eq!(said().await.as_deref(), Some("the newest"));
+    // Nobody says anything without the lease.
+    drop(store.lease("b", &claim("Bob")).await.expect("nobody has it"));
+    assert!(store.unlock("a", ada.holder().fence).await.expect("taken away"));
+    let late = ada.rest(HOUR, Some(&of(&newest, one.digest(), "late"))).await;
+    assert!(matches!(late, Err(StoreError::Lost { .. })), "{late:?}");
+    assert_eq!(said().await.as_deref(), Some("the newest"));
+}
+
 /// Several processes ask all the time. Each plan is taken once, and nobody waits for anybody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_gets_a_plan_twice() {
@@ -113,7 +167,7 @@ async fn nobody_gets_a_plan_twice() {
                 let line = line(format!("loop {number}"), none());
                 let run = RunId::new(&plan, 1);
                 lease.append(&run, none(), &[line]).await.expect("the only line");
-                lease.rest(None).await.expect("it is held");
+                lease.rest(None, None).await.expect("it is held");
                 lease.give_back().await.expect("given back");
                 taken += 1;
                 if taken == 1 {

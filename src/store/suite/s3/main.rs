@@ -9,7 +9,7 @@ use cutover_store::{Store, StoreError};
 use cutover_store_s3::{Address, S3Store};
 use cutover_store_suite::processes::{self, LeaseEnd};
 use cutover_store_suite::relay::{Fault, Relay};
-use cutover_store_suite::{PLAN, claim, line, none, shared_out, story};
+use cutover_store_suite::{PLAN, claim, line, lines, none, shared_out, story};
 use relay::serve;
 use server::{ID, SECRET, Server, url};
 
@@ -81,6 +81,24 @@ async fn every_call_survives_a_lost_connection() {
             assert!(made > at, "request {at} of {requests} was made");
         }
     }
+}
+
+/// The gateway is restarted between two writes, and the writer goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_loses_nothing() {
+    let mut server = Server::start();
+    let store = open(&url(server.port(), "restarted", ""));
+    let mut ada = store.lease(PLAN, &claim("Ada")).await.expect("nobody has it");
+    let run = ada.create("one").await.expect("created");
+    let (mut after, mut written) = (none(), Vec::new());
+    for count in 0..3 {
+        let line = line(count, after);
+        ada.append(&run, after, std::slice::from_ref(&line)).await.expect("written");
+        after = line.digest();
+        written.push(line.text().to_owned());
+        tokio::task::block_in_place(|| server.restart());
+    }
+    assert_eq!(lines(&*store, &run).await, written);
 }
 
 /// A bucket with other contents, or with a record that somebody else has written.

@@ -46,7 +46,7 @@ impl Server {
         })
     }
 
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (monitor, gateway) = (free_port(), free_port());
         let mut server = Self { dir, gateway, daemons: Vec::new() };
@@ -103,6 +103,15 @@ impl Server {
         let body = ["--data-binary", text];
         let body = if text.is_empty() { &[][..] } else { &body };
         self.until(&[&put[..], &signed, body, &[url.trim_end_matches('/')]].concat());
+    }
+
+    /// Ends the gateway without a warning, and starts another one at its port.
+    pub(crate) fn restart(&mut self) {
+        let mut gateway = self.daemons.pop().expect("it was started last");
+        let _ = gateway.kill();
+        let _ = gateway.wait();
+        self.daemon(&["radosgw", "-n", "client.rgw"]);
+        self.wait(|| TcpStream::connect((Ipv4Addr::LOCALHOST, self.gateway)).is_ok());
     }
 
     fn command(&self, program: &[&str]) -> Command {

@@ -1,4 +1,7 @@
 //! Where runs are kept: the schemes of addresses, each with its store.
+//!
+//! The stores in PostgreSQL and S3 are Cargo features, because they bring large libraries with them.
+//! A program without one knows its scheme, and says what is missing.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -6,9 +9,11 @@ use std::sync::Arc;
 
 use cutover_store::{Directory, Store, StoreError};
 use cutover_store_git::{Address as GitAddress, AddressError as GitAddressError, GitStore};
+#[cfg(feature = "postgres")]
 use cutover_store_postgres::{
     Address as PostgresAddress, AddressError as PostgresAddressError, PostgresStore,
 };
+#[cfg(feature = "s3")]
 use cutover_store_s3::{Address as S3Address, AddressError as S3AddressError, S3Store};
 
 /// The address of a store.
@@ -19,8 +24,10 @@ pub enum Address {
     /// A branch of a git repository.
     Git(GitAddress),
     /// A PostgreSQL database.
+    #[cfg(feature = "postgres")]
     Postgres(Box<PostgresAddress>),
     /// A bucket of S3, or of a server that speaks its protocol.
+    #[cfg(feature = "s3")]
     S3(S3Address),
 }
 
@@ -30,13 +37,18 @@ pub enum AddressError {
     /// No store has this scheme.
     #[error("no store has the scheme `{0}://`")]
     Scheme(String),
+    /// The program was built without the store of this scheme.
+    #[error("this program was built without the feature `{0}`, which has its store")]
+    NotBuilt(&'static str),
     /// Not the address of a git store.
     #[error(transparent)]
     Git(#[from] GitAddressError),
     /// Not the address of a PostgreSQL store.
+    #[cfg(feature = "postgres")]
     #[error(transparent)]
     Postgres(#[from] PostgresAddressError),
     /// Not the address of an S3 store.
+    #[cfg(feature = "s3")]
     #[error(transparent)]
     S3(#[from] S3AddressError),
     /// An address that is not a directory has to be text.
@@ -61,7 +73,9 @@ pub const FORMS: &[&str] = &[
     "git+file:///PATH",
     "git+ssh://HOST/PATH",
     "git+https://HOST/PATH",
+    #[cfg(feature = "postgres")]
     "postgres://USER@HOST/DATABASE",
+    #[cfg(feature = "s3")]
     "s3://BUCKET/PREFIX",
 ];
 
@@ -78,9 +92,15 @@ impl Address {
         let text = text.to_str().ok_or(AddressError::NotText)?;
         match scheme {
             scheme if scheme.starts_with("git+") => Ok(Self::Git(GitAddress::parse(text)?)),
+            #[cfg(not(feature = "postgres"))]
+            "postgres" | "postgresql" => Err(AddressError::NotBuilt("postgres")),
+            #[cfg(feature = "postgres")]
             "postgres" | "postgresql" => {
                 Ok(Self::Postgres(Box::new(PostgresAddress::parse(text)?)))
             }
+            #[cfg(not(feature = "s3"))]
+            "s3" => Err(AddressError::NotBuilt("s3")),
+            #[cfg(feature = "s3")]
             "s3" => Ok(Self::S3(S3Address::parse(text)?)),
             scheme => Err(AddressError::Scheme(scheme.to_owned())),
         }
@@ -91,19 +111,21 @@ impl Address {
     /// # Errors
     /// [`StoreError::Away`] if the environment's settings cannot be used.
     pub fn open(&self, machine: &Machine) -> Result<Arc<dyn Store>, StoreError> {
-        let Machine { caches, has_ssh_command, postgres_password } = machine;
+        let Machine { caches, has_ssh_command, .. } = machine;
         Ok(match self {
             Self::Directory(path) => Arc::new(Directory::new(path)),
             Self::Git(address) => {
                 Arc::new(GitStore::new(address.clone(), caches, *has_ssh_command))
             }
+            #[cfg(feature = "postgres")]
             Self::Postgres(address) => {
                 let address = PostgresAddress::clone(address);
-                Arc::new(PostgresStore::new(match postgres_password {
+                Arc::new(PostgresStore::new(match &machine.postgres_password {
                     Some(password) => address.or_password(password),
                     None => address,
                 }))
             }
+            #[cfg(feature = "s3")]
             Self::S3(address) => Arc::new(S3Store::new(address.clone())?),
         })
     }
@@ -142,12 +164,22 @@ mod tests {
             assert!(found == Address::Directory(PathBuf::from(path)), "{path}");
         }
         assert!(matches!(read("git+file:///srv/state.git?branch=x"), Ok(Address::Git(_))));
+        #[cfg(feature = "postgres")]
         assert!(matches!(read("postgresql://ada@db.test/state"), Ok(Address::Postgres(_))));
+        #[cfg(not(feature = "postgres"))]
+        assert_eq!(
+            read("postgresql://ada@db.test/state").err(),
+            Some(AddressError::NotBuilt("postgres"))
+        );
+        #[cfg(feature = "s3")]
         assert!(matches!(read("s3://state/cutover"), Ok(Address::S3(_))));
+        #[cfg(not(feature = "s3"))]
+        assert_eq!(read("s3://state/cutover").err(), Some(AddressError::NotBuilt("s3")));
         for (text, error) in [
             ("file:///srv/state", AddressError::Scheme("file".to_owned())),
             ("git+svn://x/y", GitAddressError::Scheme.into()),
             ("git+ssh://forge.test", GitAddressError::Repository.into()),
+            #[cfg(feature = "s3")]
             ("s3://key:secret@state/cutover", S3AddressError::Credentials.into()),
         ] {
             assert_eq!(read(text).err(), Some(error), "{text}");

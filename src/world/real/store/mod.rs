@@ -11,7 +11,8 @@ use crate::artifact::{self, Artifact};
 use crate::world::LineError;
 
 pub use cutover_store::{
-    Claim, Directory, Holder, Lease, Line, Note, Part, RunId, Store, StoreError, read_text,
+    Claim, Directory, Holder, Lease, Line, Listed, Note, Part, RunId, Standing, Store, StoreError,
+    StoreResult, read_text,
 };
 pub use runs::{Found, Runs};
 

@@ -1,0 +1,234 @@
+//! How it is written: `cutover/standing/1`, one JSON object. A reader that does not know the version
+//! reads the run instead.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use cutover_zone::Name;
+use serde::{Deserialize, Serialize};
+
+use super::super::exit::Exit;
+use super::Standing;
+use crate::calendar::{Timestamp, parse_instant, show_exact};
+use crate::engine::next::Pause;
+use crate::render::overview::{Doing, Line, NextUp};
+
+const FORMAT: &str = "cutover/standing/1";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StandingV1 {
+    format: String,
+    way_back: bool,
+    doing: DoingV1,
+    next: Option<NextV1>,
+    exit: ExitV1,
+    until: Option<String>,
+    open: bool,
+    zones: Option<BTreeSet<String>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum DoingV1 {
+    Finished { at: String },
+    Halted { words: String },
+    Person { step: String },
+    Going { then_secs: u64 },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NextV1 {
+    step: String,
+    not_before: Option<NotBeforeV1>,
+    zone: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NotBeforeV1 {
+    at: String,
+    pause: PauseV1,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PauseV1 {
+    Wait,
+    Window,
+    Gate,
+    ForeignRecords,
+    Propagation,
+    Doubt,
+    Retry,
+}
+
+/// The exit codes that a run can end with.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ExitV1 {
+    Done,
+    Waiting,
+    Halted,
+    ApprovalNeeded,
+    Stuck,
+}
+
+pub(super) fn write(standing: &Standing) -> String {
+    let Standing { line: Line { is_way_back, doing, next }, exit, until, is_open, zones } =
+        standing;
+    let standing = StandingV1 {
+        format: FORMAT.to_owned(),
+        way_back: *is_way_back,
+        doing: match doing {
+            Doing::Finished { at } => DoingV1::Finished { at: show_exact(*at) },
+            Doing::Halted { words } => DoingV1::Halted { words: words.clone() },
+            Doing::Person { step } => DoingV1::Person { step: step.clone() },
+            Doing::Going { then } => DoingV1::Going { then_secs: then.as_secs() },
+        },
+        next: next.as_ref().map(|NextUp { step, not_before, zone }| NextV1 {
+            step: step.clone(),
+            not_before: not_before
+                .map(|(at, pause)| NotBeforeV1 { at: show_exact(at), pause: pause.into() }),
+            zone: zone.name().to_owned(),
+        }),
+        exit: (*exit).into(),
+        until: until.map(show_exact),
+        open: *is_open,
+        zones: zones.as_ref().map(|zones| zones.iter().map(ToString::to_string).collect()),
+    };
+    serde_json::to_string(&standing).expect("it has string keys alone")
+}
+
+pub(super) fn read(text: &str) -> Option<Standing> {
+    let said: StandingV1 = serde_json::from_str(text).ok()?;
+    let StandingV1 { format, way_back, doing, next, exit, until, open, zones } = said;
+    if format != FORMAT {
+        return None;
+    }
+    let doing = match doing {
+        DoingV1::Finished { at } => Doing::Finished { at: parse_instant(&at)? },
+        DoingV1::Halted { words } => Doing::Halted { words },
+        DoingV1::Person { step } => Doing::Person { step },
+        DoingV1::Going { then_secs } => Doing::Going { then: Duration::from_secs(then_secs) },
+    };
+    let next = match next {
+        None => None,
+        Some(NextV1 { step, not_before, zone }) => {
+            let not_before: Option<(Timestamp, Pause)> = match not_before {
+                None => None,
+                Some(NotBeforeV1 { at, pause }) => Some((parse_instant(&at)?, pause.into())),
+            };
+            Some(NextUp { step, not_before, zone: zone.parse().ok()? })
+        }
+    };
+    let until = match until {
+        None => None,
+        Some(at) => Some(parse_instant(&at)?),
+    };
+    let zones: Option<BTreeSet<Name>> = match zones {
+        None => None,
+        Some(zones) => {
+            Some(zones.iter().map(|zone| Name::absolute(zone).ok()).collect::<Option<_>>()?)
+        }
+    };
+    let line = Line { is_way_back: way_back, doing, next };
+    Some(Standing { line, exit: exit.into(), until, is_open: open, zones })
+}
+
+impl From<Pause> for PauseV1 {
+    fn from(pause: Pause) -> Self {
+        match pause {
+            Pause::Wait => Self::Wait,
+            Pause::Window => Self::Window,
+            Pause::Gate => Self::Gate,
+            Pause::ForeignRecords => Self::ForeignRecords,
+            Pause::Propagation => Self::Propagation,
+            Pause::Doubt => Self::Doubt,
+            Pause::Retry => Self::Retry,
+        }
+    }
+}
+
+impl From<PauseV1> for Pause {
+    fn from(pause: PauseV1) -> Self {
+        match pause {
+            PauseV1::Wait => Self::Wait,
+            PauseV1::Window => Self::Window,
+            PauseV1::Gate => Self::Gate,
+            PauseV1::ForeignRecords => Self::ForeignRecords,
+            PauseV1::Propagation => Self::Propagation,
+            PauseV1::Doubt => Self::Doubt,
+            PauseV1::Retry => Self::Retry,
+        }
+    }
+}
+
+impl From<Exit> for ExitV1 {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::Done,
+            Exit::Waiting => Self::Waiting,
+            Exit::Halted => Self::Halted,
+            Exit::ApprovalNeeded => Self::ApprovalNeeded,
+            Exit::Stuck => Self::Stuck,
+            Exit::Error | Exit::Usage | Exit::Changes | Exit::Refuted | Exit::Stopped(_) => {
+                unreachable!("a run that was looked at does not end so")
+            }
+        }
+    }
+}
+
+impl From<ExitV1> for Exit {
+    fn from(exit: ExitV1) -> Self {
+        match exit {
+            ExitV1::Done => Self::Done,
+            ExitV1::Waiting => Self::Waiting,
+            ExitV1::Halted => Self::Halted,
+            ExitV1::ApprovalNeeded => Self::ApprovalNeeded,
+            ExitV1::Stuck => Self::Stuck,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_read_back() {
+        let at = |text: &str| parse_instant(text).expect("an instant");
+        let (soon, late) = (at("2026-11-30T10:00:00Z"), at("2026-12-01T10:00:00.250Z"));
+        let of = |doing, next, exit| Standing {
+            line: Line { is_way_back: false, doing, next },
+            exit,
+            until: Some(late),
+            is_open: true,
+            zones: Some(BTreeSet::from([Name::absolute("acme.test.").expect("a name")])),
+        };
+        let next = |not_before| {
+            let zone = "Europe/Zurich".parse().expect("a time zone");
+            Some(NextUp { step: "wait/lower".to_owned(), not_before, zone })
+        };
+        let then = Duration::from_secs(60);
+        let words = "halted at x: drift".to_owned();
+        for standing in [
+            of(Doing::Finished { at: soon }, None, Exit::Done),
+            of(Doing::Halted { words }, None, Exit::Stuck),
+            of(Doing::Person { step: "task/tell".to_owned() }, None, Exit::ApprovalNeeded),
+            of(Doing::Going { then }, next(Some((late, Pause::Propagation))), Exit::Waiting),
+            Standing {
+                until: None,
+                zones: None,
+                ..of(Doing::Going { then }, next(None), Exit::Halted)
+            },
+        ] {
+            let text = write(&standing);
+            assert_eq!(read(&text), Some(standing), "{text}");
+            let other = text.replace("standing/1", "standing/2");
+            assert_eq!(read(&other), None);
+        }
+        assert_eq!(read(""), None);
+    }
+}

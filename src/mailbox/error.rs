@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use cutover_imap::{ImapError, Reply};
 
 use crate::ledger::LedgerError;
-use crate::read::must_wait;
-use crate::throttle::meaning;
+use crate::throttle::{meaning, must_wait};
 
 /// On which side something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]

@@ -25,10 +25,11 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 
 use crate::account::Pair;
+use crate::care::Care;
 use crate::clock::Clock;
 use crate::copy::Limits;
 use crate::copy::mailbox::Retry;
-use crate::copy::work::{Care, Folder};
+use crate::copy::work::Folder;
 use crate::error::MailboxError;
 use crate::folders::{Tree, mapped, shown};
 use crate::ledger::Ledger;

@@ -16,14 +16,14 @@ use cutover_imap::{Appending, ImapError, Octets, Outcome as Appended, Reply, Ses
 use super::Pass;
 use super::source::Mail;
 use super::target::Target;
-use super::work::Care;
+use crate::care::Care;
 use crate::content::{Digests, repaired};
 use crate::error::MailboxError;
 use crate::flags::{joined, kept};
 use crate::ledger::{Begun, Settled, There};
-use crate::read::{must_wait, shown};
+use crate::read::shown;
 use crate::report::{FolderReport, Outcome};
-use crate::throttle::{Meaning, meaning};
+use crate::throttle::{Meaning, meaning, must_wait};
 
 /// The first instant that every server stores as it is: Cyrus 3.6 takes 1970-01-01 for no date.
 const DATE_MIN_SECS: i64 = 86_400;

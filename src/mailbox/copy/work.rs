@@ -17,3 +17,10 @@ pub(crate) struct Folder {
     pub(crate) since: Option<(u32, u32)>,
     pub(crate) care: Care,
 }
+
+impl Folder {
+    /// A connection broke here.
+    pub(crate) fn broke(&mut self, is_fruitless: bool) {
+        self.fruitless = if is_fruitless { self.fruitless + 1 } else { 1 };
+    }
+}

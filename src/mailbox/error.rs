@@ -67,8 +67,8 @@ pub enum MailboxError {
         /// The folder.
         folder: String,
     },
-    /// A folder cannot be made at the new side, or not be opened.
-    #[error("new side: folder {folder} cannot be made: {reply}")]
+    /// A folder cannot be made or opened at the new side.
+    #[error("new side: folder {folder} cannot be used: {reply}")]
     NoFolder {
         /// The folder.
         folder: String,

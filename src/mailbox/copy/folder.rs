@@ -14,7 +14,7 @@ use super::window::{self, Window};
 use super::work::Folder;
 use crate::error::{MailboxError, Side};
 use crate::folders::shown;
-use crate::ledger::{Compared, FolderId, Mark, Settled};
+use crate::ledger::{Anew, Compared, FolderId, Mark, Settled};
 use crate::read::{Reading, Unread};
 use crate::report::Outcome;
 
@@ -33,9 +33,16 @@ pub(super) async fn copy(
     let (there, target) = (there.map_err(MailboxError::old)?, target?);
     let no_validity = |side, name| MailboxError::NoUidValidity { side, folder: shown(name) };
     let old_validity = there.uid_validity.ok_or_else(|| no_validity(Side::Old, old_name))?;
-    ledger.old_validity(folder, old_validity)?;
     let new_validity = target.uid_validity.ok_or_else(|| no_validity(Side::New, new_name))?;
-    let is_anew = ledger.new_validity(folder, new_validity)?;
+    let anew = ledger.new_validity(folder, new_validity)?;
+    let mut target =
+        Target { folder, name: new_name, validity: new_validity, selected: target, floor: 1 };
+    let is_renumbered = ledger.known_old_validity(folder)?.is_some_and(|was| was != old_validity);
+    if is_renumbered {
+        // What people have deleted has to be known before the messages get new UIDs.
+        target.look_first(new, ledger).await?;
+    }
+    ledger.old_validity(folder, old_validity)?;
     let uids = old.uids(there.exists).await.map_err(MailboxError::old)?;
     let compared = ledger.compare(folder, &uids)?;
     begin(work, pass, uids.len() as u64, &compared);
@@ -47,17 +54,15 @@ pub(super) async fn copy(
     }
     if compared.copied > 0 {
         let since = mark.and_then(|mark| mark.modseq);
-        flags::follow(work, pass, folder, (old, &there, since), (new, &target)).await?;
+        flags::follow(work, pass, folder, (old, &there, since), (new, &target.selected)).await?;
     }
     let mut open = compared.open;
-    if !open.is_empty() || is_anew {
-        let mut target =
-            Target { folder, name: new_name, validity: new_validity, selected: target, floor: 1 };
+    if !open.is_empty() || anew != Anew::No {
         target.look_first(new, ledger).await?;
-        if is_anew {
+        if anew != Anew::No {
             ledger.set_floor(folder, target.floor)?;
             let gone = ledger.claim_copied(folder)?;
-            work.report.note(0, anew(gone));
+            work.report.note(0, made_anew(gone));
         }
         let claimed = target::settle_lost(&mut target, new, pass).await?;
         work.report.already += claimed.found;
@@ -109,7 +114,7 @@ fn begin(work: &mut Folder, pass: &Pass<'_>, messages: u64, compared: &Compared)
 }
 
 /// What is said about a folder that was made anew at the new side.
-fn anew(gone: u64) -> String {
+fn made_anew(gone: u64) -> String {
     let text = "the folder was made anew at the new side: its messages are compared";
     match gone {
         0 => text.to_owned(),

@@ -67,10 +67,14 @@ pub(super) async fn copy(
 impl Lanes<'_> {
     /// A lane beside the first. If there is no connection for it, the others do its work.
     async fn another(&self) {
-        let (old, new) = tokio::join!(self.pair.old.session(), self.pair.new.session());
-        if let (Ok(old), Ok(new)) = (old, new) {
-            self.run((old, new)).await;
+        if let Ok(sessions) = self.sessions().await {
+            self.run(sessions).await;
         }
+    }
+
+    async fn sessions(&self) -> Result<(Session, Session), MailboxError> {
+        let (old, new) = tokio::join!(self.pair.old.session(), self.pair.new.session());
+        Ok((old.map_err(MailboxError::old)?, new.map_err(MailboxError::new)?))
     }
 
     fn next(&self) -> Option<Job> {
@@ -85,14 +89,21 @@ impl Lanes<'_> {
             let copied = folder::copy(&mut work, accounts, self.pass, sides.0, sides.1).await;
             let failed = match copied {
                 Ok(()) => None,
-                // Other folders are not concerned.
+                // Other folders are not concerned, but a command of this one may not have ended.
                 Err(error) if error.is_of_folder() => {
                     work.report.error = Some(error.to_string());
-                    None
+                    work.is_done = true;
+                    match self.sessions().await {
+                        Ok(again) => {
+                            (old, new) = again;
+                            None
+                        }
+                        Err(error) => Some(error),
+                    }
                 }
                 Err(error) => Some(error),
             };
-            work.is_done = failed.is_none();
+            work.is_done |= failed.is_none();
             let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
             ended.folders.insert(old_name.clone(), work);
             if let Some(error) = failed {

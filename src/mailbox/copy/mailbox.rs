@@ -199,7 +199,11 @@ impl Work<'_> {
         let gone = gone::at_new(&mut new, pass, accounts, &names, &new_tree, &absent).await?;
         let is_gone = |name: &[u8]| gone.iter().any(|gone| gone.old == name);
         let (_, absent): (Vec<_>, Vec<_>) = absent.into_iter().partition(|(old, _)| is_gone(old));
-        for (at, error) in create(&mut new, &absent).await? {
+        let old_names: Vec<&Vec<u8>> = names.keys().collect();
+        let (made, statuses) =
+            tokio::join!(create(&mut new, &absent), folder::statuses(&mut old, &old_names));
+        let statuses = statuses?;
+        for (at, error) in made? {
             let folder = self.folders.entry(absent[at].0.to_vec()).or_default();
             folder.report.error = Some(error.to_string());
             folder.is_done = true;
@@ -214,7 +218,7 @@ impl Work<'_> {
         }
         let is_done = |name: &[u8]| self.folders.get(name).is_some_and(|folder| folder.is_done);
         let open: Vec<_> = names.iter().filter(|(name, _)| !is_done(name)).collect();
-        let mut unchanged = folder::unchanged((&mut old, &mut new), pass, accounts, &open).await?;
+        let mut unchanged = folder::unchanged(&mut new, pass, accounts, &open, &statuses).await?;
         let subscribes_all = !old_tree.folders.values().any(|folder| folder.is_subscribed);
         let wanted = names.iter().filter(|(old_name, new_name)| {
             let wants = subscribes_all || old_tree.folders[*old_name].is_subscribed;
@@ -237,6 +241,11 @@ impl Work<'_> {
                 work.is_done = true;
                 self.folders.insert(old_name.clone(), work);
                 continue;
+            }
+            if !work.was_begun && work.expected == 0 {
+                let messages = statuses.get(old_name).and_then(|status| status.messages);
+                work.expected = messages.unwrap_or(0).into();
+                pass.progress.expect(work.expected);
             }
             jobs.push(Job { old: old_name.clone(), new: new_name.clone(), work });
         }

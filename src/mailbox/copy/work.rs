@@ -9,6 +9,8 @@ pub(crate) struct Folder {
     pub(crate) report: FolderReport,
     /// Whether this pass has looked into it before.
     pub(crate) was_begun: bool,
+    /// How many messages were expected before it was opened.
+    pub(crate) expected: u64,
     /// Whether this pass is through with it.
     pub(crate) is_done: bool,
     /// How often in a row a connection broke here before anything was settled.

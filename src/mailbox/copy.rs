@@ -19,6 +19,7 @@ pub(crate) mod confirm;
 mod flags;
 mod folder;
 mod gone;
+mod lanes;
 pub(crate) mod mailbox;
 pub(crate) mod source;
 pub(crate) mod target;
@@ -38,8 +39,10 @@ use crate::report::{MailboxReport, Progress};
 /// What a copy may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Mailboxes at once. Each has one connection to each side.
+    /// Mailboxes at once.
     pub mailboxes: usize,
+    /// Connections to each side for a mailbox: folders that are copied at once.
+    pub connections: usize,
     /// Messages of a window.
     pub window_messages: usize,
     /// Octets of a window that are kept in memory.
@@ -54,10 +57,12 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Our choice. Gmail allows 15 connections to an account, other hosts fewer.
+    /// Our choice. Gmail allows 15 connections to an account, Dovecot 10 from one address, other hosts
+    /// fewer; people's own programs need some, too.
     fn default() -> Self {
         Self {
             mailboxes: 4,
+            connections: 3,
             window_messages: 256,
             window_octets: 1 << 20,
             restarts_max: 6,

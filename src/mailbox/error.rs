@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use cutover_imap::{ImapError, Reply};
 
 use crate::ledger::LedgerError;
-use crate::read::must_wait;
-use crate::throttle::meaning;
+use crate::throttle::{meaning, must_wait};
 
 /// On which side something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -68,8 +67,8 @@ pub enum MailboxError {
         /// The folder.
         folder: String,
     },
-    /// A folder cannot be made at the new side, or not be opened.
-    #[error("new side: folder {folder} cannot be made: {reply}")]
+    /// A folder cannot be made or opened at the new side.
+    #[error("new side: folder {folder} cannot be used: {reply}")]
     NoFolder {
         /// The folder.
         folder: String,

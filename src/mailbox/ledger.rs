@@ -109,6 +109,17 @@ pub struct Compared {
     pub unconfirmed: Vec<u32>,
 }
 
+/// Whether a folder of the new side was made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anew {
+    /// It is the one that the ledger knows, or was never seen before.
+    No,
+    /// It was, and what was copied is copied again if it is not there.
+    Unseen,
+    /// It was, after people had deleted it: what was copied is not copied again.
+    AfterPeople,
+}
+
 /// A ledger that is held.
 pub struct Ledger {
     connection: Mutex<Connection>,
@@ -274,32 +285,60 @@ impl Ledger {
         Ok(query.query_row([folder], |row| row.get(0))?)
     }
 
-    /// States the UIDVALIDITY of the new folder. If it is another than before, the folder was made anew, and its
-    /// messages have to be looked for again. What was copied stays copied, because people may have deleted
-    /// it with the folder. Whether it has changed.
+    /// States the UIDVALIDITY of the new folder. If it is another than before, the folder was made anew,
+    /// and its messages have to be looked for again: each that was copied counts as begun, unless
+    /// people had deleted the folder ([`Ledger::set_gone`]).
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn new_validity(&self, FolderId(folder): FolderId, validity: u32) -> Result<bool> {
+    pub fn new_validity(&self, FolderId(folder): FolderId, validity: u32) -> Result<Anew> {
         self.write(|change| {
-            let before: Option<u32> = change.query_row(
-                "SELECT new_validity FROM folder WHERE id = ?",
+            let (before, gone): (Option<u32>, bool) = change.query_row(
+                "SELECT new_validity, gone FROM folder WHERE id = ?",
                 [folder],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
             if before == Some(validity) {
-                return Ok(false);
+                change.execute("UPDATE folder SET gone = 0 WHERE id = ?", [folder])?;
+                return Ok(Anew::No);
             }
             change.execute("DELETE FROM target WHERE folder = ?", [folder])?;
-            let forget = "UPDATE message SET new_uid = NULL WHERE folder = ? AND outcome = 1";
-            change.execute(forget, [folder])?;
+            let outcome = if gone { schema::code(Outcome::Copied) } else { 0 };
+            change.execute(
+                "UPDATE message SET outcome = ?, new_uid = NULL WHERE folder = ? AND outcome = 1",
+                params![outcome, folder],
+            )?;
             change.execute(
                 "UPDATE folder SET new_validity = ?, settled_uid_next = NULL, first_next = NULL,
-                 floor = NULL WHERE id = ?",
+                 floor = NULL, gone = 0 WHERE id = ?",
                 params![validity, folder],
             )?;
-            Ok(before.is_some())
+            Ok(match (before, gone) {
+                (None, _) => Anew::No,
+                (Some(_), true) => Anew::AfterPeople,
+                (Some(_), false) => Anew::Unseen,
+            })
         })
+    }
+
+    /// Notes that people have deleted the new folder, or renamed it.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn set_gone(&self, FolderId(folder): FolderId) -> Result<()> {
+        self.write(|change| change.execute("UPDATE folder SET gone = 1 WHERE id = ?", [folder]))?;
+        Ok(())
+    }
+
+    /// The UIDVALIDITY that the old folder had last.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn known_old_validity(&self, FolderId(folder): FolderId) -> Result<Option<u32>> {
+        let connection = self.connection();
+        let mut query =
+            connection.prepare_cached("SELECT old_validity FROM folder WHERE id = ?")?;
+        Ok(query.query_row([folder], |row| row.get(0))?)
     }
 
     /// The whole mailbox was made anew at the new side: each message that was copied counts as begun, so that

@@ -20,6 +20,7 @@
 
 pub mod account;
 pub mod backup;
+mod care;
 pub mod clock;
 pub mod content;
 pub mod copy;

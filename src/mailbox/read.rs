@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use cutover_imap::{Fetched, ImapError, Response, Session, Status, Untagged};
 
-use crate::copy::work::Care;
-use crate::throttle::{Meaning, meaning};
+use crate::care::Care;
+use crate::throttle::{meaning, must_wait};
 
 /// How many messages are asked for in one command. Our choice: far fewer than any line bound, and
 /// enough to hide the round trip.
@@ -181,14 +181,6 @@ pub(crate) async fn each(
         unread.refused.extend(refused);
     }
     Ok(unread)
-}
-
-/// Whether the answer to a refusal is to come again later.
-pub(crate) fn must_wait(meaning: Meaning) -> bool {
-    match meaning {
-        Meaning::WaitFor(_) | Meaning::Slower | Meaning::Limit => true,
-        Meaning::Full | Meaning::Denied | Meaning::NoFolder | Meaning::Refused => false,
-    }
 }
 
 /// UIDs as a set: `1:3,7`. They are sorted.

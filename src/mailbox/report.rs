@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -185,6 +186,16 @@ impl Progress {
     /// Messages that are known to be done in the end.
     pub fn expected(&self) -> u64 {
         self.expected.load(Ordering::Relaxed)
+    }
+
+    /// How long the rest takes if it goes on as it went so far, with all waits; `None` before the first
+    /// message is done. Mailboxes that were not opened yet are not in it.
+    #[must_use]
+    pub fn left(&self, elapsed: Duration) -> Option<Duration> {
+        let done = self.messages();
+        let rest = self.expected().saturating_sub(done);
+        let factor = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        (done > 0).then(|| (elapsed / factor(done)).saturating_mul(factor(rest)))
     }
 
     /// Mailboxes that wait because a server asked for it.

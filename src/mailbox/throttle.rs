@@ -70,6 +70,14 @@ pub fn meaning(reply: &Reply) -> Meaning {
     Meaning::Refused
 }
 
+/// Whether the answer to a refusal is to come again later.
+pub(crate) fn must_wait(meaning: Meaning) -> bool {
+    match meaning {
+        Meaning::WaitFor(_) | Meaning::Slower | Meaning::Limit => true,
+        Meaning::Full | Meaning::Denied | Meaning::NoFolder | Meaning::Refused => false,
+    }
+}
+
 fn asked_wait(text: &str) -> Option<Duration> {
     let (_, after) = text.split_once("backoff time:")?;
     let mut words = after.split_ascii_whitespace();

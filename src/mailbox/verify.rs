@@ -25,10 +25,11 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 
 use crate::account::Pair;
+use crate::care::Care;
 use crate::clock::Clock;
 use crate::copy::Limits;
 use crate::copy::mailbox::Retry;
-use crate::copy::work::{Care, Folder};
+use crate::copy::work::Folder;
 use crate::error::MailboxError;
 use crate::folders::{Tree, mapped, shown};
 use crate::ledger::Ledger;
@@ -221,7 +222,8 @@ async fn mailbox(pair: &Pair, comparison: &Comparison<'_>) -> MailboxComparison 
         let Err(error) = work.try_all().await else { break };
         let has_progress = work.progress() > before;
         let place = work.current.take().and_then(|name| work.folders.get_mut(&name));
-        match retry.after(&error, place.map(|folder| &mut folder.work), has_progress, limits) {
+        let place = place.map(|folder| (&mut folder.work, !has_progress));
+        match retry.after(&error, place, has_progress, limits) {
             Ok(wait) => comparison.clock.sleep(wait).await,
             Err(error) => {
                 result.error = Some(error);

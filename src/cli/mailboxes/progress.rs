@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::mailbox::report::Progress;
 
@@ -20,7 +20,7 @@ impl<'a> Shown<'a> {
     pub(super) fn of(progress: &'a Progress) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
-            let template = "{bar:20} {pos}/{len} messages  {per_sec}  {eta} left  {msg}";
+            let template = "{bar:20} {pos}/{len} messages  {per_sec}  {msg}";
             bar.set_style(ProgressStyle::with_template(template).expect("a fixed template"));
             bar
         });
@@ -30,6 +30,7 @@ impl<'a> Shown<'a> {
     /// Shows the counters until the work is done.
     pub(super) async fn during<T>(self, work: impl Future<Output = T>) -> T {
         let Self { bar: Some(bar), progress } = self else { return work.await };
+        let begun = tokio::time::Instant::now();
         let mut ticks = tokio::time::interval(DRAWN_EVERY);
         let drawing = async {
             loop {
@@ -37,9 +38,14 @@ impl<'a> Shown<'a> {
                 bar.set_length(progress.expected());
                 bar.set_position(progress.messages());
                 let octets = HumanBytes(progress.octets());
+                // Waits for servers count, too: they will ask again.
+                let left = progress.left(begun.elapsed());
+                let left = left.map_or_else(String::new, |left| {
+                    format!("  {} left in the mailboxes that are open", HumanDuration(left))
+                });
                 bar.set_message(match progress.waiting() {
-                    0 => octets.to_string(),
-                    waiting => format!("{octets}, {waiting} mailboxes wait for a server"),
+                    0 => format!("{octets}{left}"),
+                    waiting => format!("{octets}, {waiting} mailboxes wait for a server{left}"),
                 });
             }
         };

@@ -70,7 +70,7 @@ pub async fn make(
         let settled = work.settled();
         let has_progress = work.folders.values().map(|folder| folder.before).sum::<u64>() < settled;
         let place = work.current.take().and_then(|name| work.folders.get_mut(&name));
-        let place = place.map(|folder| &mut folder.work);
+        let place = place.map(|folder| (&mut folder.work, !has_progress));
         match retry.after(&error, place, has_progress, Limits::default()) {
             Ok(wait) => clock.sleep(wait).await,
             Err(_) => return Err(error.into()),

@@ -82,6 +82,7 @@ pub async fn restore(restoring: &Restoring<'_>) -> Result<MailboxReport, BackupE
         };
         let has_progress = work.progress() > before;
         let place = work.current.take().and_then(|key| work.folders.get_mut(&key));
+        let place = place.map(|folder| (folder, !has_progress));
         match retry.after(&error, place, has_progress, pass.limits) {
             Ok(wait) => pass.clock.sleep(wait).await,
             Err(error) => {

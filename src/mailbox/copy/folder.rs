@@ -1,6 +1,6 @@
 //! A pass over one folder.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cutover_imap::{ImapError, Mode, Selected, Session, StatusOf, Untagged, quoted};
 use tokio::sync::mpsc;
@@ -14,7 +14,7 @@ use super::window::{self, Window};
 use super::work::Folder;
 use crate::error::{MailboxError, Side};
 use crate::folders::shown;
-use crate::ledger::{Compared, FolderId, Mark, Settled};
+use crate::ledger::{Anew, Compared, FolderId, Mark, Settled};
 use crate::read::{Reading, Unread};
 use crate::report::Outcome;
 
@@ -33,9 +33,16 @@ pub(super) async fn copy(
     let (there, target) = (there.map_err(MailboxError::old)?, target?);
     let no_validity = |side, name| MailboxError::NoUidValidity { side, folder: shown(name) };
     let old_validity = there.uid_validity.ok_or_else(|| no_validity(Side::Old, old_name))?;
-    ledger.old_validity(folder, old_validity)?;
     let new_validity = target.uid_validity.ok_or_else(|| no_validity(Side::New, new_name))?;
-    let is_anew = ledger.new_validity(folder, new_validity)?;
+    let anew = ledger.new_validity(folder, new_validity)?;
+    let mut target =
+        Target { folder, name: new_name, validity: new_validity, selected: target, floor: 1 };
+    let is_renumbered = ledger.known_old_validity(folder)?.is_some_and(|was| was != old_validity);
+    if is_renumbered {
+        // What people have deleted has to be known before the messages get new UIDs.
+        target.look_first(new, ledger).await?;
+    }
+    ledger.old_validity(folder, old_validity)?;
     let uids = old.uids(there.exists).await.map_err(MailboxError::old)?;
     let compared = ledger.compare(folder, &uids)?;
     begin(work, pass, uids.len() as u64, &compared);
@@ -47,17 +54,15 @@ pub(super) async fn copy(
     }
     if compared.copied > 0 {
         let since = mark.and_then(|mark| mark.modseq);
-        flags::follow(work, pass, folder, (old, &there, since), (new, &target)).await?;
+        flags::follow(work, pass, folder, (old, &there, since), (new, &target.selected)).await?;
     }
     let mut open = compared.open;
-    if !open.is_empty() || is_anew {
-        let mut target =
-            Target { folder, name: new_name, validity: new_validity, selected: target, floor: 1 };
+    if !open.is_empty() || anew != Anew::No {
         target.look_first(new, ledger).await?;
-        if is_anew {
+        if anew != Anew::No {
             ledger.set_floor(folder, target.floor)?;
             let gone = ledger.claim_copied(folder)?;
-            work.report.note(0, anew(gone));
+            work.report.note(0, made_anew(gone));
         }
         let claimed = target::settle_lost(&mut target, new, pass).await?;
         work.report.already += claimed.found;
@@ -93,13 +98,14 @@ pub(super) async fn copy(
 
 /// Notes what a pass begins with. Each try of it finds the same again, so some counts are set anew.
 fn begin(work: &mut Folder, pass: &Pass<'_>, messages: u64, compared: &Compared) {
-    let Folder { report, was_begun, .. } = work;
+    let report = &mut work.report;
     report.messages = messages;
     report.gone_at_old = compared.gone;
     report.vanished += compared.vanished;
-    if !*was_begun {
-        *was_begun = true;
+    if !work.was_begun {
+        work.was_begun = true;
         report.already = compared.copied;
+        pass.progress.unexpect(work.expected);
         pass.progress.expect(compared.open.len() as u64);
         report.unconfirmed = compared.unconfirmed.len() as u64;
         for uid in &compared.unconfirmed {
@@ -109,7 +115,7 @@ fn begin(work: &mut Folder, pass: &Pass<'_>, messages: u64, compared: &Compared)
 }
 
 /// What is said about a folder that was made anew at the new side.
-fn anew(gone: u64) -> String {
+fn made_anew(gone: u64) -> String {
     let text = "the folder was made anew at the new side: its messages are compared";
     match gone {
         0 => text.to_owned(),
@@ -117,57 +123,72 @@ fn anew(gone: u64) -> String {
     }
 }
 
+/// What the old side says about folders without opening them, by their names. A folder about which it
+/// says nothing is not among them.
+pub(super) async fn statuses(
+    old: &mut Session,
+    names: &[&Vec<u8>],
+) -> Result<BTreeMap<Vec<u8>, StatusOf>, MailboxError> {
+    // Only with modification sequences is it known that nothing has changed.
+    let items: &[u8] = match old.capabilities().has("CONDSTORE") {
+        true => b" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)",
+        false => b" (MESSAGES)",
+    };
+    let command = |name: &&Vec<u8>| {
+        let argument = quoted(name).unwrap_or_default();
+        [b"STATUS ", &*argument, items].concat()
+    };
+    let commands: Vec<Vec<u8>> = names.iter().map(command).collect();
+    let (_, untagged) = old.run_all(&commands).await.map_err(MailboxError::old)?;
+    let mut statuses = BTreeMap::new();
+    for one in untagged {
+        if let Untagged::Counts(status) = one {
+            statuses.insert(status.name.clone(), status);
+        }
+    }
+    Ok(statuses)
+}
+
 /// The folders in which nothing has changed since everything in them was settled, and how many
 /// messages they have. Only the modification sequence tells about flags. A folder that was made anew
 /// at the new side has changed.
 pub(super) async fn unchanged(
-    (old, new): (&mut Session, &mut Session),
+    new: &mut Session,
     pass: &Pass<'_>,
     accounts: (&str, &str),
     folders: &[(&Vec<u8>, &Vec<u8>)],
+    statuses: &BTreeMap<Vec<u8>, StatusOf>,
 ) -> Result<BTreeMap<Vec<u8>, u32>, MailboxError> {
-    if !old.capabilities().has("CONDSTORE") {
-        return Ok(BTreeMap::new());
-    }
-    let mut marks = BTreeMap::new();
-    let mut copies = BTreeMap::new();
-    let (mut commands, mut asked) = (Vec::new(), Vec::new());
+    let mut candidates = BTreeMap::new();
+    let mut commands = Vec::new();
     for (old_name, new_name) in folders {
         let folder = pass.ledger.folder(accounts, (old_name, new_name))?;
-        if let Some(mark) = pass.ledger.mark(folder)?.filter(|mark| mark.modseq.is_some()) {
-            marks.insert((*old_name).clone(), mark);
-            let argument = quoted(old_name).unwrap_or_default();
-            let items = b" (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)";
-            commands.push([b"STATUS ", &*argument, items].concat());
+        let Some(status) = statuses.get(*old_name) else { continue };
+        let StatusOf { name: _, messages, uid_next, uid_validity, highest_modseq, size: _ } =
+            status;
+        let mark = pass.ledger.mark(folder)?.filter(|mark| {
+            *uid_validity == Some(mark.uid_validity)
+                && *uid_next == Some(mark.uid_next)
+                && *messages == Some(mark.exists)
+                && mark.modseq.is_some()
+                && *highest_modseq == mark.modseq
+        });
+        if let Some(mark) = mark {
             let argument = quoted(new_name).unwrap_or_default();
-            asked.push([b"STATUS ", &*argument, b" (UIDVALIDITY)"].concat());
-            copies.insert((*new_name).clone(), pass.ledger.known_new_validity(folder)?);
+            commands.push([b"STATUS ", &*argument, b" (UIDVALIDITY)"].concat());
+            let validity = pass.ledger.known_new_validity(folder)?;
+            candidates.insert((*new_name).clone(), ((*old_name).clone(), mark.exists, validity));
         }
     }
-    let (_, untagged) = new.run_all(&asked).await.map_err(MailboxError::new)?;
-    let mut there = BTreeSet::new();
-    for one in untagged {
-        let Untagged::Counts(StatusOf { name, uid_validity, .. }) = one else { continue };
-        if uid_validity.is_some() && copies.get(&name) == Some(&uid_validity) {
-            there.insert(name);
-        }
-    }
-    let is_there = |old_name: &Vec<u8>| {
-        folders.iter().any(|(name, new_name)| *name == old_name && there.contains(*new_name))
-    };
-    let (_, untagged) = old.run_all(&commands).await.map_err(MailboxError::old)?;
+    let (_, untagged) = new.run_all(&commands).await.map_err(MailboxError::new)?;
     let mut unchanged = BTreeMap::new();
     for one in untagged {
-        let Untagged::Counts(counts) = one else { continue };
-        let StatusOf { name, messages, uid_next, uid_validity, highest_modseq, size: _ } = counts;
-        let Some(mark) = marks.get(&name) else { continue };
-        let is_same = uid_validity == Some(mark.uid_validity)
-            && uid_next == Some(mark.uid_next)
-            && messages == Some(mark.exists)
-            && highest_modseq == mark.modseq
-            && is_there(&name);
-        if is_same {
-            unchanged.insert(name, mark.exists);
+        let Untagged::Counts(StatusOf { name, uid_validity, .. }) = one else { continue };
+        if let Some((old_name, exists, validity)) = candidates.remove(&name)
+            && uid_validity.is_some()
+            && uid_validity == validity
+        {
+            unchanged.insert(old_name, exists);
         }
     }
     Ok(unchanged)

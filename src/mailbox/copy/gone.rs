@@ -107,6 +107,7 @@ impl Gone<'_> {
         let compared = pass.ledger.compare(folder, &uids)?;
         work.report.messages = uids.len() as u64;
         work.report.already = compared.copied;
+        pass.ledger.set_gone(folder)?;
         let open = compared.open.len() as u64;
         let (folder, renamed) = (shown(new), renamed.clone());
         if open > 0 {

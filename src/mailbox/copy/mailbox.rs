@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cutover_imap::{ImapError, Reply, Session, Status, quoted};
 
+use super::lanes::{self, Ended, Job};
 use super::work::Folder;
 use super::{Limits, Pass, folder, gone};
 use crate::account::Pair;
@@ -22,21 +23,36 @@ pub(super) struct Work<'a> {
     pub(super) pass: &'a Pass<'a>,
     /// The folders by their names at the old side.
     folders: BTreeMap<Vec<u8>, Folder>,
-    /// The folder that is being copied.
-    current: Option<Vec<u8>>,
+    /// The folders in which something has happened that ended a try, the worst first.
+    failed: Vec<Vec<u8>>,
 }
 
 /// Makes a pass over one mailbox.
 pub(super) async fn copy(pair: &Pair, pass: &Pass<'_>) -> MailboxReport {
     let mut report = MailboxReport { address: pair.address.clone(), ..MailboxReport::default() };
-    let mut work = Work { pair, pass, folders: BTreeMap::new(), current: None };
+    let mut work = Work { pair, pass, folders: BTreeMap::new(), failed: vec![] };
     let mut retry = Retry::default();
     loop {
-        let before = work.progress();
+        let before: BTreeMap<Vec<u8>, u64> = work.progress();
         let Err(error) = work.try_all().await else { break };
-        let has_progress = work.progress() > before;
-        let place = work.current.take().and_then(|name| work.folders.get_mut(&name));
-        match retry.after(&error, place, has_progress, pass.limits) {
+        let after = work.progress();
+        let has_progress = after.values().sum::<u64>() > before.values().sum::<u64>();
+        let mut failed = std::mem::take(&mut work.failed).into_iter();
+        let first = failed.next();
+        for name in failed {
+            let is_fruitless = after.get(&name) == before.get(&name);
+            if let Some(folder) = work.folders.get_mut(&name) {
+                folder.broke(is_fruitless);
+            }
+        }
+        let is_fruitless = first.as_ref().is_none_or(|name| after.get(name) == before.get(name));
+        let place = first.and_then(|name| work.folders.get_mut(&name));
+        match retry.after(
+            &error,
+            place.map(|folder| (folder, is_fruitless)),
+            has_progress,
+            pass.limits,
+        ) {
             Ok(wait) => {
                 pass.progress.waits();
                 pass.clock.sleep(wait).await;
@@ -65,12 +81,12 @@ pub(crate) struct Retry {
 
 impl Retry {
     /// How long to wait before the next try; why there is none. `place` is the folder that was worked
-    /// on: one in which connections break again and again is left for the next pass, so that the
-    /// others go on.
+    /// on, and whether nothing was settled there: one in which connections break again and again is left
+    /// for the next pass, so that the others go on.
     pub(crate) fn after(
         &mut self,
         error: &MailboxError,
-        place: Option<&mut Folder>,
+        place: Option<(&mut Folder, bool)>,
         has_progress: bool,
         limits: Limits,
     ) -> Result<Duration, String> {
@@ -90,8 +106,8 @@ impl Retry {
         let max = limits.restarts_max;
         let ends_session = error.imap().is_some_and(|(_, error)| error.ends_session());
         let tries = match place {
-            Some(folder) if ends_session => {
-                folder.fruitless = if has_progress { 1 } else { folder.fruitless + 1 };
+            Some((folder, is_fruitless)) if ends_session => {
+                folder.broke(is_fruitless);
                 if folder.fruitless > max {
                     folder.report.error = Some(error.to_string());
                     folder.is_done = true;
@@ -136,10 +152,10 @@ fn can_begin_anew(error: &MailboxError) -> bool {
 }
 
 impl Work<'_> {
-    /// How much is done; it never shrinks.
-    fn progress(&self) -> u64 {
+    /// How much is done in each folder; it never shrinks.
+    fn progress(&self) -> BTreeMap<Vec<u8>, u64> {
         let of = |folder: &Folder| folder.care.settled + u64::from(folder.is_done);
-        self.folders.values().map(of).sum()
+        self.folders.iter().map(|(name, folder)| (name.clone(), of(folder))).collect()
     }
 
     async fn try_all(&mut self) -> Result<(), MailboxError> {
@@ -183,7 +199,11 @@ impl Work<'_> {
         let gone = gone::at_new(&mut new, pass, accounts, &names, &new_tree, &absent).await?;
         let is_gone = |name: &[u8]| gone.iter().any(|gone| gone.old == name);
         let (_, absent): (Vec<_>, Vec<_>) = absent.into_iter().partition(|(old, _)| is_gone(old));
-        for (at, error) in create(&mut new, &absent).await? {
+        let old_names: Vec<&Vec<u8>> = names.keys().collect();
+        let (made, statuses) =
+            tokio::join!(create(&mut new, &absent), folder::statuses(&mut old, &old_names));
+        let statuses = statuses?;
+        for (at, error) in made? {
             let folder = self.folders.entry(absent[at].0.to_vec()).or_default();
             folder.report.error = Some(error.to_string());
             folder.is_done = true;
@@ -191,35 +211,14 @@ impl Work<'_> {
         for gone in &gone {
             let folder = self.folders.entry(gone.old.to_vec()).or_default();
             if !folder.is_done {
-                self.current = Some(gone.old.to_vec());
+                self.failed = vec![gone.old.to_vec()];
                 gone.name(folder, accounts, pass, &mut old).await?;
                 folder.is_done = true;
             }
         }
         let is_done = |name: &[u8]| self.folders.get(name).is_some_and(|folder| folder.is_done);
         let open: Vec<_> = names.iter().filter(|(name, _)| !is_done(name)).collect();
-        let mut unchanged = folder::unchanged((&mut old, &mut new), pass, accounts, &open).await?;
-        for (old_name, new_name) in open {
-            self.current = Some(old_name.clone());
-            let folder = self.folders.entry(old_name.clone()).or_default();
-            if let Some(messages) = unchanged.remove(old_name) {
-                folder.report.messages = messages.into();
-                folder.report.already = messages.into();
-                folder.is_done = true;
-                continue;
-            }
-            let sides = ((&mut old, &**old_name), (&mut new, &**new_name));
-            match folder::copy(folder, accounts, pass, sides.0, sides.1).await {
-                Ok(()) => {}
-                // Other folders are not concerned.
-                Err(error) if error.is_of_folder() => {
-                    folder.report.error = Some(error.to_string());
-                }
-                Err(error) => return Err(error),
-            }
-            folder.is_done = true;
-        }
-        self.current = None;
+        let mut unchanged = folder::unchanged(&mut new, pass, accounts, &open, &statuses).await?;
         let subscribes_all = !old_tree.folders.values().any(|folder| folder.is_subscribed);
         let wanted = names.iter().filter(|(old_name, new_name)| {
             let wants = subscribes_all || old_tree.folders[*old_name].is_subscribed;
@@ -233,8 +232,31 @@ impl Work<'_> {
             let folder = self.folders.entry(wanted[at].0.to_vec()).or_default();
             folder.report.note(0, note);
         }
-        tokio::join!(old.close(), new.close());
-        Ok(())
+        let mut jobs = Vec::new();
+        for (old_name, new_name) in open {
+            let mut work = self.folders.remove(old_name).unwrap_or_default();
+            if let Some(messages) = unchanged.remove(old_name) {
+                work.report.messages = messages.into();
+                work.report.already = messages.into();
+                work.is_done = true;
+                self.folders.insert(old_name.clone(), work);
+                continue;
+            }
+            if !work.was_begun && work.expected == 0 {
+                let messages = statuses.get(old_name).and_then(|status| status.messages);
+                work.expected = messages.unwrap_or(0).into();
+                pass.progress.expect(work.expected);
+            }
+            jobs.push(Job { old: old_name.clone(), new: new_name.clone(), work });
+        }
+        let Ended { folders, mut failed } = lanes::copy(pair, pass, (old, new), jobs).await;
+        self.folders.extend(folders);
+        failed.sort_by_key(|(_, error)| can_begin_anew(error));
+        self.failed = failed.iter().map(|(name, _)| name.clone()).collect();
+        match failed.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
+        }
     }
 }
 

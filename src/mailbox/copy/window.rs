@@ -16,14 +16,15 @@ use cutover_imap::{Appending, ImapError, Octets, Outcome as Appended, Reply, Ses
 use super::Pass;
 use super::source::Mail;
 use super::target::Target;
-use super::work::Care;
+use crate::care::Care;
 use crate::content::{Digests, repaired};
 use crate::error::MailboxError;
 use crate::flags::{joined, kept};
+use crate::folders::shown as folder_name;
 use crate::ledger::{Begun, Settled, There};
-use crate::read::{must_wait, shown};
+use crate::read::shown;
 use crate::report::{FolderReport, Outcome};
-use crate::throttle::{Meaning, meaning};
+use crate::throttle::{Meaning, meaning, must_wait};
 
 /// The first instant that every server stores as it is: Cyrus 3.6 takes 1970-01-01 for no date.
 const DATE_MIN_SECS: i64 = 86_400;
@@ -89,7 +90,7 @@ impl Window<'_> {
         for (mail, outcome) in sent.iter().zip(outcomes) {
             match outcome {
                 Appended::Stored(copy) => settled.extend(self.stored(mail, None, copy)),
-                Appended::Refused(reply) => match stops(reply) {
+                Appended::Refused(reply) => match self.stops(reply) {
                     Ok(error) => stopped = Some(error),
                     Err(reply) => refused.push((mail, reply)),
                 },
@@ -125,6 +126,22 @@ impl Window<'_> {
         new.append_each(name, &messages).await.map_err(MailboxError::new)
     }
 
+    /// Why a refusal stops the folder or the mailbox; the refusal itself if it concerns the message only.
+    fn stops(&self, reply: Reply) -> Result<MailboxError, Reply> {
+        match meaning(&reply) {
+            Meaning::Full => Ok(MailboxError::Full(reply)),
+            Meaning::NoFolder => {
+                Ok(MailboxError::NoFolder { folder: folder_name(self.target.name), reply })
+            }
+            meaning if must_wait(meaning) => Ok(asks_to_wait(reply)),
+            Meaning::WaitFor(_)
+            | Meaning::Slower
+            | Meaning::Limit
+            | Meaning::Denied
+            | Meaning::Refused => Err(reply),
+        }
+    }
+
     /// Tries a refused message in other forms, and puts it aside if none is taken.
     async fn insist(
         &mut self,
@@ -142,7 +159,7 @@ impl Window<'_> {
             let outcomes = new.append_each(self.target.name, &message).await;
             match outcomes.map_err(MailboxError::new)?.pop() {
                 Some(Appended::Stored(copy)) => return Ok(self.stored(mail, Some(&form), copy)),
-                Some(Appended::Refused(other)) => match stops(other) {
+                Some(Appended::Refused(other)) => match self.stops(other) {
                     Ok(error) => return Err(error),
                     Err(other) => reply = other,
                 },
@@ -342,20 +359,6 @@ fn in_canonical_form(form: &mut Form, mail: &Mail, _: Timestamp) -> Result<bool,
     form.changes.push("the new side refuses it as it is: it was stored in canonical form".into());
     form.body = Some(body);
     Ok(true)
-}
-
-/// Why a refusal stops the mailbox; the refusal itself if it concerns the message only.
-fn stops(reply: Reply) -> Result<MailboxError, Reply> {
-    match meaning(&reply) {
-        Meaning::Full => Ok(MailboxError::Full(reply)),
-        meaning if must_wait(meaning) => Ok(asks_to_wait(reply)),
-        Meaning::WaitFor(_)
-        | Meaning::Slower
-        | Meaning::Limit
-        | Meaning::Denied
-        | Meaning::NoFolder
-        | Meaning::Refused => Err(reply),
-    }
 }
 
 fn asks_to_wait(reply: Reply) -> MailboxError {

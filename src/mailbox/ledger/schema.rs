@@ -12,7 +12,8 @@ use crate::report::Outcome;
 const FORMAT: i64 = 2;
 
 /// `outcome`: 0 begun, and see [`code`]. `first_next` is the UIDNEXT that the new folder had when the ledger
-/// first saw it, and `floor` the one before the last window: whatever has a lower UID was there.
+/// first saw it, and `floor` the one before the last window: whatever has a lower UID was there. `gone` says that
+/// people have deleted the new folder, or renamed it.
 const TABLES: &str = "
 CREATE TABLE mailbox (
   id INTEGER PRIMARY KEY,
@@ -32,6 +33,7 @@ CREATE TABLE folder (
   settled_modseq INTEGER,
   first_next INTEGER,
   floor INTEGER,
+  gone INTEGER NOT NULL DEFAULT 0,
   UNIQUE (mailbox, old_name),
   UNIQUE (mailbox, new_name)
 ) STRICT;
@@ -78,6 +80,7 @@ CREATE INDEX former_of ON former (folder, canonical);
 const FROM_1_TO_2: &str = "
 ALTER TABLE folder ADD COLUMN first_next INTEGER;
 ALTER TABLE folder ADD COLUMN floor INTEGER;
+ALTER TABLE folder ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE target ADD COLUMN octets INTEGER;
 ALTER TABLE target ADD COLUMN id BLOB;
 ALTER TABLE target ADD COLUMN head BLOB;

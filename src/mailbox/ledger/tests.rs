@@ -99,7 +99,7 @@ fn new_uids_of_the_new_side_are_looked_for() {
         copied(&ledger, folder, uid, uid + 100, of);
     }
     ledger.made_anew("old", "new").expect("a change");
-    assert!(!ledger.new_validity(folder, 9).expect("a change"));
+    assert_eq!(ledger.new_validity(folder, 9).expect("a change"), Anew::No);
     assert_eq!(ledger.unknown_targets(folder, &[1]).expect("a look"), [1]);
     ledger.add_targets(folder, &[target(1, b'b')]).expect("a change");
     let claimed = ledger.claim_begun(folder).expect("a change");
@@ -114,12 +114,16 @@ fn a_folder_that_people_make_anew_is_not_filled_again() {
         begin(&ledger, folder, uid, of);
         copied(&ledger, folder, uid, uid + 100, of);
     }
-    assert!(ledger.new_validity(folder, 9).expect("a change"));
+    ledger.set_gone(folder).expect("a change");
+    assert_eq!(ledger.new_validity(folder, 9).expect("a change"), Anew::AfterPeople);
     ledger.add_targets(folder, &[target(1, b'b')]).expect("a change");
     assert_eq!(ledger.claim_copied(folder).expect("a change"), 1);
     assert_eq!(ledger.compare(folder, &[1, 2, 3]).expect("a look").open, [3]);
     assert_eq!(ledger.flags(folder, 2).expect("a look"), Some(("\\Seen".to_owned(), 1)));
     assert_eq!(ledger.flags(folder, 1).expect("a look"), None);
+    // Nobody has seen that it was gone, so its messages may be lost.
+    assert_eq!(ledger.new_validity(folder, 10).expect("a change"), Anew::Unseen);
+    assert_eq!(ledger.compare(folder, &[1, 2, 3]).expect("a look").open, [1, 2, 3]);
 }
 
 #[test]

@@ -94,9 +94,10 @@ fn find(octets: &[u8], words: &[u8]) -> Option<usize> {
     octets.windows(words.len()).position(|window| window == words)
 }
 
-fn cut_everywhere(setup: Setup) {
+fn cut_everywhere(setup: Setup, connections: usize) {
     let bed = Bed::start(dots(), setup);
-    let limits = Limits { window_messages: 8, settle_max: Duration::from_millis(300), ..limits() };
+    let settle_max = Duration::from_millis(300);
+    let limits = Limits { window_messages: 8, settle_max, connections, ..limits() };
     let every = if variable("CUTOVER_SWEEP").is_some() { 1 } else { 9 };
     let copy = |at: usize, lost: Lost, is_old: bool| {
         let side = if is_old { "old" } else { "new" };
@@ -112,7 +113,10 @@ fn cut_everywhere(setup: Setup) {
         let report = bed.copy_within(&[pair], limits).remove(0);
         assert!(report.is_complete(), "{user}: {report:#?}");
         assert_eq!(bed.same(&user), 25, "{user}");
-        assert_eq!(report.restarts, u32::from(at > 0), "{user}: {report:#?}");
+        // A connection beside the first may be missing, or be cut when it has nothing to do any more.
+        let expected = u32::from(at > 0);
+        let is_expected = report.restarts == expected || connections > 1 && report.restarts == 0;
+        assert!(is_expected, "{user}: {report:#?}");
         cutter.commands.load(Ordering::SeqCst)
     };
     for (runs, is_old) in [true, false].into_iter().enumerate() {
@@ -129,11 +133,11 @@ fn cut_everywhere(setup: Setup) {
 
 #[test]
 fn a_cut_at_any_command_loses_and_doubles_nothing() {
-    cut_everywhere(slash());
+    cut_everywhere(slash(), 1);
 }
 
 #[test]
 fn a_cut_at_any_command_of_a_pipeline_loses_and_doubles_nothing() {
     let capabilities = "IMAP4rev1 SASL-IR LITERAL+ UIDPLUS NAMESPACE LIST-EXTENDED SPECIAL-USE";
-    cut_everywhere(Setup { capabilities: Some(capabilities), ..slash() });
+    cut_everywhere(Setup { capabilities: Some(capabilities), ..slash() }, 3);
 }

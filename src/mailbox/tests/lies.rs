@@ -10,7 +10,7 @@ use cutover_mailbox::report::{MailboxReport, Progress};
 
 use crate::bed::{Bed, limits, run};
 use crate::copies::{slash, small};
-use crate::mail::{TIME, append, commands, plain};
+use crate::mail::{TIME, append, commands, give_new_uids, plain};
 use crate::store::{Fault, Manners, Store, Stored};
 
 /// A real old side with `count` messages and their twin, and a new side with these manners.
@@ -231,6 +231,42 @@ fn another_ledger_adopts_what_a_real_host_has_in_another_form() {
     assert_eq!((total.copied, total.already), (0, 11), "{report:#?}");
     let verdict = bed.verify(&pairs)[0].verdict();
     assert_eq!((verdict.present, verdict.altered, verdict.missing), (0, 11, 0));
+}
+
+#[test]
+fn what_people_have_deleted_stays_deleted_when_the_old_side_gives_new_uids() {
+    let bed = bed(8);
+    let pairs = [bed.pair("u1")];
+    assert_eq!(bed.copy(&pairs)[0].total().copied, 8);
+    commands(&bed.new, "u1", &["SELECT INBOX", "STORE 2:4 +FLAGS (\\Deleted)", "EXPUNGE"]);
+    give_new_uids(&bed.old, "u1");
+    let total = bed.copy(&pairs)[0].total();
+    assert_eq!((total.copied, total.already), (0, 8), "{total:#?}");
+    assert_eq!(bed.judge_new("u1").len(), 5);
+}
+
+#[test]
+fn a_folder_that_disappears_while_it_is_filled_stops_and_nothing_is_put_aside() {
+    let bed = bed(8);
+    append(&bed.old, "u1", "INBOX", &[(&plain(9), &[], "13-Sep-2020 12:26:40 +0000")]);
+    commands(&bed.old, "u1", &["CREATE Work"]);
+    append(&bed.old, "u1", "Work", &[(&plain(10), &[], "13-Sep-2020 12:26:40 +0000")]);
+    let store = Store::start(Manners::default(), |asked| {
+        let is_inbox = asked.words.starts_with("APPEND \"INBOX\"");
+        is_inbox.then_some(Fault::Says("NO [TRYCREATE] no such folder"))
+    });
+    let pair = pair(&bed, &store);
+    let report = copied(&bed, &pair);
+    assert_eq!((report.error.as_deref(), report.total().copied), (None, 1), "{report:#?}");
+    let error = report.folders[0].error.as_deref().expect("an error");
+    assert!(
+        error.ends_with("folder INBOX cannot be used: NO [TRYCREATE] no such folder"),
+        "{error}"
+    );
+    assert!(!bed.aside().exists());
+    store.repent();
+    assert!(copied(&bed, &pair).is_complete());
+    assert_eq!(store.folders()["INBOX"].mails.len(), 9);
 }
 
 #[test]

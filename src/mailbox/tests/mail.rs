@@ -78,3 +78,18 @@ pub(crate) fn commands(host: &MailboxHost, user: &str, commands: &[&str]) {
         session.close().await;
     });
 }
+
+/// Gives INBOX another UIDVALIDITY.
+pub(crate) fn give_new_uids(host: &MailboxHost, user: &str) {
+    for entry in std::fs::read_dir(host.maildir(user)).expect("a directory").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == "dovecot-uidlist" {
+            let list = std::fs::read_to_string(entry.path()).expect("a list");
+            let (version, rest) = list.split_once(" V").expect("a UIDVALIDITY");
+            let (_, rest) = rest.split_once(' ').expect("more");
+            std::fs::write(entry.path(), format!("{version} V77 {rest}")).expect("our own");
+        } else if name.starts_with("dovecot.index") {
+            std::fs::remove_file(entry.path()).expect("our own");
+        }
+    }
+}

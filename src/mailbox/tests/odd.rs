@@ -219,6 +219,77 @@ fn a_server_that_asks_to_wait_is_obeyed_and_that_is_no_error() {
     }
 }
 
+/// A clock that stands still but for waits, and that looks at the forecast after each.
+#[derive(Default)]
+struct Forecasts {
+    progress: Progress,
+    waited: Mutex<Duration>,
+    /// How long had been waited, and how long the rest was said to take.
+    seen: Mutex<Vec<(Duration, Duration)>>,
+}
+
+#[async_trait]
+impl Clock for Forecasts {
+    fn now(&self) -> Timestamp {
+        let waited = *self.waited.lock().expect("no test has failed");
+        Timestamp::UNIX_EPOCH + chrono::TimeDelta::from_std(waited).expect("it is small")
+    }
+
+    async fn sleep(&self, span: Duration) {
+        let mut waited = self.waited.lock().expect("no test has failed");
+        *waited += span;
+        if let Some(left) = self.progress.left(*waited) {
+            self.seen.lock().expect("no test has failed").push((*waited, left));
+        }
+    }
+}
+
+/// Servers that ask to wait after so many messages are obeyed to the millisecond, and the time that is
+/// left is known within a fifth from a quarter of the way on.
+#[test]
+fn hosts_that_throttle_are_obeyed_to_the_millisecond_and_the_forecast_is_right() {
+    for (words, each) in [
+        ("NO Request is throttled. Suggested Backoff Time: 89117 milliseconds", 89_117),
+        ("BAD Request is throttled. Suggested Backoff Time: 1001 milliseconds", 1001),
+        ("NO [THROTTLED] slow down", 50),
+        ("NO [OVERQUOTA] Account exceeded command or bandwidth limits.", 600_000),
+    ] {
+        let bed = Bed::start(slash(), slash());
+        small(&bed, "u1", "", 159);
+        let mut uid = 0;
+        let mut refused = false;
+        let fake = Fake::start(0, move |command| {
+            if !command.starts_with("APPEND") {
+                return searched(command, uid);
+            }
+            // After each eighth message of a window, the rest of the window is refused.
+            if uid > 0 && uid % 8 == 0 && !refused {
+                refused = true;
+                return Some((Vec::new(), words.to_owned()));
+            }
+            refused = false;
+            uid += 1;
+            Some((Vec::new(), format!("OK [APPENDUID 7 {uid}] done")))
+        });
+        let clock = Forecasts::default();
+        let ledger = Ledger::open(&bed.ledger()).expect("a ledger");
+        let limits = Limits { window_messages: 1, settle_max: Duration::ZERO, ..limits() };
+        let (aside, progress) = (bed.aside(), &clock.progress);
+        let pass = Pass { ledger: &ledger, aside, clock: &clock, progress, limits };
+        let report = run(copy(&[fake.pair(&bed, "u1", false)], &pass)).remove(0);
+        assert!(report.is_complete(), "{words}: {report:#?}");
+        assert_eq!((report.waited_ms, report.restarts), (19 * each, 0), "{words}");
+        let whole = *clock.waited.lock().expect("no test has failed");
+        assert_eq!(whole, Duration::from_millis(19 * each), "{words}");
+        let seen = clock.seen.lock().expect("no test has failed");
+        for (waited, left) in seen.iter().filter(|(waited, _)| *waited * 4 >= whole) {
+            let (told, truth) = ((*waited + *left).as_secs_f64(), whole.as_secs_f64());
+            assert!((told / truth - 1.0).abs() < 0.2, "{words}: {told} s instead of {truth} s");
+        }
+        assert_eq!(seen.len(), 19);
+    }
+}
+
 #[test]
 fn a_token_that_expires_is_asked_for_again() {
     let bed = Bed::start(slash(), slash());

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use cutover_imap::{Fetched, ImapError, Session, internal_date};
 
+use crate::care::Care;
 use crate::content::Digests;
-use crate::copy::work::Care;
 use crate::flags::{joined, sendable};
 use crate::read::{Unread, each};
 

@@ -449,9 +449,10 @@ impl Session {
         Ok(uids.into_iter().collect())
     }
 
-    /// Says good-bye. Errors do not matter any more.
+    /// Says good-bye, and does not wait for the answer. Errors do not matter any more.
     pub async fn close(mut self) {
-        let _ = self.run(b"LOGOUT").await;
+        let _ = self.start(b"LOGOUT").await;
+        let _ = timeout(self.bounds.silence_max, self.writer.shutdown()).await;
     }
 }
 

@@ -16,8 +16,9 @@ use foldhash::HashMap;
 use crate::artifact::Artifact;
 use crate::calendar::{Moment, Timestamp, later};
 use crate::digest::Digest;
-use crate::engine::{ChangeState, RunState};
+use crate::engine::{ChangeState, GateState, RunState, StepState};
 use crate::fact::{Fact, Subject};
+use crate::graph::gate::{Gate, established};
 use crate::graph::{CACHE_CAP, Primitive, Step, StepId};
 use crate::intent::Intent;
 use crate::language::{AssumeSpec, Clocks, Confirm};
@@ -66,6 +67,8 @@ struct Stated {
     id: StepId,
     title: String,
     check: Option<Vec<String>>,
+    /// For people, if gates establish it.
+    by_gates: Option<String>,
     /// For how long the opposite still counts afterwards: while the change settles, and while mail from
     /// before lies in queues.
     tail: Duration,
@@ -84,13 +87,21 @@ impl Stated {
             of: (spec.fact.value, spec.subject.value.clone()),
             id: stated_id(spec),
             title: stated_title(spec),
+            by_gates: match &spec.confirm {
+                Confirm::Gates { .. } => Some(established(spec.fact.value, &spec.subject.value)),
+                Confirm::Nobody | Confirm::Person { .. } => None,
+            },
             check,
             tail: spec.settle + queued,
         }
     }
 
-    /// Whether a step of an earlier run states the same fact with the same check.
+    /// Whether a step of an earlier run states the same fact with the same check. What gates have shown of
+    /// another list counts as well: for what is left to do, they are asked again.
     fn is_stated_by(&self, step: &Step) -> bool {
+        if self.by_gates.is_some() {
+            return true;
+        }
         let check = match &step.primitive {
             Primitive::Task(task) => task.check.as_ref(),
             Primitive::Change(_)
@@ -223,6 +234,10 @@ impl<'s> History<'s> {
             return;
         }
         for stated in &self.stated {
+            if stated.by_gates.as_ref().is_some_and(|fact| has_failed(artifact, state, fact)) {
+                self.snapshot.established.remove(&stated.of);
+                continue;
+            }
             let Some(place) = artifact.graph.place(&stated.id) else { continue };
             let is_same = stated.is_stated_by(&artifact.graph.steps()[place]);
             let is_so = match state.at(place).done() {
@@ -348,4 +363,17 @@ fn last_changes(artifact: &Artifact) -> LastChanges<'_> {
         }
     });
     changes.flatten().map(|change| (&change.key, change)).collect()
+}
+
+/// Whether a gate that establishes this fact has been asked and has not passed: what it had shown before
+/// is over.
+fn has_failed(artifact: &Artifact, state: &RunState, fact: &String) -> bool {
+    artifact.graph.establishing().any(|place| {
+        let step = &artifact.graph.steps()[place];
+        let Primitive::Gate(Gate { evidence: Some(evidence), .. }) = &step.primitive else {
+            return false;
+        };
+        let is_asked = matches!(state.at(place), StepState::Gate(GateState::Probing { .. }));
+        is_asked && evidence.facts.contains(fact)
+    })
 }

@@ -11,7 +11,7 @@ pub mod evidence;
 mod moves;
 mod stated;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{
     Code, Diagnostic, FINDINGS_MAX, Severity, Span, Spanned, did_you_mean, listed, quoted,
 };
+use cutover_mail::recipients::Kind;
 use cutover_steps::approvals::Demand;
 use cutover_steps::config::{ConfigSpec, ProviderSpec};
 use cutover_steps::graph::OnDrift;
@@ -248,6 +249,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         resolver.report(Diagnostic::error(UNKNOWN_ANCHOR, span, title, help));
     }
     resolver.asked();
+    resolver.recipients();
     let found = resolver.found;
     if !found.is_empty() {
         return Err(found);
@@ -272,11 +274,14 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
     );
     let mailboxes = Mailboxes::of(&spec);
     let mut assume = stated::placed(&spec.tasks, spec.assume);
+    let zones: BTreeMap<Name, ZoneSpec> =
+        spec.zones.into_iter().map(|zone| (zone.name.value.clone(), zone)).collect();
     let (by_gates, no_evidence) = evidence::of_gates(&evidence::Said {
         gates: &spec.gates,
         moves: &moves,
         recipients: mailboxes.as_ref().and_then(|all| all.recipients.as_ref()),
-        records: &spec.records,
+        zones: &zones,
+        resolver: &spec.resolver,
         assume: &assume,
     });
     assume.extend(by_gates);
@@ -285,7 +290,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         name_span: spec.name.span,
         providers: spec.providers,
         resolver: spec.resolver,
-        zones: spec.zones.into_iter().map(|zone| (zone.name.value.clone(), zone)).collect(),
+        zones,
         moves,
         mailboxes,
         terms,
@@ -416,6 +421,32 @@ impl Resolver<'_> {
                 let help = "give the gate a list of its own, with `file:` or `addresses:`: servers are asked in ASCII";
                 self.report(Diagnostic::error(NO_LIST, gate.probe.span, title, help));
             }
+        }
+    }
+
+    /// Checks that the list of recipients is about the domains that move: whoever is left out by mistake
+    /// is asked for by nobody.
+    fn recipients(&mut self) {
+        let Some(migrate) = &self.spec.migrate else { return };
+        let Some(RecipientsSpec { file, all }) = &migrate.recipients else { return };
+        let domains: BTreeSet<&Name> = migrate.domains.iter().map(|one| &one.value).collect();
+        for one in all.iter() {
+            let domain = evidence::domain_of(one);
+            let moves = domain.is_some_and(|domain| domains.contains(&domain));
+            let address = quoted(&one.address);
+            let (title, help) = match (moves, one.kind) {
+                (true, Kind::Contact) => (
+                    format!("{address} is a contact, but its domain moves"),
+                    "a contact is an address elsewhere; write what it is here, such as `forward`",
+                ),
+                (false, Kind::Contact) | (true, _) => continue,
+                (false, _) => (
+                    format!("{address} is at no domain that moves"),
+                    "add the domain to `migrate.domains`, write `contact` as its kind, or remove the line",
+                ),
+            };
+            let title = format!("line {} of the list of recipients: {title}", one.line);
+            self.report(Diagnostic::error(NO_LIST, file.span, title, help));
         }
     }
 

@@ -389,7 +389,6 @@ pub const TABLE: &[Row] = &[
         sources: &[
             Source::Snapshot("no TLSA record at its exchanges"),
             Source::PlanKey("tlsa"),
-            Source::Gate("strict_sender"),
             Source::Assume,
         ],
         read_by: &["transport-policy"],

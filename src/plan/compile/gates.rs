@@ -23,11 +23,11 @@ use crate::observe::Snapshot;
 use crate::proof::draft::Draft;
 use cutover_base::calendar::show_span;
 use cutover_base::diag::{Code, Diagnostic};
-use cutover_steps::graph::gate::{Evidence, Expected, Failing, Gate, Place};
+use cutover_steps::graph::gate::{Evidence, Expected, Failing, Gate, Place, established};
 use cutover_steps::graph::paths::Paths;
+use cutover_steps::graph::reliance::relies;
 use cutover_steps::graph::{
-    Cause, Checkpoint, MovePoint, Origin, Primitive, SAMPLE_MAX, Step, StepGraph, StepId, Verb,
-    sample,
+    Cause, MovePoint, Origin, Primitive, SAMPLE_MAX, Step, StepGraph, StepId, sample,
 };
 use cutover_steps::probe;
 
@@ -95,25 +95,30 @@ pub(super) fn with_gates(draft: &Draft<'_>, graph: StepGraph) -> StepGraph {
     StepGraph::new(steps).expect("steps put between others make no cycle")
 }
 
-/// The facts of each gate that establishes some, and the places of the steps at which they begin.
-type Established = BTreeMap<StepId, Vec<(String, usize)>>;
+/// A fact that a gate establishes, for people, and where it begins: the place of that step. `None`: an
+/// earlier run of the plan has seen the gate pass, and it is asked again for what is left.
+type Established = BTreeMap<StepId, Vec<(String, Option<usize>)>>;
 
 fn evidence(draft: &Draft<'_>, graph: &StepGraph) -> Established {
     let mut found = Established::new();
     for stated in &draft.intent.assume {
         let Confirm::Gates { gates, .. } = &stated.confirm else { continue };
-        let Some(step) = draft.step_of(stated) else { continue };
-        let Some(place) = graph.place(&draft.nodes[step].id) else { continue };
-        let (fact, subject) = (stated.fact.value, stated.subject.value.shown());
+        let step = draft.step_of(stated);
+        let place = step.and_then(|step| graph.place(&draft.nodes[step].id));
+        if place.is_none() && !draft.counts_already(stated) {
+            continue;
+        }
+        let (fact, subject) = (stated.fact.value, &stated.subject.value);
         for gate in gates {
             let of = found.entry(gate.clone()).or_default();
-            of.push((format!("`{fact}` of {subject}"), place));
+            of.push((established(fact, subject), place));
         }
     }
     found
 }
 
-/// Puts gates that establish facts before the steps at which the facts begin.
+/// Puts gates that establish facts before the steps at which the facts begin, or before all that is left
+/// to do and relies on them.
 fn add_evidence(
     draft: &Draft<'_>,
     graph: &StepGraph,
@@ -121,19 +126,38 @@ fn add_evidence(
     steps: &mut Vec<Step>,
 ) {
     let GatesSpec { before_switch, after_switch } = &draft.intent.gates;
+    let left = graph.place(&StepId::of_point(MovePoint::BeforeContract));
+    let paths = graph.paths();
     for (place, gates) in [(Place::BeforeSwitch, before_switch), (Place::AfterSwitch, after_switch)]
     {
         let window = between(draft, graph, place)
             .and_then(|(_, follower)| graph.steps()[follower?].window.clone())
             .filter(|_| place == Place::BeforeSwitch);
+        let is_left = |step| {
+            place == Place::BeforeSwitch
+                && left.is_some_and(|left| left == step || paths.precedes(left, step))
+        };
         for (number, spec) in gates.iter().enumerate() {
             let id = gate_id(place, gates, number);
             let Some(facts) = evidence.get(&id) else { continue };
             let cause = Cause::new(Origin::User, "gates", "the gate establishes it (`gates`)");
             let mut after = BTreeMap::new();
+            let mut is_again = false;
             for (_, fact) in facts {
-                after.extend(graph.steps()[*fact].after.clone());
-                steps[*fact].after.insert(id.clone(), cause.clone());
+                match fact {
+                    Some(fact) => {
+                        after.extend(graph.steps()[*fact].after.clone());
+                        steps[*fact].after.insert(id.clone(), cause.clone());
+                    }
+                    None => is_again = true,
+                }
+            }
+            if is_again {
+                let rest = graph.steps().iter().enumerate();
+                let rest = rest.filter(|(at, step)| relies(step) && !is_left(*at));
+                for (at, _) in rest {
+                    steps[at].after.insert(id.clone(), cause.clone());
+                }
             }
             let mut gate = gate(place, spec, &[], switched_before(draft));
             gate.evidence = Some(Evidence {
@@ -153,48 +177,14 @@ fn add_evidence(
     }
 }
 
-/// The graph with gates that know which steps rely on what they establish. For what is shown before the
-/// switch, those are the steps of the switch and the point before it: nothing relies on it anew when the
-/// old side is left. For what is shown then, they are all that come after it. A change of TTLs alone
-/// leads nobody anywhere.
+/// The graph with gates that know which steps rely on what they establish.
 fn with_reliant_steps(graph: StepGraph) -> StepGraph {
-    let establishes = |step: &Step| match &step.primitive {
-        Primitive::Gate(gate) => gate.evidence.is_some(),
-        Primitive::Change(_)
-        | Primitive::Wait(_)
-        | Primitive::Task(_)
-        | Primitive::Checkpoint(_) => false,
-    };
-    if !graph.steps().iter().any(establishes) {
+    if graph.establishing().next().is_none() {
         return graph;
     }
-    let paths = graph.paths();
-    let left = graph.place(&StepId::of_point(MovePoint::BeforeContract));
-    let is_left = |place| left.is_some_and(|left| left == place || paths.precedes(left, place));
-    let relies = |step: &Step| match &step.primitive {
-        Primitive::Change(change) => match change.verb {
-            Verb::Lower | Verb::Restore => false,
-            Verb::Publish
-            | Verb::Widen
-            | Verb::Join
-            | Verb::Prefer
-            | Verb::Switch
-            | Verb::Narrow
-            | Verb::Remove => true,
-        },
-        Primitive::Checkpoint(at) => matches!(at, Checkpoint::Reached(_)),
-        Primitive::Wait(_) | Primitive::Gate(_) | Primitive::Task(_) => false,
-    };
     let steps = graph.steps().iter().cloned().enumerate().map(|(place, mut step)| {
         if let Primitive::Gate(Gate { evidence: Some(evidence), .. }) = &mut step.primitive {
-            let all = graph.steps().iter().enumerate();
-            let is_late = is_left(place);
-            let before = all
-                .filter(|(other, step)| {
-                    relies(step) && (is_late || !is_left(*other)) && paths.precedes(place, *other)
-                })
-                .map(|(_, step)| step.id.clone());
-            evidence.before = before.collect();
+            evidence.before = graph.reliant_on(place);
         }
         step
     });

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use cutover_zone::{Name, RrKey};
 
 use crate::intent::Intent;
-use crate::intent::evidence::{Addresses, without_moving_targets};
+use crate::intent::evidence::without_moving_targets;
 use crate::language::{AssumeSpec, Confirm};
 use crate::model::Track;
 use crate::model::end::in_the_end;
@@ -134,10 +134,8 @@ fn sound(intent: &Intent, snapshot: &Snapshot) -> Option<Intent> {
     if !intent.assume.iter().any(is_by_gates) {
         return None;
     }
-    let later = servers::published_later(intent, snapshot);
-    let addresses =
-        |name: &Name| Addresses { now: servers::published(snapshot, name), later: later(name) };
-    without_moving_targets(intent, &addresses)
+    let end = in_the_end(intent, snapshot);
+    without_moving_targets(intent, &|exchange| servers::moves(exchange, snapshot, &end))
 }
 
 fn whole(

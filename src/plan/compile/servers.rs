@@ -7,17 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use cutover_steps::ask::Outside;
 use cutover_steps::config::ConfigSpec;
 use cutover_steps::graph::gate::Settings;
 use cutover_steps::graph::sample;
 use cutover_steps::mailboxes::MailboxAccount;
 use cutover_steps::probe::login::{IMPLICIT, STARTTLS, TLS};
-use cutover_steps::probe::recipients::{ADDRESSES, FILE};
+use cutover_steps::probe::recipients::{ADDRESSES, FILE, ROUTES};
 use cutover_steps::probe::target::{
     DOMAIN, EXCHANGES, HOST, NO_RESOLVER, RESOLVER, SERVERS, Target,
 };
 use cutover_steps::probe::{self, HostOf, mailboxes};
-use cutover_zone::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
 use crate::intent::evidence::listed;
 use crate::intent::{DomainMove, Exchange, Host, Intent, Mailboxes};
@@ -46,6 +47,58 @@ pub fn published_later(intent: &Intent, snapshot: &Snapshot) -> impl Fn(&Name) -
         none if none.is_empty() => published(snapshot, name),
         found => found,
     }
+}
+
+/// Why a gate may ask an exchange at other addresses than senders reach while the plan is made; `None` if
+/// it does not. Where an exchange is reached by an alias or a wildcard, nobody has worked that out.
+#[must_use]
+pub fn moves(exchange: &Exchange, now: &Snapshot, end: &Snapshot) -> Option<String> {
+    let name = &exchange.name.value;
+    let changes = || Some(format!("the plan changes the addresses of {name} meanwhile"));
+    let addresses =
+        |at: &Snapshot| -> BTreeSet<IpAddr> { published(at, name).into_iter().collect() };
+    let (before, after) = (addresses(now), addresses(end));
+    if now.zones.keys().any(|zone| name.is_at_or_below(zone)) {
+        let owns = |at: &Snapshot| {
+            let zone = at.zone_of(name);
+            let has = |rtype| {
+                zone.is_some_and(|zone| zone.get(&RrKey::new(name.clone(), rtype)).is_some())
+            };
+            has(RrType::A) || has(RrType::AAAA)
+        };
+        return match () {
+            () if !owns(end) => {
+                Some(format!("{name} has no addresses of its own in the plan's zones"))
+            }
+            () if !before.is_empty() && before != after => changes(),
+            () => None,
+        };
+    }
+    // Outside of the zones: an alias there may lead back to a name that the plan changes.
+    let mut seen = BTreeSet::new();
+    for rtype in [RrType::A, RrType::AAAA] {
+        match now.outside.get(&RrKey::new(name.clone(), rtype)) {
+            Some(Outside::Records(records)) => seen.extend(records.iter().filter_map(Rdata::ip)),
+            Some(Outside::Absent) => {}
+            Some(Outside::Unknown(_)) | None => {
+                return Some(format!("nobody has seen where {name} is"));
+            }
+        }
+    }
+    let changed = now.zones.iter().any(|(origin, zone)| {
+        let later = &end.zones[origin].zone;
+        let is_address = |key: &&RrKey| matches!(key.rtype, RrType::A | RrType::AAAA);
+        let keys = zone.zone.rrsets.keys().filter(is_address);
+        keys.into_iter().any(|key| {
+            let (old, new) = (zone.get(key), later.get(key));
+            let rdata = |rrset: Option<&RrSet>| rrset.map(|rrset| rrset.rdata().to_vec());
+            let holds = |rrset: &RrSet| {
+                rrset.rdata().iter().filter_map(Rdata::ip).any(|ip| seen.contains(&ip))
+            };
+            rdata(old) != rdata(new) && old.is_some_and(holds)
+        })
+    });
+    if changed { changes() } else { None }
 }
 
 /// Whether some server lies in a zone of the plan, which does not say where it is.
@@ -85,6 +138,9 @@ pub fn settings(
             Some(ConfigSpec::Text(name)) => Some(name.clone()),
             Some(_) | None => None,
         };
+        if takes(ADDRESSES) && !settings.contains_key(EXCHANGES) {
+            settings.extend(routes(&moves, named.as_deref(), host_of));
+        }
         if takes(EXCHANGES) && !settings.contains_key(EXCHANGES) {
             let hosts = moves.iter().filter_map(|one| host(one, named.as_deref(), host_of));
             let all: BTreeSet<Target> = hosts
@@ -130,6 +186,32 @@ pub fn settings(
         settings.extend(resolvers.map(|all| (RESOLVER.to_owned(), ConfigSpec::Argv(all))));
     }
     settings
+}
+
+/// Which exchanges are whose, if they are not the same for all domains.
+fn routes(
+    moves: &[&DomainMove],
+    named: Option<&str>,
+    host_of: HostOf,
+) -> Option<(String, ConfigSpec)> {
+    let of = |one: &&DomainMove| {
+        let exchanges = host(one, named, host_of).into_iter().flat_map(|host| &host.exchanges);
+        let of = |exchange: &Exchange| Target {
+            name: exchange.name.value.clone(),
+            address: None,
+            port: None,
+        };
+        exchanges.map(|exchange| of(exchange).host()).collect()
+    };
+    let all: Vec<BTreeSet<String>> = moves.iter().map(of).collect();
+    if all.windows(2).all(|pair| pair[0] == pair[1]) {
+        return None;
+    }
+    let routes = moves.iter().zip(all).map(|(one, hosts)| {
+        let domain = one.domain.value.to_string().trim_end_matches('.').to_ascii_lowercase();
+        (domain, ConfigSpec::Argv(hosts.into_iter().collect()))
+    });
+    Some((ROUTES.to_owned(), ConfigSpec::Object(routes.collect())))
 }
 
 /// The name of the probe that compares mailboxes.

@@ -8,7 +8,6 @@
 //! a resolver or a list of its own, with failures that are tolerated, with a person who lets it pass.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use cutover_base::diag::{Span, Spanned, quoted};
@@ -21,18 +20,19 @@ use cutover_steps::graph::{Point, SAMPLE_MAX, StepId};
 use cutover_steps::probe::recipients::{ADDRESSES, FILE, RECIPIENTS_MAX, is_address};
 use cutover_steps::probe::target::{DOMAIN, EXCHANGES, HOST, RESOLVER, SERVERS};
 use cutover_steps::probe::{self, Establishes, HostOf};
-use cutover_zone::{Name, RrType};
+use cutover_zone::Name;
 
-use super::{DomainMove, Host, Intent};
+use super::{DomainMove, Exchange, Host, Intent};
 use crate::language::gate::{GateSpec, GatesSpec, OnFail, gate_id};
-use crate::language::{AssumeSpec, Confirm, RecipientsSpec, RecordSpec};
+use crate::language::{AssumeSpec, Confirm, RecipientsSpec, ResolverSpec, ZoneSpec};
 
 /// What a plan says that decides whether its gates establish anything.
 pub(super) struct Said<'s> {
     pub(super) gates: &'s GatesSpec,
     pub(super) moves: &'s [DomainMove],
     pub(super) recipients: Option<&'s RecipientsSpec>,
-    pub(super) records: &'s [RecordSpec],
+    pub(super) zones: &'s BTreeMap<Name, ZoneSpec>,
+    pub(super) resolver: &'s ResolverSpec,
     pub(super) assume: &'s [AssumeSpec],
 }
 
@@ -64,7 +64,8 @@ pub fn listed<'r>(all: &'r [Recipient], moves: &[DomainMove]) -> Vec<&'r Recipie
     all.iter().filter(|one| one.kind != Kind::Contact).filter(moves).collect()
 }
 
-fn domain_of(one: &Recipient) -> Option<Name> {
+/// The domain of an address.
+pub(super) fn domain_of(one: &Recipient) -> Option<Name> {
     Name::from_user(one.address.rsplit_once('@')?.1).ok()
 }
 
@@ -144,37 +145,27 @@ pub(super) fn of_gates(said: &Said<'_>) -> (Vec<AssumeSpec>, Vec<NoEvidence>) {
     (all.collect(), none)
 }
 
-/// The addresses of an exchange in the plan's zones.
-pub(crate) struct Addresses {
-    /// As they are.
-    pub(crate) now: Vec<IpAddr>,
-    /// As the plan leaves them.
-    pub(crate) later: Vec<IpAddr>,
-}
-
-/// The plan without the facts of gates, if those would look at other servers than senders reach
-/// meanwhile; `None` if they would not. A gate asks the new host's exchanges at the addresses that the plan leaves there.
+/// The plan without facts that gates would establish about other servers than senders reach: those for
+/// which `moves` has a reason. `None` if there are none.
 pub(crate) fn without_moving_targets(
     intent: &Intent,
-    addresses: &dyn Fn(&Name) -> Addresses,
+    moves: &dyn Fn(&Exchange) -> Option<String>,
 ) -> Option<Intent> {
-    let is_by_gates = |stated: &&AssumeSpec| matches!(stated.confirm, Confirm::Gates { .. });
-    let exchanges = intent.moves.iter().flat_map(|one| &one.to.exchanges);
-    let names: BTreeSet<&Name> = exchanges.map(|exchange| &exchange.name.value).collect();
-    let moved = names.into_iter().find(|name| {
-        let Addresses { mut now, mut later } = addresses(name);
-        now.sort_unstable();
-        later.sort_unstable();
-        !now.is_empty() && now != later
-    })?;
-    let why = || format!("the plan changes the addresses of {moved} meanwhile");
-    let lost = intent.assume.iter().filter(is_by_gates).map(|stated| NoEvidence {
+    let is_of_exchanges = |stated: &&AssumeSpec| {
+        matches!(stated.confirm, Confirm::Gates { .. }) && stated.fact.value == Fact::Accepts
+    };
+    let lost: Vec<&AssumeSpec> = intent.assume.iter().filter(is_of_exchanges).collect();
+    if lost.is_empty() {
+        return None;
+    }
+    let why = intent.moves.iter().flat_map(|one| &one.to.exchanges).find_map(moves)?;
+    let lost = lost.into_iter().map(|stated| NoEvidence {
         fact: stated.fact.value,
         subject: stated.subject.value.clone(),
-        why: why(),
+        why: why.clone(),
     });
     let no_evidence = intent.no_evidence.iter().cloned().chain(lost).collect();
-    let kept = intent.assume.iter().filter(|stated| !is_by_gates(stated)).cloned();
+    let kept = intent.assume.iter().filter(|stated| !is_of_exchanges(stated)).cloned();
     Some(Intent { assume: kept.collect(), no_evidence, ..intent.clone() })
 }
 
@@ -207,17 +198,27 @@ fn reach_of(
     if establishes.fact == Fact::Synced {
         return of_mailboxes(said);
     }
+    if establishes.fact == Fact::Accepts {
+        of_exchanges(said)?;
+        return of_recipients(said, gate);
+    }
+    Err("nobody has settled what makes that sound".to_owned())
+}
+
+/// All exchanges have to be asked, so it has to be known where they are.
+fn of_exchanges(said: &Said<'_>) -> Result<(), String> {
     let exchanges = said.moves.iter().flat_map(|one| &one.to.exchanges);
-    let exchanges: BTreeSet<&Name> = exchanges.map(|exchange| &exchange.name.value).collect();
-    if exchanges.len() > SAMPLE_MAX {
+    let names: BTreeSet<&Name> = exchanges.clone().map(|exchange| &exchange.name.value).collect();
+    if names.len() > SAMPLE_MAX {
         return Err(format!("of more than {SAMPLE_MAX} exchanges it asks a sample"));
     }
-    if establishes.fact == Fact::Accepts {
-        of_recipients(said, gate)
-    } else if establishes.fact == Fact::TlsaMatches {
-        of_tlsa(said, &exchanges)
-    } else {
-        Err("nobody has settled what makes that sound".to_owned())
+    let is_outside = |name: &Name| !said.zones.keys().any(|zone| name.is_at_or_below(zone));
+    let mut unknown = exchanges.filter(|one| one.addresses.is_empty());
+    match unknown.find(|one| *said.resolver == ResolverSpec::None && is_outside(&one.name.value)) {
+        Some(one) => {
+            Err(format!("nobody can be asked where {} is (`resolver: none`)", one.name.value))
+        }
+        None => Ok(()),
     }
 }
 
@@ -266,23 +267,4 @@ fn of_recipients(said: &Said<'_>, gate: &GateSpec) -> Result<String, String> {
     }
     named_everywhere(said, &all)?;
     Ok(shown("address", &all, recipients))
-}
-
-/// What the probe sees are the records of that time: the plan must not change them afterwards.
-fn of_tlsa(said: &Said<'_>, exchanges: &BTreeSet<&Name>) -> Result<String, String> {
-    if said.moves.len() > 1 {
-        return Err("it looks at one domain of several".to_owned());
-    }
-    let hosts = said.moves.iter().flat_map(|one| [&one.from, &one.to]);
-    let changes = said.records.iter().any(|record| {
-        let name = &record.name.value;
-        record.rtype.value == RrType::TLSA
-            || name.is_wildcard()
-            || exchanges.iter().any(|exchange| name.is_at_or_below(exchange))
-            || exchanges.iter().any(|exchange| exchange.is_at_or_below(name))
-    });
-    if changes || hosts.into_iter().any(|host| !host.tlsa.is_empty()) {
-        return Err("the plan changes records that TLSA records may depend on".to_owned());
-    }
-    Ok("as the exchanges and the plan's resolver show it then".to_owned())
 }

@@ -409,6 +409,11 @@ impl<'d> PatternBuilder<'d> {
 
     /// What would help if a fact is not stated, or does not begin early enough.
     pub(super) fn statement(&self, fact: Fact, of: &Subject, value: Value, from: &str) -> String {
+        if self.facts.is_of_gates(fact, of) && self.draft().snapshot.is_switching {
+            return format!(
+                "the switch has begun, and the gate that establishes `{fact}` of {of} has not passed since: go on with that run, so that it is asked again, or roll back"
+            );
+        }
         if self.facts.is_of_gates(fact, of) {
             return format!(
                 "the gate that establishes `{fact}` of {of} comes too late for this: state the fact instead (`assume:`), if it is true"

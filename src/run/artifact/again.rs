@@ -13,7 +13,9 @@ use cutover_zone::{RrKey, RrSet};
 
 use super::{Artifact, Outcome, SealedZone};
 use cutover_base::calendar::show_span;
+use cutover_steps::graph::gate::{Evidence, Failing};
 use cutover_steps::graph::{CACHE_CAP, Origin, Primitive, Step, StepGraph};
+use cutover_steps::probe;
 
 impl Artifact {
     /// The contradictions in its contents, one sentence each.
@@ -23,6 +25,7 @@ impl Artifact {
         let ways_back = self.rollback_points.iter().map(|point| &point.graph);
         for graph in std::iter::once(&self.graph).chain(ways_back) {
             waits_are_long_enough(self, graph, &mut found);
+            gates_are_relied_on(graph, &mut found);
         }
         // A way back only has the steps that undo something, so its versions have gaps.
         if !self.is_way_back() {
@@ -37,6 +40,28 @@ impl Artifact {
 
     fn has_unaccepted(&self) -> bool {
         self.verdict.forbidding().next().is_some()
+    }
+}
+
+/// A gate that establishes facts is as strict as the proof takes it to be, and every step that relies on it
+/// says so.
+fn gates_are_relied_on(graph: &StepGraph, found: &mut Vec<String>) {
+    for place in graph.establishing() {
+        let Step { id, primitive, .. } = &graph.steps()[place];
+        let Primitive::Gate(gate) = primitive else { continue };
+        let Some(evidence) = &gate.evidence else { continue };
+        let ages = Evidence::AGE_MIN..=Evidence::AGE_LONGEST;
+        let tolerates = gate.pace.fail_limit > 0 || gate.pace.inconclusive_limit > 0;
+        let can = probe::of_name(&gate.probe).is_some_and(|probe| {
+            let counts = probe.keys.establishes.map(|establishes| establishes.counts);
+            counts.is_some_and(|counts| counts(&gate.settings).is_ok())
+        });
+        if !can || tolerates || gate.on_fail == Failing::Ask || !ages.contains(&evidence.age_max) {
+            found.push(format!("{id} is not strict enough for what it establishes"));
+        }
+        if evidence.before != graph.reliant_on(place) {
+            found.push(format!("{id} does not name the steps that rely on it"));
+        }
     }
 }
 

@@ -105,7 +105,8 @@ pub(super) fn of_step<'a>(
     }
     let standing = state.standing(step, place);
     if let Standing::Checkpoint(_, CheckpointState::Pending)
-    | Standing::Change(_, ChangeState::Pending) = standing
+    | Standing::Change(_, ChangeState::Pending)
+    | Standing::Task(_, TaskState::Pending) = standing
         && opening(step, now).is_none()
         && let Some(lacking) = state.evidence_lacking(artifact, place, moment)
     {

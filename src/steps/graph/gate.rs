@@ -7,6 +7,7 @@ use cutover_zone::{Name, RrKey, RrSet};
 
 use super::{MovePoint, StepId};
 use crate::config::ConfigSpec;
+use crate::fact::{Fact, Subject};
 
 /// The keys of a probe and their values.
 pub type Settings = BTreeMap<String, ConfigSpec>;
@@ -28,6 +29,12 @@ pub struct Gate {
     pub on_fail: Failing,
     /// What the plan relies on once it has passed; `None` if nothing does.
     pub evidence: Option<Evidence>,
+}
+
+/// A fact that a gate establishes, for people.
+#[must_use]
+pub fn established(fact: Fact, subject: &Subject) -> String {
+    format!("`{fact}` of {}", subject.shown())
 }
 
 /// A gate that establishes facts, and for how long that counts.

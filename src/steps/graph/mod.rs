@@ -16,6 +16,7 @@ mod id;
 mod on_drift;
 pub mod paths;
 mod point;
+pub mod reliance;
 mod sample;
 pub mod task;
 mod verb;

@@ -6,8 +6,8 @@
 use cutover_contract::{ConfigField, FieldKind};
 
 use super::recipients::{
-    ADDRESSES_FIELD, FILE_FIELD, FROM_FIELD, Heard, Ideal, List, PAUSE_FIELD, WITHIN_FIELD, ask,
-    check_list, list, some,
+    ADDRESSES_FIELD, FILE_FIELD, FROM_FIELD, Heard, HeardOf, Ideal, List, PAUSE_FIELD,
+    SILENT_FIELD, WITHIN_FIELD, ask, check_list, list, of_host, some,
 };
 use super::target::{EXCHANGES, EXCHANGES_FIELD, HOST, RESOLVER_FIELD, check_targets};
 use super::{
@@ -54,6 +54,7 @@ const FIELDS: &[ConfigField] = &[
     FROM_FIELD,
     PAUSE_FIELD,
     RESOLVER_FIELD,
+    SILENT_FIELD,
     WITHIN_FIELD,
 ];
 
@@ -82,17 +83,18 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
     }
     let (wanted, wrong) = if takes { (2, 5) } else { (5, 2) };
     let mut found = Vec::new();
-    for (host, said) in servers {
+    for HeardOf { host, label, said } in servers {
         let replies = match said {
             Ok(replies) => replies,
             Err((finding, said)) => {
-                found.push((finding, format!("{host} {said}")));
+                found.push((finding, format!("{label} {said}")));
                 continue;
             }
         };
+        let (list, host) = (of_host(settings, &host, list.iter()), label);
         let class = |address: &String| replies.get(address).map_or(0, crate::ask::Reply::class);
         let of = |is: &dyn Fn(u16) -> bool| -> Vec<&String> {
-            list.iter().filter(|address| is(class(address))).collect()
+            list.iter().copied().filter(|address| is(class(address))).collect()
         };
         let (wrongs, others) =
             (of(&|class| class == wrong), of(&|class| class != wanted && class != wrong));

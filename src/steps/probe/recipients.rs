@@ -24,6 +24,7 @@ use super::{
 use crate::ask::{
     Answered, AskHost, AskLines, AskSmtp, Encrypts, MailSeen, Query, Reply, SmtpCommand,
 };
+use crate::config::ConfigSpec;
 use crate::fact::Fact;
 use crate::graph::gate::Settings;
 use cutover_base::calendar::parse_span;
@@ -53,7 +54,11 @@ pub const ADDRESSES: &str = "addresses";
 const FROM: &str = "from";
 const PAUSE: &str = "pause";
 const CATCH_ALL: &str = "catch_all";
+const SILENT: &str = "silent";
 const ALLOWED: &str = "allowed";
+/// The key by which a plan says which exchanges are whose, if they are not the same for all domains: for
+/// each domain, its exchanges.
+pub const ROUTES: &str = "routes";
 
 /// The keys that every probe with a list of recipients has.
 pub(super) const FILE_FIELD: ConfigField = ConfigField {
@@ -84,6 +89,13 @@ pub(super) const PAUSE_FIELD: ConfigField = ConfigField {
     former: None,
     doc: "The pause after each 50 addresses, default 1s.",
 };
+pub(super) const SILENT_FIELD: ConfigField = ConfigField {
+    name: SILENT,
+    kind: FieldKind::Choice(&["unanswered", ALLOWED]),
+    required: false,
+    former: None,
+    doc: "What it means that an address of an exchange does not answer while another one does: `unanswered` (the default), or `allowed`, since senders try the next; for a machine without IPv6.",
+};
 pub(super) const WITHIN_FIELD: ConfigField = ConfigField {
     name: "within",
     kind: FieldKind::Duration,
@@ -113,6 +125,7 @@ const FIELDS: &[ConfigField] = &[
     },
     PAUSE_FIELD,
     RESOLVER_FIELD,
+    SILENT_FIELD,
     WITHIN_FIELD,
 ];
 
@@ -130,9 +143,11 @@ const ROUNDS_MAX: usize = 64;
 const DOMAINS_MAX: usize = 1_000;
 
 fn counts(settings: &Settings) -> Result<(), &'static str> {
-    match text(settings, CATCH_ALL) == Some(ALLOWED) {
-        true => Err("with `catch_all: allowed` a host that takes everything passes"),
-        false => Ok(()),
+    let allows = |key| text(settings, key) == Some(ALLOWED);
+    match (allows(CATCH_ALL), allows(SILENT)) {
+        (true, _) => Err("with `catch_all: allowed` a host that takes everything passes"),
+        (false, true) => Err("with `silent: allowed` it does not hear every address"),
+        (false, false) => Ok(()),
     }
 }
 
@@ -240,8 +255,18 @@ pub(super) type Replies = BTreeMap<String, Reply>;
 pub(super) struct Heard {
     /// What is still to be asked.
     pub(super) open: Vec<Query>,
-    /// For each server: what it said, or what became of it.
-    pub(super) servers: Vec<(String, Result<Replies, Said>)>,
+    /// For each server: its name, for people its address as well, and what it said, or what became of it.
+    pub(super) servers: Vec<HeardOf>,
+}
+
+/// What one server has said.
+pub(super) struct HeardOf {
+    /// The exchange.
+    pub(super) host: String,
+    /// For people: with its address, if it has several.
+    pub(super) label: String,
+    /// What it said of each address, or what became of it.
+    pub(super) said: Result<Replies, Said>,
 }
 
 /// Which replies are expected, for the ideal world.
@@ -253,15 +278,25 @@ pub(super) struct Ideal {
     pub(super) control: u16,
 }
 
+/// Those of some addresses that a host takes mail for: all, unless the plan says which exchanges are
+/// whose ([`ROUTES`]).
+pub(super) fn of_host<'a>(
+    settings: &Settings,
+    host: &str,
+    addresses: impl Iterator<Item = &'a String>,
+) -> Vec<&'a String> {
+    let Some(ConfigSpec::Object(routes)) = settings.get(ROUTES) else { return addresses.collect() };
+    let is_its_own = |address: &&String| {
+        let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+        matches!(routes.get(&domain), Some(ConfigSpec::Argv(all)) if all.iter().any(|one| one == host))
+    };
+    addresses.filter(is_its_own).collect()
+}
+
 /// Asks every server for every address that it has not spoken of.
 pub(super) fn ask(settings: &Settings, list: &[String], ideal: Ideal, rounds: &[Round]) -> Heard {
     let controls = controls(list);
-    // The controls come first: they are few, and a server may stop listening.
-    let wanted: Vec<(&String, u16)> = controls
-        .iter()
-        .map(|control| (control, ideal.control))
-        .chain(list.iter().map(|one| (one, ideal.listed)))
-        .collect();
     let mut heard = Heard { open: Vec::new(), servers: Vec::new() };
     // All addresses of an exchange are one server, whether the plan or a resolver knows them.
     let mut hosts: BTreeMap<String, Result<Vec<At>, Said>> = BTreeMap::new();
@@ -286,10 +321,18 @@ pub(super) fn ask(settings: &Settings, list: &[String], ideal: Ideal, rounds: &[
         let all = match located {
             Ok(all) => all,
             Err(nowhere) => {
-                heard.servers.push((host, Err(nowhere)));
+                let label = host.clone();
+                heard.servers.push(HeardOf { host, label, said: Err(nowhere) });
                 continue;
             }
         };
+        // The controls come first: they are few, and a server may stop listening.
+        let of_control = of_host(settings, &host, controls.iter()).into_iter();
+        let of_list = of_host(settings, &host, list.iter()).into_iter();
+        let wanted: Vec<(&String, u16)> = of_control
+            .map(|control| (control, ideal.control))
+            .chain(of_list.map(|one| (one, ideal.listed)))
+            .collect();
         // A sender may use any address, and another machine may answer at each.
         let mut answers = Vec::new();
         for at in &all {
@@ -299,13 +342,21 @@ pub(super) fn ask(settings: &Settings, list: &[String], ideal: Ideal, rounds: &[
             };
             match of_server(settings, at, &wanted, rounds) {
                 Server::Ask(query) => heard.open.push(query),
-                Server::Said(replies) => answers.push((label, Ok(replies))),
-                Server::Broken(finding, said) => answers.push((label, Err((finding, said)))),
+                Server::Said(replies) => {
+                    answers.push(HeardOf { host: host.clone(), label, said: Ok(replies) });
+                }
+                Server::Broken(finding, said) => {
+                    // What is said of it names its address.
+                    let (label, said) = (host.clone(), Err((finding, said)));
+                    answers.push(HeardOf { host: host.clone(), label, said });
+                }
             }
         }
-        // An address that does not answer sends nobody away: senders try the next.
-        if answers.iter().any(|(_, said)| said.is_ok()) {
-            answers.retain(|(_, said)| !matches!(said, Err((Finding::Unanswered, _))));
+        // An address that does not answer sends nobody away: senders try the next. But what it says when
+        // it answers again, nobody knows.
+        let is_silent = |of: &HeardOf| matches!(of.said, Err((Finding::Unanswered, _)));
+        if text(settings, SILENT) == Some(ALLOWED) && answers.iter().any(|of| of.said.is_ok()) {
+            answers.retain(|of| !is_silent(of));
         }
         heard.servers.extend(answers);
     }
@@ -423,9 +474,13 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
         return Next::Found(Finding::Inconclusive, said);
     }
     let controls = controls(&list);
-    let judged = servers.into_iter().flat_map(|(host, said)| match said {
-        Ok(replies) => judged(settings, &host, &list, &controls, &replies),
-        Err((finding, said)) => vec![(finding, format!("{host} {said}"))],
+    let judged = servers.into_iter().flat_map(|HeardOf { host, label, said }| match said {
+        Ok(replies) => {
+            let list = of_host(settings, &host, list.iter());
+            let controls = of_host(settings, &host, controls.iter());
+            judged(settings, &label, &list, &controls, &replies)
+        }
+        Err((finding, said)) => vec![(finding, format!("{label} {said}"))],
     });
     told(judged.collect())
 }
@@ -434,13 +489,13 @@ fn next(asked: &Asked<'_>, rounds: &[Round]) -> Next {
 fn judged(
     settings: &Settings,
     host: &str,
-    list: &[String],
-    controls: &BTreeSet<String>,
+    list: &[&String],
+    controls: &[&String],
     replies: &BTreeMap<String, Reply>,
 ) -> Vec<(Finding, String)> {
     let class = |address: &String| replies.get(address).map_or(0, Reply::class);
     let of = |wanted: &dyn Fn(u16) -> bool| -> Vec<&String> {
-        list.iter().filter(|address| wanted(class(address))).collect()
+        list.iter().copied().filter(|address| wanted(class(address))).collect()
     };
     let (refused, later) = (of(&|class| class == 5), of(&|class| class != 2 && class != 5));
     let mut found = Vec::new();

@@ -306,7 +306,7 @@ fn written(made: Option<Made>) -> String {
         Some(Made::Unknown) => {
             "It is unknown whether it was written: check at the provider.".to_owned()
         }
-        None => "No step after it has begun.".to_owned(),
+        None => "No step begins that waits for it.".to_owned(),
     }
 }
 

@@ -56,7 +56,8 @@ fn recipients_are_told_apart() {
         at(30, all),
         at(98, all),
         two,
-        second,
+        second.clone(),
+        second + ", silent: allowed",
         at(2, all) + ", from: probe@example.net",
     ];
     let found = [
@@ -73,6 +74,7 @@ fn recipients_are_told_apart() {
         ("unanswered", "was not over within 3 s; 5 of 5 addresses are open"),
         ("unanswered", "nobody answers"),
         ("fail", "mx2.hosts.test refuses 1 of 1"),
+        ("unanswered", "mx.hosts.test [127.0.63.98:25]: nobody answers"),
         ("pass", "takes mail for all of 1 addresses"),
         ("pass", "takes mail for all of 3 addresses"),
     ];
@@ -119,11 +121,13 @@ fn names_are_looked_up() {
     let list = "addresses: [ a@acme.test ], within: 3s";
     let gate = |name: &str| format!("exchanges: [ {name}.hosts.test ], {list}");
     let (mx, both, none, gone) = (gate("mx"), gate("both"), gate("none"), gate("gone"));
+    let either = format!("{both}, silent: allowed");
     let nobody = format!("{mx}, resolver: [ \"127.0.64.9\" ]");
     let nowhere = format!("{mx}, resolver: [ none ]");
     let cases = [
         (&*mx, "pass", "takes mail for all of 1"),
-        (&both, "pass", "takes mail for all of 1"),
+        (&both, "unanswered", "both.hosts.test [[::1]:25]: nobody answers"),
+        (&either, "pass", "takes mail for all of 1"),
         (&none, "fail", "none.hosts.test has no address"),
         (&gone, "fail", "gone.hosts.test has no address"),
         (&nobody, "unanswered", "cannot be looked up"),

@@ -19,14 +19,13 @@ use super::target::{
     locate, look_up, looked, targets,
 };
 use super::{
-    Asked, BadSetting, Establishes, Finding, HostOf, Next, Probe, ProbeKeys, Round, check_within,
-    text, told, within,
+    Asked, BadSetting, Finding, HostOf, Next, Probe, ProbeKeys, Round, check_within, text, told,
+    within,
 };
 use crate::ask::{
     Answered, AskDocument, AskHost, AskSmtp, Channel, Dane, Encrypts, Fetched, Looked, MailSeen,
     Query, Trust,
 };
-use crate::fact::Fact;
 use crate::graph::gate::Settings;
 use policy::{Mode, Policy};
 
@@ -38,11 +37,7 @@ pub(super) const PROBE: Probe = Probe {
         in_dns: false,
         after_expiry: false,
         host: Some(HostOf::New),
-        establishes: Some(Establishes {
-            fact: Fact::TlsaMatches,
-            counts: |_| Ok(()),
-            leaves: "that the host keeps certificates and TLSA records together",
-        }),
+        establishes: None,
     },
     doc: "a sender that obeys MTA-STS and DANE would deliver to every exchange",
     next,

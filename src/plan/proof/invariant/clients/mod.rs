@@ -29,17 +29,11 @@ mod leads_to_new;
 mod names_in_use;
 mod names_that_stay;
 mod others;
+mod pairs;
 mod set_up_again;
 
 const ID: &str = "clients";
 const NOW: Duration = Duration::ZERO;
-
-/// Services for which a client asks for one of two records (RFC 8314 §5.1).
-const PAIRS: &[[&str; 2]] = &[
-    ["_imap._tcp", "_imaps._tcp"],
-    ["_pop3._tcp", "_pop3s._tcp"],
-    ["_submission._tcp", "_submissions._tcp"],
-];
 
 pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
     let Some((from, to)) = builder.sides() else {
@@ -94,7 +88,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         }
         leads_to_new::newly_published(builder, (domain, domain_move), &found.keys, (&idle, &off));
         leads_to_new::already_new(builder, (domain, domain_move));
-        of_pairs(builder, domain, &found);
+        pairs::of_pairs(builder, domain, &found);
         others::left_behind(builder, domain_move, &found.left, &off);
         others::unseen_targets(builder, domain_move, &found.unseen, &off);
         if found.old_has_clients {
@@ -515,44 +509,6 @@ fn names(view: &View<'_>, domain_move: &DomainMove, key: &RrKey, side: Side) -> 
     match view.answer(key) {
         Outside::Records(found) => found.contains(wanted).then_some(()),
         Outside::Absent | Outside::Unknown(_) => None,
-    }
-}
-
-/// If a service has two records, clients have to find at least one of them at any time.
-fn of_pairs(builder: &mut PatternBuilder<'_>, domain: &Name, found: &Discovery) {
-    for pair in PAIRS {
-        let keys: Vec<RrKey> = pair
-            .iter()
-            .filter_map(|labels| Name::from_user(labels).and_then(|name| name.join(domain)).ok())
-            .map(|name| RrKey::new(name, RrType::SRV))
-            .collect();
-        if !keys.iter().any(|key| found.keys.contains(key)) {
-            continue;
-        }
-        let has_now = keys.iter().any(|key| !offers_nothing(&builder.library.live(key)));
-        // A record that the new host does not offer is gone in the end.
-        let ends = |key: &RrKey| {
-            builder.moving().any(|(name, domain_move)| {
-                name == domain && domain_move.to.discovery.contains_key(key)
-            })
-        };
-        if !has_now || !keys.iter().any(ends) {
-            continue;
-        }
-        let neither = |view: &View<'_>| {
-            keys.iter().all(|key| offers_nothing(&view.look_up(key))).then_some(())
-        };
-        let harm = Harm::new(
-            format!("{ID}/{}/neither/{}", shown(domain), pair[0]),
-            format!(
-                "a mail client finds neither {} nor {} of {domain}: it cannot be set up",
-                pair[0], pair[1]
-            ),
-            "let the non-existence of the new record expire before the old one is removed",
-        );
-        for (choice, ()) in builder.cases(ID, (pair[0], domain, 1), &neither).iter() {
-            builder.forbid(ID, (choice, NOW), &[], &harm);
-        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 
@@ -31,16 +32,16 @@ const EDGES_MAX: usize = 64;
 pub enum Source {
     /// From this address.
     Address(IpAddr),
-    /// From wherever a term leads that nobody could follow: the record's domain, and the term as
-    /// written.
-    ViaTerm(Name, String),
+    /// From wherever a term leads that nobody could follow: the record's domain, the term as
+    /// written, and the name outside the zones that it leads to, if there is one.
+    ViaTerm(Name, String, Option<Name>),
 }
 
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Address(ip) => write!(f, "{ip}"),
-            Self::ViaTerm(_, term) => f.write_str(term),
+            Self::ViaTerm(_, term, _) => f.write_str(term),
         }
     }
 }
@@ -157,14 +158,15 @@ impl Walk<'_> {
             self.found.extend(self.edges.within(&network).map(Source::Address));
             return;
         }
-        let via_term = Source::ViaTerm(of.clone(), term.to_string());
+        let via_term = |beyond| Source::ViaTerm(of.clone(), term.to_string(), beyond);
         if term.hangs_on_the_client() {
-            self.found.insert(via_term);
+            self.found.insert(via_term(None));
             return;
         }
         match term.target(of) {
             Some(Target::Record(name)) => {
-                match self.at.look_up(&RrKey::new(name.clone(), RrType::TXT)) {
+                let key = RrKey::new(name.clone(), RrType::TXT);
+                match self.at.look_up(&key) {
                     Seen::Records(txt) => {
                         if self.reached.len() < RECORDS_MAX && self.reached.insert(name.clone()) {
                             let records: Vec<SpfRecord> =
@@ -175,7 +177,10 @@ impl Walk<'_> {
                             }
                         }
                     }
-                    Seen::Unknown(_) => drop(self.found.insert(via_term)),
+                    Seen::Unknown(_) => {
+                        let beyond = self.at.leaves_at(&key).map(|key| key.name);
+                        self.found.insert(via_term(beyond));
+                    }
                     Seen::Absent => {}
                 }
             }
@@ -186,7 +191,9 @@ impl Walk<'_> {
                             let around = term.around(ip).unwrap_or(Network::of(ip, u8::MAX));
                             self.found.extend(self.edges.within(&around).map(Source::Address));
                         }
-                        Meaning::Unseen(..) => drop(self.found.insert(via_term.clone())),
+                        Meaning::Unseen(key, _) => {
+                            self.found.insert(via_term(Some(key.name)));
+                        }
                     }
                 }
             }
@@ -195,22 +202,26 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a receiver with this view accepts mail from a source: it passes, or the domain says
-/// nothing about its senders, before the first step and now.
+/// Whether a receiver with this view accepts mail from a source of today: it still passes, or the
+/// domain says nothing about its senders, before the first step and now.
 #[must_use]
 pub fn is_accepted(view: &View<'_>, domain: &Name, source: &Source) -> bool {
-    says_nothing_of_senders(view, domain) || passes(view, domain, source)
+    says_nothing_of_senders(view, domain) || passes_where(view, domain, source, true)
 }
 
-/// Whether mail from a source passes at a receiver with this view.
+/// Whether mail from a source that sends for the first time passes at a receiver with this view.
 #[must_use]
 pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
+    passes_where(view, domain, source, false)
+}
+
+fn passes_where(view: &View<'_>, domain: &Name, source: &Source, of_today: bool) -> bool {
     match source {
         Source::Address(ip) => evaluated(view, domain, *ip).outcome == Outcome::Pass,
-        Source::ViaTerm(of, term) => {
-            let wanted = Term::new(term).named(of, domain);
-            let mut reached = BTreeSet::new();
-            through(view, (domain, domain), (of, &wanted), &mut reached) == Some(Way::Through)
+        Source::ViaTerm(of, term, beyond) => {
+            let term = Term::new(term).named(of, domain);
+            let wanted = Wanted { of, term: &term, beyond: beyond.as_ref(), of_today };
+            through(view, (domain, domain), &wanted, &mut BTreeSet::new()) == Some(Way::Through)
         }
     }
 }
@@ -272,24 +283,24 @@ fn evaluated_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) 
     }
 }
 
+/// A term that may refuse mail: the domain of its record, the term as written, and the names that it
+/// leads to and that nobody could ask.
+pub type Open = (Name, String, BTreeSet<String>);
+
 /// Terms that an evaluation for an address meets before the deciding term, and that refuse the mail
-/// if they match, which nobody can say in advance. Each with the domain of its record.
+/// if they match, which nobody can say in advance.
 #[must_use]
-pub fn may_refuse(view: &View<'_>, domain: &Name, ip: IpAddr) -> BTreeSet<(Name, String)> {
+pub fn may_refuse(view: &View<'_>, domain: &Name, ip: IpAddr) -> BTreeSet<Open> {
     may_refuse_in(&|key| view.look_up(key), domain, ip)
 }
 
 /// The same before the first step.
 #[must_use]
-pub fn may_refuse_today(view: &View<'_>, domain: &Name, ip: IpAddr) -> BTreeSet<(Name, String)> {
+pub fn may_refuse_today(view: &View<'_>, domain: &Name, ip: IpAddr) -> BTreeSet<Open> {
     may_refuse_in(&|key| view.live(key), domain, ip)
 }
 
-fn may_refuse_in(
-    look_up: &dyn Fn(&RrKey) -> Outside,
-    domain: &Name,
-    ip: IpAddr,
-) -> BTreeSet<(Name, String)> {
+fn may_refuse_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) -> BTreeSet<Open> {
     let evaluation = evaluated_in(look_up, domain, ip);
     // The last record is the target of a redirect, if nothing in it matches.
     let last = evaluation.path.last().and_then(|last| {
@@ -309,59 +320,77 @@ fn may_refuse_in(
         let records = txt.iter().filter_map(SpfRecord::of_rdata);
         let terms = records.flat_map(|record| record.terms);
         for term in terms.take_while(|term| Some(term) != until) {
-            let mut reached = BTreeSet::from([of.clone()]);
             let term = term.named(&of, domain);
-            if refuses_by_name(&term) && is_open(look_up, (&of, &term, domain), &mut reached) {
-                found.insert((of.clone(), term.to_string()));
+            if !refuses_by_name(&term) {
+                continue;
+            }
+            let mut walk = Unseen { look_up, sender: domain, names: BTreeSet::new() };
+            if walk.is_open((&of, &term), &mut BTreeSet::from([of.clone()])) {
+                found.insert((of.clone(), term.to_string(), walk.names));
             }
         }
     }
     found
 }
 
-/// Whether nobody can say in advance which clients a term matches.
-fn is_open(
-    look_up: &dyn Fn(&RrKey) -> Outside,
-    (of, term, sender): (&Name, &Term, &Name),
-    reached: &mut BTreeSet<Name>,
-) -> bool {
-    let unseen = |name: &Name, rtype| {
-        matches!(look_up(&RrKey::new(name.clone(), rtype)), Outside::Unknown(_))
-    };
-    let no_address = |name: &Name| unseen(name, RrType::A) || unseen(name, RrType::AAAA);
-    if term.hangs_on_the_client() {
-        return true;
-    }
-    if let Some(name) = term.existence() {
-        return unseen(&name, RrType::A);
-    }
-    match term.target(of) {
-        Some(Target::Record(name)) => {
-            if reached.len() >= RECORDS_MAX || !reached.insert(name.clone()) {
-                return false;
-            }
-            match look_up(&RrKey::new(name.clone(), RrType::TXT)) {
-                Outside::Records(txt) => {
-                    txt.iter().filter_map(SpfRecord::of_rdata).flat_map(|record| record.terms).any(
-                        |term| {
-                            let term = term.named(&name, sender);
-                            is_open(look_up, (&name, &term, sender), reached)
-                        },
-                    )
+/// What a term leads to and nobody could ask.
+struct Unseen<'u> {
+    look_up: &'u dyn Fn(&RrKey) -> Outside,
+    sender: &'u Name,
+    /// Each name, and why it is not known.
+    names: BTreeSet<String>,
+}
+
+impl Unseen<'_> {
+    /// Whether nobody can say in advance which clients a term matches.
+    fn is_open(&mut self, (of, term): (&Name, &Term), reached: &mut BTreeSet<Name>) -> bool {
+        if term.hangs_on_the_client() {
+            return true;
+        }
+        if let Some(name) = term.existence() {
+            return self.ask(&name, RrType::A).is_none();
+        }
+        match term.target(of) {
+            Some(Target::Record(name)) => {
+                if reached.len() >= RECORDS_MAX || !reached.insert(name.clone()) {
+                    return false;
                 }
-                Outside::Absent => false,
-                Outside::Unknown(_) => true,
+                let Some(txt) = self.ask(&name, RrType::TXT) else { return true };
+                let records = txt.iter().filter_map(SpfRecord::of_rdata);
+                let mut is_open = false;
+                for term in records.flat_map(|record| record.terms) {
+                    let term = term.named(&name, self.sender);
+                    is_open |= self.is_open((&name, &term), reached);
+                }
+                is_open
+            }
+            Some(Target::Addresses(name)) => self.has_open_address(&name),
+            Some(Target::Exchanges(name)) => {
+                let Some(mx) = self.ask(&name, RrType::MX) else { return true };
+                let mut is_open = false;
+                for (_, exchange) in mx.iter().filter_map(Rdata::as_mx) {
+                    is_open |= self.has_open_address(&exchange);
+                }
+                is_open
+            }
+            None => false,
+        }
+    }
+
+    fn has_open_address(&mut self, name: &Name) -> bool {
+        [RrType::A, RrType::AAAA].map(|rtype| self.ask(name, rtype).is_none()).contains(&true)
+    }
+
+    /// The records; `None` if nobody could ask.
+    fn ask(&mut self, name: &Name, rtype: RrType) -> Option<Arc<[Rdata]>> {
+        match (self.look_up)(&RrKey::new(name.clone(), rtype)) {
+            Outside::Records(records) => Some(records),
+            Outside::Absent => Some(Arc::default()),
+            Outside::Unknown(why) => {
+                self.names.insert(why);
+                None
             }
         }
-        Some(Target::Addresses(name)) => no_address(&name),
-        Some(Target::Exchanges(name)) => match look_up(&RrKey::new(name, RrType::MX)) {
-            Outside::Records(mx) => {
-                mx.iter().filter_map(Rdata::as_mx).any(|(_, exchange)| no_address(&exchange))
-            }
-            Outside::Absent => false,
-            Outside::Unknown(_) => true,
-        },
-        None => false,
     }
 }
 
@@ -386,12 +415,60 @@ enum Way {
     Stopped,
 }
 
+/// The term by which mail passes, and where it led.
+struct Wanted<'w> {
+    /// The domain of its record.
+    of: &'w Name,
+    term: &'w Term,
+    /// The name outside the zones.
+    beyond: Option<&'w Name>,
+    /// Such mail is sent today, and is not refused by what is there today.
+    of_today: bool,
+}
+
+impl Wanted<'_> {
+    /// Whether a term of a domain's record is the wanted one, and leads to where it led. Where that
+    /// is a record outside, any term that leads to it accepts the same mail.
+    fn is_reached_by(&self, view: &View<'_>, domain: &Name, term: &Term) -> bool {
+        // A redirect of one host becomes an `include` in a record that others share.
+        let is_it = || {
+            domain == self.of
+                && (term.same_as(self.term, self.of) || leads_alike(term, self.term, self.of))
+        };
+        let Some(beyond) = self.beyond else { return is_it() };
+        let leads = |name: &Name, rtype| {
+            view.leaves_at(&RrKey::new(name.clone(), rtype)).as_ref() == Some(beyond)
+        };
+        let has_address_there = |name: &Name| leads(name, RrType::A) || leads(name, RrType::AAAA);
+        match term.target(domain) {
+            Some(Target::Record(name)) => {
+                let was_record = matches!(self.term.target(self.of), Some(Target::Record(_)));
+                was_record && leads(&name, RrType::TXT)
+            }
+            Some(Target::Addresses(name)) => is_it() && has_address_there(&name),
+            Some(Target::Exchanges(name)) => {
+                let mx = RrKey::new(name, RrType::MX);
+                let is_there = || match view.look_up(&mx) {
+                    Outside::Records(mx) => {
+                        let mut all = mx.iter().filter_map(Rdata::as_mx);
+                        all.any(|(_, exchange)| has_address_there(&exchange))
+                    }
+                    Outside::Absent => false,
+                    Outside::Unknown(_) => view.leaves_at(&mx).as_ref() == Some(beyond),
+                };
+                is_it() && is_there()
+            }
+            None => is_it(),
+        }
+    }
+}
+
 /// Whether mail that a term accepts gets as far as that term; `None`: it reaches the end of this
 /// record.
 fn through(
     view: &View<'_>,
     (domain, sender): (&Name, &Name),
-    (of, wanted): (&Name, &Term),
+    wanted: &Wanted<'_>,
     reached: &mut BTreeSet<Name>,
 ) -> Option<Way> {
     if reached.len() >= RECORDS_MAX || !reached.insert(domain.clone()) {
@@ -406,10 +483,9 @@ fn through(
     let [record] = records.as_slice() else { return Some(Way::Stopped) };
     let record = record.named(domain, sender);
     for term in &record.terms {
-        // A redirect of one host becomes an `include` in a record that others share.
-        let same = term.same_as(wanted, of) || leads_alike(term, wanted, of);
-        if domain == of && same {
-            return Some(match term.is_redirect() || term.on_match() == Some(Outcome::Pass) {
+        // A redirect counts only after all other terms (RFC 7208 §6.1).
+        if !term.is_redirect() && wanted.is_reached_by(view, domain, term) {
+            return Some(match term.on_match() == Some(Outcome::Pass) {
                 true => Way::Through,
                 false => Way::Stopped,
             });
@@ -422,7 +498,7 @@ fn through(
         }
         let Some(on_match) = term.on_match() else { continue };
         if let Some(Target::Record(name)) = term.target(domain) {
-            match through(view, (&name, sender), (of, wanted), reached) {
+            match through(view, (&name, sender), wanted, reached) {
                 Some(Way::Through) if on_match == Outcome::Pass => return Some(Way::Through),
                 Some(Way::Through) => return Some(Way::Stopped),
                 // An include that fails does not match; an include without a record is an error.
@@ -433,14 +509,53 @@ fn through(
             continue;
         }
         // Clients that match this term pass; which others match is for the adversary to say.
-        if on_match != Outcome::Pass {
+        let is_harmless = || wanted.of_today && is_as_today(view, (domain, sender), term);
+        if on_match != Outcome::Pass && !is_harmless() {
             return Some(Way::Stopped);
         }
     }
     let redirect = record.terms.iter().find(|term| term.is_redirect())?;
+    if wanted.is_reached_by(view, domain, redirect) {
+        return Some(Way::Through);
+    }
     match redirect.target(domain) {
-        Some(Target::Record(name)) => through(view, (&name, sender), (of, wanted), reached),
+        Some(Target::Record(name)) => through(view, (&name, sender), wanted, reached),
         Some(_) | None => Some(Way::Stopped),
+    }
+}
+
+/// Whether a term that names addresses is in a domain's record today, and names the same.
+fn is_as_today(view: &View<'_>, (domain, sender): (&Name, &Name), term: &Term) -> bool {
+    if term.hangs_on_the_client() || term.existence().is_some() {
+        return false;
+    }
+    let is_same = |name: &Name, rtype| {
+        let key = RrKey::new(name.clone(), rtype);
+        view.look_up(&key) == view.live(&key)
+    };
+    let has_same = |name: &Name| is_same(name, RrType::A) && is_same(name, RrType::AAAA);
+    let means_the_same = || match term.target(domain) {
+        None => true,
+        Some(Target::Addresses(name)) => has_same(&name),
+        Some(Target::Exchanges(name)) => {
+            is_same(&name, RrType::MX)
+                && match view.live(&RrKey::new(name, RrType::MX)) {
+                    Outside::Records(mx) => {
+                        let mut all = mx.iter().filter_map(Rdata::as_mx);
+                        all.all(|(_, exchange)| has_same(&exchange))
+                    }
+                    Outside::Absent | Outside::Unknown(_) => true,
+                }
+        }
+        Some(Target::Record(_)) => false,
+    };
+    match view.live(&RrKey::new(domain.clone(), RrType::TXT)) {
+        Outside::Records(txt) => {
+            let records = txt.iter().filter_map(SpfRecord::of_rdata);
+            let mut terms = records.flat_map(|record| record.named(domain, sender).terms);
+            terms.any(|other| other.same_as(term, domain)) && means_the_same()
+        }
+        Outside::Absent | Outside::Unknown(_) => false,
     }
 }
 

@@ -302,3 +302,73 @@ fn alias_leads_to_a_record_that_nobody_saw() {
     let change = change.replace("lists", "www").replace("type: MX", "type: A");
     records(&acme, "", &change).planned().proves();
 }
+
+/// Two names that nobody could ask are not the same: senders who pass by the record at one of them
+/// do not pass by the other's. That a term before it refuses others makes no difference.
+#[test]
+fn alias_leads_senders_to_another_unseen_record() {
+    let facts = "  - { fact: published, name: _spf.isp.example., reason: r }
+  - { fact: published, name: _spf.isp2.example., reason: r }
+";
+    for first in ["", "-ip4:198.51.100.9 "] {
+        let acme = format!(
+            "@ TXT \"v=spf1 {first}include:_s.acme.test -all\"\n_s CNAME _spf.isp.example.\n"
+        );
+        let plan = |place: &str| {
+            let alias = format!(
+                "  - {{ zone: acme.test, name: _s, type: CNAME, to: [ _spf.isp2.example. ]{place} }}\n"
+            );
+            let case = moves(&acme, "", "", NEW_SPF).listing("assume", facts);
+            let old = "spf: \"include:_s.acme.test\"";
+            case.with("spf: \"ip4:192.0.2.10\"", old).listing("records", &alias)
+        };
+        let said = plan(", with: expand").planned().breaks("authenticated");
+        said.says(
+            "mail that `old` sent as acme.test. (`people`) from where `include:_s.acme.test`",
+        );
+        // In its own place the alias changes when no such mail is in flight any more.
+        let steps = ["wait/assume/contract/sends/old", "switch/acme.test/_s/CNAME"];
+        plan("").planned().proves().in_order(&steps);
+    }
+}
+
+/// The same for senders who pass by a record only when an alias leads to it.
+#[test]
+fn alias_leads_new_senders_to_an_unseen_record_too_late() {
+    let acme = format!("{SPF}_n CNAME _m\n_m TXT \"v=spf1 -all\"\n");
+    let fact = "  - { fact: published, name: _spf.isp.example., reason: r }\n";
+    let plan = |place: &str| {
+        let alias = format!(
+            "  - {{ zone: acme.test, name: _n, type: CNAME, to: [ _spf.isp.example. ]{place} }}\n"
+        );
+        let case = moves(&acme, "", "", "spf: \"include:_n.acme.test\"");
+        case.listing("assume", fact).listing("records", &alias)
+    };
+    let said = plan(", after: contract").planned().breaks("authenticated");
+    said.says("mail that `new` sent as acme.test. (`people`) from where `include:_n.acme.test`");
+    let steps = ["switch/acme.test/_n/CNAME", "everything is ready for the switch"];
+    plan("").planned().proves().in_order(&steps);
+}
+
+/// The same for a key.
+#[test]
+fn alias_leads_to_another_unseen_key() {
+    let acme = format!("{SPF}o1._domainkey CNAME o1.keys\no1.keys CNAME o1.isp.example.\n");
+    let alias = "  - { zone: acme.test, name: o1.keys, type: CNAME, to: [ o1.isp2.example. ] }\n";
+    let old = "spf: \"ip4:192.0.2.10\", dkim: [ o1 ]";
+    let case = moves(&acme, "", "", NEW_SPF).with("spf: \"ip4:192.0.2.10\"", old);
+    let said = case.listing("records", alias).planned().breaks("authenticated");
+    said.says("{ fact: published, name: \"o1.isp2.example.\"").pasted("assume").proves();
+}
+
+/// The same for a term that may refuse mail: that one record does not is no reason why the other
+/// does not.
+#[test]
+fn alias_leads_a_negative_term_to_another_unseen_record() {
+    let lists = "lists TXT \"v=spf1 -include:_b.acme.test ip4:192.0.2.10 -all\"\n";
+    let acme = format!("{SPF}{lists}_b CNAME _x.isp.example.\n");
+    let change = "  - { zone: acme.test, name: _b, type: CNAME, to: [ _y.isp.example. ] }\n";
+    let said = records(&acme, "", change).planned().breaks("authenticated, spf-sound");
+    let said = said.says("is refused by `-include:_b.acme.test` in the SPF record of lists");
+    said.pasted("assume").proves();
+}

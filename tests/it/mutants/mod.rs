@@ -34,7 +34,7 @@ use crate::proof::{CAPABILITIES, Case, inputs, shipped};
 use weaken::{Answer, Hold, Mutant, that_weaken, weaken};
 
 /// Minimum number of mutants.
-const MUTANTS_MIN: usize = 60;
+const MUTANTS_MIN: usize = 300;
 
 /// Random plans by which the oracle catches what no other case does.
 const SEEDS: &[u64] = &[

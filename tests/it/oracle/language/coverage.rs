@@ -40,6 +40,9 @@ impl Coverage {
                     let word = term.trim_start_matches(['-', '~', '?', '+']);
                     let end = word.find([':', '=', '/']).unwrap_or(word.len());
                     seen.insert(format!("spf {}", &word[..end]));
+                    if term.starts_with('-') {
+                        seen.insert(format!("spf -{}", &word[..end]));
+                    }
                 }
             }
         }
@@ -125,9 +128,15 @@ pub(in crate::oracle) fn wanted() -> BTreeSet<String> {
         "spf exists",
         "spf ptr",
         "spf all",
+        "spf -a",
+        "spf -mx",
+        "spf -ip4",
+        "spf -include",
+        "spf -exists",
     ];
     wanted.extend(others.map(str::to_owned));
-    wanted.extend(names::together().map(|what| format!("names: {what}")));
+    let besides = names::together().chain(further::FURTHER);
+    wanted.extend(besides.map(|what| format!("names: {what}")));
     wanted
 }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 mod coverage;
 mod facts;
+mod further;
 mod names;
 mod zones;
 
@@ -98,7 +99,7 @@ pub(super) struct Plan {
     pub(super) overrun_secs: i64,
     pub(super) cutover_ttl_secs: i64,
     pub(super) records: Vec<String>,
-    /// What happens to names that lead to one another.
+    /// What happens to names that lead to one another, and what the plan has in addition.
     pub(super) leads: Vec<&'static str>,
     pub(super) facts: Vec<Fact>,
     pub(super) margin_secs: i64,

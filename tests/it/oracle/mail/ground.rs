@@ -11,6 +11,23 @@ use super::super::spf::{self};
 use super::names::{Found, Sorts, changing, to_be_found};
 use super::*;
 
+/// From where mail comes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum From {
+    Address(IpAddr),
+    /// From whatever passes by the SPF record at this name, which nobody could ask.
+    Behind(Name),
+}
+
+impl std::fmt::Display for From {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(ip) => write!(f, "{ip}"),
+            Self::Behind(name) => write!(f, "senders behind {name}"),
+        }
+    }
+}
+
 /// What is known of a plan before anything is done.
 pub(in crate::oracle) struct Ground<'a> {
     pub(super) plan: &'a Plan,
@@ -26,10 +43,10 @@ pub(in crate::oracle) struct Ground<'a> {
     /// Domains that have MX records only because of the plan.
     pub(super) added: BTreeSet<Name>,
     pub(super) spf_owners: BTreeSet<Name>,
-    /// Addresses that a domain's live SPF record lets pass.
-    pub(super) live: BTreeMap<Name, BTreeSet<IpAddr>>,
+    /// Whom a domain's live SPF record lets pass.
+    pub(super) live: BTreeMap<Name, BTreeSet<From>>,
     /// From where the senders of a host send, by host, position and domain.
-    pub(super) sources: BTreeMap<(&'static str, usize, Name), BTreeSet<IpAddr>>,
+    pub(super) sources: BTreeMap<(&'static str, usize, Name), BTreeSet<From>>,
     /// The questions whose names have to resolve at all times.
     pub(super) found: Vec<Found>,
     pub(super) sorts: Sorts,
@@ -73,13 +90,13 @@ pub(super) fn any_below(owner: &Name) -> Name {
     up.and_then(|up| up.child("any-name").ok()).unwrap_or_else(|| owner.clone())
 }
 
-/// The addresses that some terms name, in DNS with these zones.
+/// Whom some terms let pass, in DNS with these zones.
 pub(super) fn authorised(
     zones: &Zones,
     terms: &str,
     domain: &Name,
     depth: usize,
-) -> BTreeSet<IpAddr> {
+) -> BTreeSet<From> {
     let mut found = BTreeSet::new();
     for term in terms.split_whitespace().filter(|_| depth > 0) {
         let term = term.strip_prefix('+').unwrap_or(term);
@@ -92,18 +109,26 @@ pub(super) fn authorised(
         };
         match word.to_ascii_lowercase().as_str() {
             "ip4" | "ip6" => {
-                found.extend(value.split('/').next().and_then(|ip| ip.parse::<IpAddr>().ok()))
+                let ip = value.split('/').next().and_then(|ip| ip.parse::<IpAddr>().ok());
+                found.extend(ip.map(From::Address));
             }
-            "a" => found.extend(target().iter().flat_map(|name| addresses(zones, name))),
+            "a" => {
+                let ips = target().into_iter().flat_map(|name| addresses(zones, &name));
+                found.extend(ips.map(From::Address));
+            }
             "mx" => {
                 let answer = target().map(|target| plain(zones, &target, RrType::MX));
                 let records = answer.iter().flat_map(Resolved::records);
                 let exchanges = records.filter_map(Rdata::as_mx);
-                found.extend(exchanges.flat_map(|(_, exchange)| addresses(zones, &exchange)));
+                let ips = exchanges.flat_map(|(_, exchange)| addresses(zones, &exchange));
+                found.extend(ips.map(From::Address));
             }
             "include" | "redirect" => {
                 if let Some(target) = target() {
                     let records = plain(zones, &target, RrType::TXT);
+                    if let Resolved::Outside(name) = &records {
+                        found.insert(From::Behind(name.clone()));
+                    }
                     for text in spf_text(records.records()) {
                         found.extend(authorised(zones, &text[6..], &target, depth - 1));
                     }

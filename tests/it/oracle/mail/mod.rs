@@ -25,6 +25,7 @@ mod names;
 mod policies;
 mod routes;
 mod senders;
+mod set_up;
 
 pub(super) use ground::Ground;
 
@@ -128,9 +129,13 @@ impl<'a> World<'a> {
                 self.of_foreign_exchanges(domain);
                 self.of_other_policies(domain);
             }
+            if *kind == Kind::Stays {
+                self.of_typed(domain);
+            }
             if *kind == Kind::Moves {
                 self.of_policies(domain);
                 self.of_clients(domain);
+                self.of_new_discovery(domain);
                 self.of_senders(domain);
             }
         }

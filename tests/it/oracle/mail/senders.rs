@@ -17,6 +17,8 @@ struct Views<'w> {
     is_published: &'w dyn Fn(&Name) -> bool,
     /// Names whose records let this sender pass, or not, as the adversary chooses.
     is_open: &'w dyn Fn(&Name) -> bool,
+    /// A name whose record lets this sender pass.
+    passes_at: Option<&'w Name>,
     known: HashMap<RrKey, Vec<Resolved>>,
     /// The choices made, each with the number of alternatives.
     chosen: Vec<(usize, usize)>,
@@ -69,6 +71,11 @@ impl Resolver for Views<'_> {
         };
         let known = self.known[&key].get(chosen);
         match known {
+            Some(Resolved::Outside(target))
+                if rtype == RrType::TXT && self.passes_at == Some(target) =>
+            {
+                Reply::Records(vec![Rdata::txt(b"v=spf1 +all")])
+            }
             Some(Resolved::Outside(target)) if rtype == RrType::TXT && (self.is_open)(target) => {
                 let says: &[&[u8]] = &[b"v=spf1 -all", b"v=spf1 +all"];
                 let choice = match self.said.get(&open_key(target)) {
@@ -132,20 +139,26 @@ impl<'a> World<'a> {
 
     /// The SPF results of an address, in every view.
     pub(super) fn outcomes(&self, domain: &Name, ip: IpAddr) -> BTreeSet<Verdict> {
-        self.outcomes_where(domain, ip, &|name| self.is_published(name), &|_| false)
+        let from = From::Address(ip);
+        self.outcomes_where(domain, &from, &|name| self.is_published(name), &|_| false)
     }
 
     fn outcomes_where(
         &self,
         domain: &Name,
-        ip: IpAddr,
+        from: &From,
         is_published: &dyn Fn(&Name) -> bool,
         is_open: &dyn Fn(&Name) -> bool,
     ) -> BTreeSet<Verdict> {
+        let (ip, passes_at) = match from {
+            From::Address(ip) => (*ip, None),
+            From::Behind(name) => (NOBODY, Some(name)),
+        };
         let mut views = Views {
             dns: &self.dns,
             is_published,
             is_open,
+            passes_at,
             known: HashMap::new(),
             chosen: Vec::new(),
             at: 0,
@@ -162,10 +175,10 @@ impl<'a> World<'a> {
         found
     }
 
-    pub(super) fn fails(&self, domain: &Name, ip: IpAddr) -> bool {
+    pub(super) fn fails(&self, domain: &Name, from: &From) -> bool {
         // An unknown record is reported for the record, and not for its senders.
         let is_open = |name: &Name| !self.is_published(name);
-        let outcomes = self.outcomes_where(domain, ip, &|_| true, &is_open);
+        let outcomes = self.outcomes_where(domain, from, &|_| true, &is_open);
         outcomes.iter().any(|verdict| !matches!(verdict, Verdict::Pass | Verdict::TempError))
     }
 
@@ -185,7 +198,7 @@ impl<'a> World<'a> {
             if host.senders.is_empty() && host.name == "new" {
                 let views = self.dns.resolved(domain, RrType::TXT, 0);
                 let has_spf = views.iter().any(|view| !spf_text(view.records()).is_empty());
-                if has_spf && self.fails(domain, NOBODY) {
+                if has_spf && self.fails(domain, &From::Address(NOBODY)) {
                     self.add("authenticated", domain, "the new host's unknown address", true);
                 }
                 if self.is_strict(domain) {
@@ -206,12 +219,12 @@ impl<'a> World<'a> {
                 let own = domain.to_string();
                 let is_silent = !self.may("sends", &own, "true", "true");
                 let is_sure = matches!(host.name, "old" | "new") || !is_silent;
-                for ip in &self.ground.sources[&(host.name, place, domain.clone())] {
-                    if self.fails(domain, *ip) {
+                for from in &self.ground.sources[&(host.name, place, domain.clone())] {
+                    if self.fails(domain, from) {
                         self.add(
                             "authenticated",
                             domain,
-                            format!("SPF of {}'s {ip}", host.name),
+                            format!("SPF of {}'s {from}", host.name),
                             is_sure,
                         );
                     }
@@ -230,10 +243,17 @@ impl<'a> World<'a> {
                         let live = plain(self.ground.zones, &name(&owner), RrType::TXT);
                         let is_other = host.name == "old" && Self::has_key(&live) && view != live;
                         if !Self::has_key(&view) || is_other {
+                            let beyond = match &view {
+                                Resolved::Outside(target) => format!(" at {target}"),
+                                Resolved::Records(_)
+                                | Resolved::NoData
+                                | Resolved::NxDomain
+                                | Resolved::Failure => String::new(),
+                            };
                             self.add(
                                 "authenticated",
                                 domain,
-                                format!("DKIM of {}'s {}", host.name, dkim.selector),
+                                format!("DKIM of {}'s {}{beyond}", host.name, dkim.selector),
                                 is_sure,
                             );
                         }
@@ -273,13 +293,13 @@ impl<'a> World<'a> {
             }
             Some(Kind::Stays | Kind::Other) => true,
         };
-        for ip in live {
-            let is_new = self.ground.new.contains(ip);
-            if self.fails(domain, *ip) {
+        for from in live {
+            let is_new = matches!(from, From::Address(ip) if self.ground.new.contains(ip));
+            if self.fails(domain, from) {
                 self.add(
                     "authenticated",
                     domain,
-                    format!("SPF of {ip}, which passes today"),
+                    format!("SPF of {from}, which passes today"),
                     is_sure && !is_new,
                 );
             }

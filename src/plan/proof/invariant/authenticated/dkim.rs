@@ -46,9 +46,12 @@ pub(super) fn of_dkim(
                 Key::Unseen(name) => vec![name],
                 Key::There | Key::Missing => Vec::new(),
             });
+        let txt = RrKey::new(owner.clone(), RrType::TXT);
+        let today = builder.draft().snapshot.leaves_at(&txt).map(|key| key.name);
         for name in unseen.iter() {
-            // A key that is in use today exists.
-            if selector.publish.is_none() && role != Role::New {
+            // A key that is in use today exists, where it is today.
+            let is_there = today.as_ref() == Some(name);
+            if selector.publish.is_none() && role != Role::New && is_there {
                 continue;
             }
             let of = Subject::Name(name.clone());

@@ -201,7 +201,7 @@ fn streams(
     // A term that leads nowhere authorises nobody: it is unknown where the mail comes from.
     for (term, sources) in &mut by_term {
         if sources.is_empty() {
-            sources.insert(Source::ViaTerm(domain.clone(), term.clone()));
+            sources.insert(Source::ViaTerm(domain.clone(), term.clone(), None));
         }
     }
     Streams { by_term, after }
@@ -226,7 +226,7 @@ fn of_spf(
         let number = *stream;
         if role == Role::New {
             let via_term = of.sources.iter().filter_map(|source| match source {
-                Source::ViaTerm(owner, term) => Some((owner.clone(), Term::new(term))),
+                Source::ViaTerm(owner, term, _) => Some((owner.clone(), Term::new(term))),
                 Source::Address(_) => None,
             });
             for (owner, term) in via_term.filter(|(_, term)| term.hangs_on_the_client()) {
@@ -249,7 +249,7 @@ fn of_spf(
         // Most addresses of a record pass by the same term. They are looked at one by one only if
         // that term does not pass all of them.
         let all = |view: &View<'_>| {
-            let via_term = Source::ViaTerm(domain.clone(), of.term.to_string());
+            let via_term = Source::ViaTerm(domain.clone(), of.term.to_string(), None);
             is_fixed(view, &of.term, domain) && is_fine(view, domain, &via_term)
         };
         let some_fails = {
@@ -314,7 +314,7 @@ fn may_be_refused(
                 let today = may_refuse_today(view, domain, *ip);
                 now.retain(|term| !today.contains(term));
             }
-            now
+            now.into_iter().map(|(owner, text, _)| (owner, text))
         };
         sources.iter().flat_map(of_source).collect()
     };
@@ -394,7 +394,7 @@ fn spf_harm(of: &Stream<'_>, source: &Source) -> Harm {
     let Stream { domain, host, sender, .. } = of;
     let from = match source {
         Source::Address(ip) => format!("from {ip}"),
-        Source::ViaTerm(_, term) => format!("from where `{term}` leads"),
+        Source::ViaTerm(_, term, _) => format!("from where `{term}` leads"),
     };
     Harm::new(
         format!("{ID}/{}/{}/{}/spf/{source}", shown(domain), host.name, sender.name),

@@ -118,7 +118,9 @@ fn of_the_client(
     let via_term = |terms: &[Term]| -> BTreeSet<(Name, String)> {
         let all = sources(terms, domain, snapshot, edges).into_values().flatten();
         all.filter_map(|source| match source {
-            Source::ViaTerm(of, term) if Term::new(&term).hangs_on_the_client() => Some((of, term)),
+            Source::ViaTerm(of, term, _) if Term::new(&term).hangs_on_the_client() => {
+                Some((of, term))
+            }
             Source::ViaTerm(..) | Source::Address(_) => None,
         })
         .collect()

@@ -11,12 +11,13 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use cutover_store_suite::all;
 use cutover_store_suite::relay::{Fault, Relay, Serve};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::bind_fixture::said;
-use crate::every_store::{KINDS, Stores, all};
+use crate::every_store::{KINDS, Stores};
 use crate::lab::{now, sleep};
 use crate::shared::Machine;
 use crate::zonefile_fixture::{ZONE, ZonefileFixture};

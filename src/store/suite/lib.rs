@@ -166,6 +166,13 @@ async fn named(store: &dyn Store) {
     assert_eq!(store.runs("moved").await.expect("runs"), names);
 }
 
+/// Whether everything is tried (`CUTOVER_SWEEP=all`), and not a sample of it.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the environment says how much is tested")]
+pub fn all() -> bool {
+    std::env::var("CUTOVER_SWEEP").is_ok_and(|sweep| sweep == "all")
+}
+
 /// Plans are shared out, and all runs are listed. The store is empty.
 ///
 /// # Panics

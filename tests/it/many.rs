@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::bind_fixture::{end_state, said};
+use crate::every_store::Stores;
 use crate::lab::{now, sleep};
 use crate::shared::{Machine, repository};
 use crate::tasks::with_tasks;
@@ -53,6 +54,13 @@ fn alone(plans: usize) -> Machine {
     machine
 }
 
+/// The same test on a store that is asked plan by plan, and on one that shares out what is due.
+fn on_both(test: impl Fn(&dyn Fn(usize) -> Machine)) {
+    test(&alone);
+    let stores = Stores::new();
+    test(&|plans| machine(plans, &stores.store("postgres", "")));
+}
+
 impl Machine {
     /// Begins the runs of plans; all of them wait.
     fn begin(&self, plans: usize) {
@@ -91,7 +99,11 @@ impl Machine {
 
 #[test]
 fn a_scheduled_call_continues_every_run_that_is_due() {
-    let one = alone(6);
+    on_both(scheduled);
+}
+
+fn scheduled(new: &dyn Fn(usize) -> Machine) {
+    let one = new(6);
     assert_eq!(one.ends(0, &["status", "--all"]), "no run yet\n");
     assert_eq!(one.ends(0, &["run", "--all", "--once"]), "nothing is left to do\n");
     one.begin(5);
@@ -157,8 +169,12 @@ fn a_run_that_halts_or_cannot_be_read_holds_up_no_other() {
 
 #[test]
 fn several_runs_are_driven_at_once_but_not_too_many_at_a_provider() {
+    on_both(several_at_once);
+}
+
+fn several_at_once(new: &dyn Fn(usize) -> Machine) {
     const PLANS: usize = 8;
-    let one = alone(PLANS);
+    let one = new(PLANS);
     for n in 0..PLANS {
         let reloads = plan(n).replace("zones,", "zones, reload: [ sh, reload.sh ],");
         one.files.write(&format!("p{n}.yaml"), reloads);
@@ -180,7 +196,11 @@ fn several_runs_are_driven_at_once_but_not_too_many_at_a_provider() {
 
 #[test]
 fn a_way_back_is_continued_too() {
-    let one = alone(1);
+    on_both(way_back);
+}
+
+fn way_back(new: &dyn Fn(usize) -> Machine) {
+    let one = new(1);
     one.begin(1);
     one.ends(4, &["rollback", "p0", "--to", "start", "--auto-approve"]);
     let (code, said) = one.until_no_longer_waiting(&["run", "--all", "--once"]);
@@ -192,12 +212,18 @@ fn a_way_back_is_continued_too() {
 
 #[test]
 fn a_run_that_waits_for_a_person_says_what_to_do() {
+    waits_for_a_person("state");
+    waits_for_a_person(&Stores::new().store("postgres", ""));
+}
+
+fn waits_for_a_person(store: &str) {
     let fixture = with_tasks(&["{ name: tell, manual: \"Tell everybody\" }"], &[], "");
-    let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    let ends = |args: &[&str]| fixture.cutover(&[args, &["--state", store]].concat());
+    let (code, said) = ends(&["apply", "plan.yaml", "--auto-approve"]);
     assert_eq!(code, 4, "{said}");
     let begun = now();
     let run = || loop {
-        let (code, said) = fixture.cutover(&["run", "--all", "--once"]);
+        let (code, said) = ends(&["run", "--all", "--once"]);
         if code != 4 {
             return (code, said);
         }

@@ -168,6 +168,32 @@ fn a_run_that_halts_or_cannot_be_read_holds_up_no_other() {
 }
 
 #[test]
+fn a_halted_run_is_tried_again_with_each_call() {
+    on_both(halted);
+}
+
+fn halted(new: &dyn Fn(usize) -> Machine) {
+    let one = new(2);
+    one.begin(2);
+    let edit = |from: &str, to: &str| {
+        let zone = one.files.read("zones/z1.test.zone").replace(from, to);
+        one.files.write("zones/z1.test.zone", zone);
+    };
+    edit("192.0.2.80", "192.0.2.99");
+    let (code, said) = one.until_no_longer_waiting(&["run", "--all", "--once"]);
+    assert!(code == 5 && said.contains("p1: halted at"), "{said}");
+    while !one.is_done(0) {
+        one.ends(5, &["run", "--all", "--once"]);
+    }
+    let said = one.ends(5, &["run", "--all", "--once"]);
+    assert!(said.contains("p1: halted at") && !said.contains("p0: "), "{said}");
+    edit("192.0.2.99", "192.0.2.80");
+    let (code, said) = one.until_no_longer_waiting(&["run", "--all", "--once"]);
+    assert_eq!((code, one.is_done(1)), (0, true), "{said}");
+    one.ends(0, &["status", "--all", "--exit-code"]);
+}
+
+#[test]
 fn several_runs_are_driven_at_once_but_not_too_many_at_a_provider() {
     on_both(several_at_once);
 }

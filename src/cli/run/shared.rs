@@ -23,10 +23,9 @@ use crate::world::real::store::{Lease, Listed, Runs, Store, StoreError};
 const DUE_EVERY: Duration = Duration::from_secs(1);
 /// When to ask a store again that cannot be used. Our choice.
 const AWAY_FOR: Duration = Duration::from_secs(10);
-/// How long a plan is left to other machines if this one makes as many requests at its provider as it
-/// may, and how long this one then takes no further plan unless a turn ends. Our choice.
+/// How long a plan is left to other machines if this one drives as many runs at its provider as it may,
+/// and how long this one then takes no further plan unless a turn ends. Our choice.
 const FULL_FOR: Duration = Duration::from_secs(1);
-const PAUSE_IF_FULL: Duration = Duration::from_millis(100);
 
 /// What a process does with the plans that it gets.
 pub(super) struct SharedTurns<'a> {
@@ -135,7 +134,7 @@ impl<'a> SharedTurns<'a> {
                     Ok(Some(due)) => match self.begin(due).await {
                         Room::Some => {}
                         Room::None => {
-                            pause = PAUSE_IF_FULL;
+                            pause = FULL_FOR;
                             break;
                         }
                     },
@@ -145,7 +144,7 @@ impl<'a> SharedTurns<'a> {
                             let plan = due.plan.clone();
                             if let Room::None = self.begin(due).await {
                                 self.halted.get_or_insert_default().push(plan);
-                                pause = PAUSE_IF_FULL;
+                                pause = FULL_FOR;
                                 break;
                             }
                         }

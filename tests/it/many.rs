@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use cutover_store_suite::relay::Relay;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -14,7 +15,9 @@ use tempfile::TempDir;
 use crate::bind_fixture::{end_state, said};
 use crate::every_store::Stores;
 use crate::lab::{now, sleep};
+use crate::postgres_relay;
 use crate::shared::{Machine, repository};
+use crate::store_faults::through;
 use crate::tasks::with_tasks;
 use crate::zonefile_fixture::{ZONE, ZonefileFixture};
 
@@ -165,6 +168,38 @@ fn a_run_that_halts_or_cannot_be_read_holds_up_no_other() {
     one.files.write("zones/z1.test.zone", mended);
     let (code, said) = one.until_no_longer_waiting(&["run", "--all", "--once"]);
     assert_eq!((code, one.is_done(1)), (0, true), "{said}");
+}
+
+/// Whoever leaves a run says how it stands, so lists and new plans read no runs of other plans: they ask
+/// the database as often with one plan as with six.
+#[test]
+fn runs_that_rest_are_read_by_nobody() {
+    let stores = Stores::new();
+    let port = stores.port("postgres");
+    let relay = Relay::before(port, postgres_relay::serve);
+    let one = machine(7, &through(&stores.store("postgres", ""), &relay, port));
+    let requests = |code: i32, args: &[&str]| {
+        relay.arm(None);
+        let said = one.ends(code, args);
+        (relay.arm(None), said)
+    };
+    let begin = |n: usize| requests(4, &["apply", "--auto-approve", &format!("p{n}.yaml")]).0;
+    // The first one also makes the tables.
+    begin(0);
+    let listed = requests(0, &["status", "--all"]).0;
+    assert!(listed < 10, "{listed} requests");
+    let second = begin(1);
+    for n in 2..6 {
+        assert_eq!(begin(n), second, "plan {n}");
+    }
+    let (again, said) = requests(0, &["status", "--all"]);
+    assert_eq!(again, listed, "{said}");
+    assert!((0..6).all(|n| said.contains(&format!("p{n}    at least"))), "{said}");
+    // What is in the same zone is found.
+    let same = plan(6).replace("z6.test", "z3.test");
+    one.files.write("p6.yaml", same);
+    let said = one.ends(2, &["apply", "--auto-approve", "p6.yaml"]);
+    assert!(said.contains("the open run of `p3` changes the same records"), "{said}");
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn a_line_that_is_cut_or_a_process_that_is_killed_at_any_request_loses_and_doubl
 }
 
 /// A store of a kind, as it is reached through a relay.
-fn through(store: &str, relay: &Relay, port: u16) -> String {
+pub(crate) fn through(store: &str, relay: &Relay, port: u16) -> String {
     store.replace(&format!(":{port}"), &format!(":{}", relay.port()))
 }
 

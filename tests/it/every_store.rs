@@ -11,12 +11,6 @@ use crate::{postgres, s3};
 /// The kinds of stores.
 pub(crate) const KINDS: [&str; 4] = ["directory", "git", "postgres", "s3"];
 
-/// Whether everything is tried, and not a sample of it.
-#[expect(clippy::disallowed_methods, reason = "the environment says how much is tested")]
-pub(crate) fn all() -> bool {
-    std::env::var("CUTOVER_SWEEP").is_ok_and(|sweep| sweep == "all")
-}
-
 /// What stores need as long as they are used.
 pub(crate) struct Stores {
     dir: TempDir,

@@ -6,14 +6,18 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use cutover_store_suite::relay::Relay;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::bind_fixture::{end_state, said};
+use crate::every_store::Stores;
 use crate::lab::{now, sleep};
+use crate::postgres_relay;
 use crate::shared::{Machine, repository};
+use crate::store_faults::through;
 use crate::tasks::with_tasks;
 use crate::zonefile_fixture::{ZONE, ZonefileFixture};
 
@@ -51,6 +55,13 @@ fn alone(plans: usize) -> Machine {
     let mut machine = machine(plans, "");
     machine.store = machine.files.path("state").display().to_string();
     machine
+}
+
+/// The same test on a store that is asked plan by plan, and on one that shares out what is due.
+fn on_both(test: impl Fn(&dyn Fn(usize) -> Machine)) {
+    test(&alone);
+    let stores = Stores::new();
+    test(&|plans| machine(plans, &stores.store("postgres", "")));
 }
 
 impl Machine {
@@ -91,7 +102,11 @@ impl Machine {
 
 #[test]
 fn a_scheduled_call_continues_every_run_that_is_due() {
-    let one = alone(6);
+    on_both(scheduled);
+}
+
+fn scheduled(new: &dyn Fn(usize) -> Machine) {
+    let one = new(6);
     assert_eq!(one.ends(0, &["status", "--all"]), "no run yet\n");
     assert_eq!(one.ends(0, &["run", "--all", "--once"]), "nothing is left to do\n");
     one.begin(5);
@@ -155,10 +170,72 @@ fn a_run_that_halts_or_cannot_be_read_holds_up_no_other() {
     assert_eq!((code, one.is_done(1)), (0, true), "{said}");
 }
 
+/// Whoever leaves a run says how it stands, so lists and new plans read no runs of other plans: they ask
+/// the database as often with one plan as with six.
+#[test]
+fn runs_that_rest_are_read_by_nobody() {
+    let stores = Stores::new();
+    let port = stores.port("postgres");
+    let relay = Relay::before(port, postgres_relay::serve);
+    let one = machine(7, &through(&stores.store("postgres", ""), &relay, port));
+    let requests = |code: i32, args: &[&str]| {
+        relay.arm(None);
+        let said = one.ends(code, args);
+        (relay.arm(None), said)
+    };
+    let begin = |n: usize| requests(4, &["apply", "--auto-approve", &format!("p{n}.yaml")]).0;
+    // The first one also makes the tables.
+    begin(0);
+    let listed = requests(0, &["status", "--all"]).0;
+    assert!(listed < 10, "{listed} requests");
+    let second = begin(1);
+    for n in 2..6 {
+        assert_eq!(begin(n), second, "plan {n}");
+    }
+    let (again, said) = requests(0, &["status", "--all"]);
+    assert_eq!(again, listed, "{said}");
+    assert!((0..6).all(|n| said.contains(&format!("p{n}    at least"))), "{said}");
+    // What is in the same zone is found.
+    let same = plan(6).replace("z6.test", "z3.test");
+    one.files.write("p6.yaml", same);
+    let said = one.ends(2, &["apply", "--auto-approve", "p6.yaml"]);
+    assert!(said.contains("the open run of `p3` changes the same records"), "{said}");
+}
+
+#[test]
+fn a_halted_run_is_tried_again_with_each_call() {
+    on_both(halted);
+}
+
+fn halted(new: &dyn Fn(usize) -> Machine) {
+    let one = new(2);
+    one.begin(2);
+    let edit = |from: &str, to: &str| {
+        let zone = one.files.read("zones/z1.test.zone").replace(from, to);
+        one.files.write("zones/z1.test.zone", zone);
+    };
+    edit("192.0.2.80", "192.0.2.99");
+    let (code, said) = one.until_no_longer_waiting(&["run", "--all", "--once"]);
+    assert!(code == 5 && said.contains("p1: halted at"), "{said}");
+    while !one.is_done(0) {
+        one.ends(5, &["run", "--all", "--once"]);
+    }
+    let said = one.ends(5, &["run", "--all", "--once"]);
+    assert!(said.contains("p1: halted at") && !said.contains("p0: "), "{said}");
+    edit("192.0.2.99", "192.0.2.80");
+    let (code, said) = one.until_no_longer_waiting(&["run", "--all", "--once"]);
+    assert_eq!((code, one.is_done(1)), (0, true), "{said}");
+    one.ends(0, &["status", "--all", "--exit-code"]);
+}
+
 #[test]
 fn several_runs_are_driven_at_once_but_not_too_many_at_a_provider() {
+    on_both(several_at_once);
+}
+
+fn several_at_once(new: &dyn Fn(usize) -> Machine) {
     const PLANS: usize = 8;
-    let one = alone(PLANS);
+    let one = new(PLANS);
     for n in 0..PLANS {
         let reloads = plan(n).replace("zones,", "zones, reload: [ sh, reload.sh ],");
         one.files.write(&format!("p{n}.yaml"), reloads);
@@ -180,7 +257,11 @@ fn several_runs_are_driven_at_once_but_not_too_many_at_a_provider() {
 
 #[test]
 fn a_way_back_is_continued_too() {
-    let one = alone(1);
+    on_both(way_back);
+}
+
+fn way_back(new: &dyn Fn(usize) -> Machine) {
+    let one = new(1);
     one.begin(1);
     one.ends(4, &["rollback", "p0", "--to", "start", "--auto-approve"]);
     let (code, said) = one.until_no_longer_waiting(&["run", "--all", "--once"]);
@@ -192,12 +273,18 @@ fn a_way_back_is_continued_too() {
 
 #[test]
 fn a_run_that_waits_for_a_person_says_what_to_do() {
+    waits_for_a_person("state");
+    waits_for_a_person(&Stores::new().store("postgres", ""));
+}
+
+fn waits_for_a_person(store: &str) {
     let fixture = with_tasks(&["{ name: tell, manual: \"Tell everybody\" }"], &[], "");
-    let (code, said) = fixture.cutover(&["apply", "plan.yaml", "--auto-approve"]);
+    let ends = |args: &[&str]| fixture.cutover(&[args, &["--state", store]].concat());
+    let (code, said) = ends(&["apply", "plan.yaml", "--auto-approve"]);
     assert_eq!(code, 4, "{said}");
     let begun = now();
     let run = || loop {
-        let (code, said) = fixture.cutover(&["run", "--all", "--once"]);
+        let (code, said) = ends(&["run", "--all", "--once"]);
         if code != 4 {
             return (code, said);
         }

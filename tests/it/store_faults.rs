@@ -11,12 +11,13 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use cutover_store_suite::all;
 use cutover_store_suite::relay::{Fault, Relay, Serve};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::bind_fixture::said;
-use crate::every_store::{KINDS, Stores, all};
+use crate::every_store::{KINDS, Stores};
 use crate::lab::{now, sleep};
 use crate::shared::Machine;
 use crate::zonefile_fixture::{ZONE, ZonefileFixture};
@@ -168,7 +169,7 @@ fn a_line_that_is_cut_or_a_process_that_is_killed_at_any_request_loses_and_doubl
 }
 
 /// A store of a kind, as it is reached through a relay.
-fn through(store: &str, relay: &Relay, port: u16) -> String {
+pub(crate) fn through(store: &str, relay: &Relay, port: u16) -> String {
     store.replace(&format!(":{port}"), &format!(":{}", relay.port()))
 }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use cutover_store_suite::all;
 use serde_json::Value;
 
-use crate::every_store::{KINDS, Stores, all};
+use crate::every_store::{KINDS, Stores};
 use crate::lab::now;
 use crate::shared::Machine;
 use crate::zonefile_fixture::{ZONE_DONE, ZonefileFixture};

@@ -17,16 +17,15 @@ use super::super::speaking_of;
 use super::super::standing::{Standing, leave_as};
 use super::driven::Driven;
 use super::{Args, ask, away, is_full, run_args, say_end};
-use crate::world::real::store::{Lease, Listed, Runs, Store};
+use crate::world::real::store::{Lease, Listed, Runs, Store, StoreError};
 
 /// How often the store is asked for a plan that is due. Our choice: it is one question about an index.
 const DUE_EVERY: Duration = Duration::from_secs(1);
 /// When to ask a store again that cannot be used. Our choice.
 const AWAY_FOR: Duration = Duration::from_secs(10);
-/// How long a plan is left to other machines if this one makes as many requests at its provider as it
-/// may, and how long this one then takes no further plan unless a turn ends. Our choice.
+/// How long a plan is left to other machines if this one drives as many runs at its provider as it may,
+/// and how long this one then takes no further plan unless a turn ends. Our choice.
 const FULL_FOR: Duration = Duration::from_secs(1);
-const PAUSE_IF_FULL: Duration = Duration::from_millis(100);
 
 /// What a process does with the plans that it gets.
 pub(super) struct SharedTurns<'a> {
@@ -38,6 +37,11 @@ pub(super) struct SharedTurns<'a> {
     at_provider: BTreeMap<String, Vec<String>>,
     /// With `--once`, plans that had their turn.
     but: BTreeSet<String>,
+    /// How those turns ended.
+    exits: BTreeMap<String, Exit>,
+    /// With `--once`, halted runs that are to be tried, though they are not due yet. `None` as long as
+    /// there are others.
+    halted: Option<Vec<String>>,
     /// Why runs could not be continued, to say it once, and how that ends.
     trouble: BTreeMap<String, (Vec<String>, Exit)>,
     /// Plans of which a person was asked for something, to ask once.
@@ -71,6 +75,18 @@ async fn due(
     Ok(Some(TakenPlan { plan, runs, looked, lease }))
 }
 
+/// Takes this plan; `None` if another machine has it.
+async fn taken(args: &Args, plan: String) -> Result<Option<TakenPlan>, Failure> {
+    let runs = args.state.runs(Path::new(&plan), &plan)?;
+    let lease = match runs.lease(&claim()).await {
+        Ok(lease) => lease,
+        Err(StoreError::Locked { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let looked = look(&runs).await;
+    Ok(Some(TakenPlan { plan, runs, looked, lease }))
+}
+
 /// Leaves a plan as it is. Where the store fails, it is due as before.
 async fn given_back(
     runs: &Runs,
@@ -100,6 +116,8 @@ impl<'a> SharedTurns<'a> {
             driven: Driven::default(),
             at_provider: BTreeMap::new(),
             but: BTreeSet::new(),
+            exits: BTreeMap::new(),
+            halted: None,
             trouble: BTreeMap::new(),
             asked: BTreeSet::new(),
         };
@@ -116,14 +134,23 @@ impl<'a> SharedTurns<'a> {
                     Ok(Some(due)) => match self.begin(due).await {
                         Room::Some => {}
                         Room::None => {
-                            pause = PAUSE_IF_FULL;
+                            pause = FULL_FOR;
                             break;
                         }
                     },
-                    Ok(None) if self.driven.is_empty() && !self.stays() => {
-                        return self.ended().await;
-                    }
-                    Ok(None) => break,
+                    Ok(None) if self.stays() => break,
+                    Ok(None) => match self.next_halted().await? {
+                        Some(due) => {
+                            let plan = due.plan.clone();
+                            if let Room::None = self.begin(due).await {
+                                self.halted.get_or_insert_default().push(plan);
+                                pause = FULL_FOR;
+                                break;
+                            }
+                        }
+                        None if self.driven.is_empty() => return self.ended().await,
+                        None => break,
+                    },
                     Err(failure) if self.stays() => {
                         away(self.errors, &failure);
                         pause = AWAY_FOR;
@@ -141,6 +168,26 @@ impl<'a> SharedTurns<'a> {
 
     fn stays(&self) -> bool {
         self.args.how_long.stay
+    }
+
+    /// The next halted run that was not tried yet. Each call of `run --once` tries all of them, because
+    /// somebody may have mended what was wrong.
+    async fn next_halted(&mut self) -> Result<Option<TakenPlan>, Failure> {
+        if self.halted.is_none() {
+            let listed = self.driven.beside(self.store.listed()).await?;
+            let halted = listed.into_iter().filter_map(|Listed { plan, standing }| {
+                let is_halted = Standing::read(&standing?)?.due == Due::Halted;
+                (is_halted && !self.but.contains(&plan)).then_some(plan)
+            });
+            self.halted = Some(halted.collect());
+        }
+        while let Some(plan) = self.halted.as_mut().and_then(Vec::pop) {
+            let taken = self.driven.beside(taken(self.args, plan)).await?;
+            if taken.is_some() {
+                return Ok(taken);
+            }
+        }
+        Ok(None)
     }
 
     /// Starts the turn of a plan, if there is something to do.
@@ -172,7 +219,9 @@ impl<'a> SharedTurns<'a> {
         }
         let rest = match room {
             Room::Some => Duration::ZERO,
-            Room::None => FULL_FOR,
+            // With `--once` it stays due, since this process comes back to it.
+            Room::None if self.stays() => FULL_FOR,
+            Room::None => Duration::ZERO,
         };
         self.driven.beside(given_back(&runs, lease, looked.as_ref(), rest)).await;
         if !self.stays() && matches!(room, Room::Some) {
@@ -195,8 +244,11 @@ impl<'a> SharedTurns<'a> {
     fn note(&mut self, plan: String, ended: Result<Applied, Failure>) {
         self.at_provider.remove(&plan);
         match ended {
-            Ok(_) => {
+            Ok(Applied { exit, until: _ }) => {
                 self.trouble.remove(&plan);
+                if !self.stays() {
+                    self.exits.insert(plan.clone(), exit);
+                }
             }
             // Another machine has moved it on.
             Err(failure) if failure.is(Code::RunMovedOn) => {}
@@ -226,11 +278,20 @@ impl<'a> SharedTurns<'a> {
                 continue;
             }
             let standing = match standing.and_then(|said| Standing::read(&said)) {
-                Some(standing) => standing,
-                // Another machine drives it, or has died.
-                None => match look(&self.args.state.runs(Path::new(&plan), &plan)?).await {
+                // What a person has to do is said each time.
+                Some(standing) if standing.due != Due::Person => standing,
+                // Or another machine drives it, or has died.
+                Some(_) | None => match look(&self.args.state.runs(Path::new(&plan), &plan)?).await
+                {
                     Ok(None) => continue,
-                    Ok(Some(looked)) => Standing::of(&looked, false),
+                    Ok(Some(looked)) => {
+                        let is_told = self.exits.contains_key(&plan);
+                        if looked.due == Due::Person && !is_told && self.asked.insert(plan.clone())
+                        {
+                            ask(Path::new(&plan), &looked, &self.args.state);
+                        }
+                        Standing::of(&looked, false)
+                    }
                     Err(failure) => {
                         worst = worst.or_worse(failure.exit);
                         self.fail(&plan, failure);
@@ -238,10 +299,17 @@ impl<'a> SharedTurns<'a> {
                     }
                 },
             };
-            let Standing { line: _, exit, until, is_open: _, zones: _ } = standing;
+            let exit = match (self.exits.get(&plan), standing.due) {
+                (Some(exit), _) => *exit,
+                (None, Due::Never) => Exit::Done,
+                (None, Due::Now | Due::At(_)) => Exit::Waiting,
+                (None, Due::Person) => Exit::ApprovalNeeded,
+                (None, Due::Halted) => standing.exit,
+            };
             worst = worst.or_worse(exit);
-            let until = until.map(|until| (until, plan));
-            next = [next, until].into_iter().flatten().min();
+            if let Due::At(until) = standing.due {
+                next = [next, Some((until, plan))].into_iter().flatten().min();
+            }
         }
         say_end(worst, next)
     }

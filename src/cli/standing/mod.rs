@@ -17,7 +17,6 @@ use cutover_zone::Name;
 use super::due::{Due, LOOK_EVERY, Looked, look};
 use super::exit::Exit;
 use super::failure::Failure;
-use crate::calendar::Timestamp;
 use crate::engine::view::RunView;
 use crate::render::overview::Line;
 use crate::world::real::clashes::is_open;
@@ -35,8 +34,8 @@ pub(super) struct Standing {
     pub(super) line: Line,
     /// How `apply` would end now.
     pub(super) exit: Exit,
-    /// When it can be continued, if that is known.
-    pub(super) until: Option<Timestamp>,
+    /// When it can be continued.
+    pub(super) due: Due,
     /// Whether the run, or its way back, still has something to do.
     pub(super) is_open: bool,
     /// The zones that the run changes or relies on, if the plan has no other run; `None`: they have to
@@ -49,15 +48,11 @@ impl Standing {
     pub(super) fn of(Looked { found, due, providers: _ }: &Looked, is_only: bool) -> Self {
         let (artifact, state) = (&found.run.artifact, &found.run.state);
         let view = RunView::of(artifact, state, now());
-        let until = match due {
-            Due::At(at) => Some(*at),
-            Due::Now | Due::Halted | Due::Person | Due::Never => None,
-        };
         let zones: BTreeSet<Name> =
             artifact.zones.keys().chain(artifact.relies_on.keys()).cloned().collect();
         let zones = Some(zones).filter(|zones| is_only && zones.len() <= ZONES_MAX);
         let (line, exit) = (Line::of(&view), Exit::of_run(&view));
-        Self { line, exit, until, is_open: is_open(found), zones }
+        Self { line, exit, due: *due, is_open: is_open(found), zones }
     }
 
     /// Reads what was said; `None` if another version of the program has said it, in a form that this

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cutover_zone::Name;
 use serde::{Deserialize, Serialize};
 
+use super::super::due::Due;
 use super::super::exit::Exit;
 use super::Standing;
 use crate::calendar::{Timestamp, parse_instant, show_exact};
@@ -23,7 +24,7 @@ struct StandingV1 {
     doing: DoingV1,
     next: Option<NextV1>,
     exit: ExitV1,
-    until: Option<String>,
+    due: DueV1,
     open: bool,
     zones: Option<BTreeSet<String>>,
 }
@@ -64,6 +65,16 @@ enum PauseV1 {
     Retry,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum DueV1 {
+    Now,
+    Halted,
+    At(String),
+    Person,
+    Never,
+}
+
 /// The exit codes that a run can end with.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -76,8 +87,7 @@ enum ExitV1 {
 }
 
 pub(super) fn write(standing: &Standing) -> String {
-    let Standing { line: Line { is_way_back, doing, next }, exit, until, is_open, zones } =
-        standing;
+    let Standing { line: Line { is_way_back, doing, next }, exit, due, is_open, zones } = standing;
     let standing = StandingV1 {
         format: FORMAT.to_owned(),
         way_back: *is_way_back,
@@ -94,7 +104,13 @@ pub(super) fn write(standing: &Standing) -> String {
             zone: zone.name().to_owned(),
         }),
         exit: (*exit).into(),
-        until: until.map(show_exact),
+        due: match due {
+            Due::Now => DueV1::Now,
+            Due::Halted => DueV1::Halted,
+            Due::At(at) => DueV1::At(show_exact(*at)),
+            Due::Person => DueV1::Person,
+            Due::Never => DueV1::Never,
+        },
         open: *is_open,
         zones: zones.as_ref().map(|zones| zones.iter().map(ToString::to_string).collect()),
     };
@@ -103,7 +119,7 @@ pub(super) fn write(standing: &Standing) -> String {
 
 pub(super) fn read(text: &str) -> Option<Standing> {
     let said: StandingV1 = serde_json::from_str(text).ok()?;
-    let StandingV1 { format, way_back, doing, next, exit, until, open, zones } = said;
+    let StandingV1 { format, way_back, doing, next, exit, due, open, zones } = said;
     if format != FORMAT {
         return None;
     }
@@ -123,9 +139,12 @@ pub(super) fn read(text: &str) -> Option<Standing> {
             Some(NextUp { step, not_before, zone: zone.parse().ok()? })
         }
     };
-    let until = match until {
-        None => None,
-        Some(at) => Some(parse_instant(&at)?),
+    let due = match due {
+        DueV1::Now => Due::Now,
+        DueV1::Halted => Due::Halted,
+        DueV1::At(at) => Due::At(parse_instant(&at)?),
+        DueV1::Person => Due::Person,
+        DueV1::Never => Due::Never,
     };
     let zones: Option<BTreeSet<Name>> = match zones {
         None => None,
@@ -134,7 +153,7 @@ pub(super) fn read(text: &str) -> Option<Standing> {
         }
     };
     let line = Line { is_way_back: way_back, doing, next };
-    Some(Standing { line, exit: exit.into(), until, is_open: open, zones })
+    Some(Standing { line, exit: exit.into(), due, is_open: open, zones })
 }
 
 impl From<Pause> for PauseV1 {
@@ -200,10 +219,10 @@ mod tests {
     fn what_is_said_is_read_back() {
         let at = |text: &str| parse_instant(text).expect("an instant");
         let (soon, late) = (at("2026-11-30T10:00:00Z"), at("2026-12-01T10:00:00.250Z"));
-        let of = |doing, next, exit| Standing {
+        let of = |doing, next, exit, due| Standing {
             line: Line { is_way_back: false, doing, next },
             exit,
-            until: Some(late),
+            due,
             is_open: true,
             zones: Some(BTreeSet::from([Name::absolute("acme.test.").expect("a name")])),
         };
@@ -211,17 +230,19 @@ mod tests {
             let zone = "Europe/Zurich".parse().expect("a time zone");
             Some(NextUp { step: "wait/lower".to_owned(), not_before, zone })
         };
-        let then = Duration::from_secs(60);
+        let going = || Doing::Going { then: Duration::from_secs(60) };
         let words = "halted at x: drift".to_owned();
+        let step = "task/tell".to_owned();
+        let later = next(Some((late, Pause::Propagation)));
         for standing in [
-            of(Doing::Finished { at: soon }, None, Exit::Done),
-            of(Doing::Halted { words }, None, Exit::Stuck),
-            of(Doing::Person { step: "task/tell".to_owned() }, None, Exit::ApprovalNeeded),
-            of(Doing::Going { then }, next(Some((late, Pause::Propagation))), Exit::Waiting),
+            of(Doing::Finished { at: soon }, None, Exit::Done, Due::Never),
+            of(Doing::Halted { words }, None, Exit::Stuck, Due::Halted),
+            of(Doing::Person { step }, None, Exit::ApprovalNeeded, Due::Person),
+            of(going(), later, Exit::Waiting, Due::At(late)),
             Standing {
-                until: None,
+                is_open: false,
                 zones: None,
-                ..of(Doing::Going { then }, next(None), Exit::Halted)
+                ..of(going(), next(None), Exit::Halted, Due::Now)
             },
         ] {
             let text = write(&standing);

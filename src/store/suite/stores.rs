@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cutover_store::{Directory, Store};
 use cutover_store_git::{Address, GitStore};
 use cutover_store_suite::processes::{self, LeaseEnd};
-use cutover_store_suite::{claim, line, lines, none, shared_out, story};
+use cutover_store_suite::{all, claim, line, lines, none, shared_out, story};
 
 /// Opens the store at this place, as a child process does too.
 fn open(place: &str) -> Arc<dyn Store> {
@@ -117,7 +117,8 @@ mod git {
     #[tokio::test]
     async fn has_one_writer_at_a_time() {
         let (_dir, place) = repository("");
-        processes::two_writers(open, &place, 20).await;
+        let turns = if all() { 100 } else { 20 };
+        processes::two_writers(open, &place, turns).await;
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cutover_base::digest::Digest;
 use cutover_store::Store;
-use cutover_store_suite::{PLAN, claim, line, lines, none, shared_out, story};
+use cutover_store_suite::{PLAN, all, claim, line, lines, none, shared_out, story};
 use nix::sys::signal::Signal;
 
 use super::open;
@@ -18,7 +18,6 @@ use super::server::{ADMIN, Server};
 /// outcome. Every third request of each kind in a normal run, and all of them with
 /// `CUTOVER_SWEEP=all`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::disallowed_methods, reason = "the environment says how much is tested")]
 async fn every_call_survives_a_lost_connection() {
     let server = Server::start();
     let relay = Relay::before(server.port(), serve);
@@ -27,7 +26,6 @@ async fn every_call_survives_a_lost_connection() {
         let port = relay.port();
         open(&format!("postgres://{ADMIN}@127.0.0.1:{port}/{name}?sslmode=disable"))
     };
-    let all = std::env::var("CUTOVER_SWEEP").is_ok_and(|sweep| sweep == "all");
     for part in [Part::Story, Part::SharedOut] {
         let store = again("whole");
         relay.arm(None);
@@ -37,7 +35,7 @@ async fn every_call_survives_a_lost_connection() {
         drop(store);
         server.sql("postgres", "DROP DATABASE whole WITH (FORCE)");
         for (fault, from) in [(Fault::RequestLost, 0), (Fault::AnswerLost, 1)] {
-            let (from, step) = if all { (0, 1) } else { (from, 3) };
+            let (from, step) = if all() { (0, 1) } else { (from, 3) };
             for at in (from..requests).step_by(step) {
                 let store = again("cut");
                 relay.arm(Some((at, fault)));

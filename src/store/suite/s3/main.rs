@@ -9,7 +9,7 @@ use cutover_store::{Store, StoreError};
 use cutover_store_s3::{Address, S3Store};
 use cutover_store_suite::processes::{self, LeaseEnd};
 use cutover_store_suite::relay::{Fault, Relay};
-use cutover_store_suite::{PLAN, claim, line, lines, none, shared_out, story};
+use cutover_store_suite::{PLAN, all, claim, line, lines, none, shared_out, story};
 use relay::serve;
 use server::{ID, SECRET, Server, url};
 
@@ -44,7 +44,8 @@ async fn shares_out_what_is_due() {
 #[tokio::test]
 async fn has_one_writer_at_a_time() {
     let server = Server::shared();
-    processes::two_writers(open, &url(server.port(), "two", ""), 20).await;
+    let turns = if all() { 100 } else { 20 };
+    processes::two_writers(open, &url(server.port(), "two", ""), turns).await;
 }
 
 #[tokio::test]
@@ -63,7 +64,6 @@ async fn takes_nothing_from_a_process_that_has_lost_its_lease() {
 /// What the suite says of a store, with one request or one answer lost: it has no other outcome.
 /// Every ninth request of each kind in a normal run, and all of them with `CUTOVER_SWEEP=all`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::disallowed_methods, reason = "the environment says how much is tested")]
 async fn every_call_survives_a_lost_connection() {
     let server = Server::shared();
     let relay = Relay::before(server.port(), serve);
@@ -71,15 +71,27 @@ async fn every_call_survives_a_lost_connection() {
     story(&*open(&url(relay.port(), "whole", ""))).await;
     let requests = relay.arm(None);
     assert!(requests > 40, "{requests} requests");
-    let all = std::env::var("CUTOVER_SWEEP").is_ok_and(|sweep| sweep == "all");
     for (fault, from) in [(Fault::RequestLost, 0), (Fault::AnswerLost, 4)] {
-        let (from, step) = if all { (0, 1) } else { (from, 9) };
+        let (from, step) = if all() { (0, 1) } else { (from, 9) };
         for at in (from..requests).step_by(step) {
             relay.arm(Some((at, fault)));
             story(&*open(&url(relay.port(), &format!("cut-{at}-{fault:?}"), ""))).await;
             let made = relay.arm(None);
             assert!(made > at, "request {at} of {requests} was made");
         }
+    }
+}
+
+/// What the store relies on, asked by another client: of several writers one creates the object.
+#[tokio::test]
+async fn the_server_creates_an_object_for_one_of_several_writers() {
+    let server = Server::shared();
+    for round in 0..10 {
+        let mut codes = server.race(&format!("race/{round}"), 8);
+        codes.sort();
+        let (created, refused) = codes.split_first().expect("eight answers");
+        assert_eq!(created, "200");
+        assert!(refused.iter().all(|code| ["409", "412"].contains(&code.as_str())), "{codes:?}");
     }
 }
 

@@ -94,15 +94,37 @@ impl Server {
 
     /// Makes the object with this key, or the bucket, by other means than ours.
     pub(crate) fn put(&self, key: &str, text: &str) {
+        let put = Self::curl(self.gateway, key, text, &["--fail"]);
+        self.until(&put.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    /// How curl puts an object, with more options.
+    fn curl(gateway: u16, key: &str, text: &str, more: &[&str]) -> Vec<String> {
         let digest = Digest::of(text.as_bytes()).to_string();
         let digest = format!("x-amz-content-sha256: {}", digest.trim_start_matches("sha256:"));
-        let url = format!("http://127.0.0.1:{}/{BUCKET}/{key}", self.gateway);
+        let url = format!("http://127.0.0.1:{gateway}/{BUCKET}/{key}");
         let user = format!("{ID}:{SECRET}");
-        let put = ["curl", "--silent", "--fail", "--request", "PUT", "--user", &user];
+        let put = ["curl", "--silent", "--request", "PUT", "--user", &user];
         let signed = ["--aws-sigv4", "aws:amz:us-east-1:s3", "--header", &digest];
         let body = ["--data-binary", text];
         let body = if text.is_empty() { &[][..] } else { &body };
-        self.until(&[&put[..], &signed, body, &[url.trim_end_matches('/')]].concat());
+        let all = [&put[..], &signed, body, more, &[url.trim_end_matches('/')]].concat();
+        all.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The answers to so many writers that create the same object at once (RFC 9110 §13.1.2).
+    pub(crate) fn race(&self, key: &str, writers: usize) -> Vec<String> {
+        let start = |writer: usize| {
+            let only = ["--header", "if-none-match: *", "--write-out", "%{http_code}"];
+            let put = Self::curl(self.gateway, key, &format!("writer {writer}"), &only);
+            let put: Vec<&str> = put.iter().map(String::as_str).collect();
+            self.command(&put).stdout(Stdio::piped()).spawn().expect("curl runs")
+        };
+        let all: Vec<Child> = (0..writers).map(start).collect();
+        let said = all.into_iter().map(|one| one.wait_with_output().expect("an end").stdout);
+        // The answer's text stands before its code.
+        said.map(|said| String::from_utf8_lossy(&said[said.len().saturating_sub(3)..]).into_owned())
+            .collect()
     }
 
     /// Ends the gateway without a warning, and starts another one at its port.

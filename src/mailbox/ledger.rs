@@ -5,8 +5,10 @@
 //! the message of the old side that each one is the copy of. A message whose answer was lost is
 //! found there, so nothing is sent twice.
 //!
-//! One process at a time holds a ledger: SQLite's lock lasts as long as the process. Each change is
-//! on the disk before the next step. Only the current UIDVALIDITY of a folder has rows.
+//! One process at a time holds a ledger: SQLite's lock lasts as long as the process. What is about to be
+//! sent, and everything before it, is on the disk before it is sent. What follows survives the end of the
+//! process at once, and a power cut a little later: what a power cut undoes is looked for at the new side,
+//! like a lost answer. Only the current UIDVALIDITY of a folder has rows.
 
 mod claims;
 mod schema;
@@ -145,6 +147,20 @@ impl Ledger {
         let transaction = connection.transaction()?;
         let value = change(&transaction)?;
         transaction.commit()?;
+        Ok(value)
+    }
+
+    /// The same, and the change is on the disk afterwards, with all changes before it.
+    fn write_through<T>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let mut connection = self.connection();
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let transaction = connection.transaction()?;
+        let value = change(&transaction)?;
+        transaction.commit()?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(value)
     }
 

@@ -139,7 +139,7 @@ impl Ledger {
         FolderId(folder): FolderId,
         messages: &[Begun<'_>],
     ) -> Result<BTreeMap<u32, There>> {
-        self.write(|change| {
+        self.write_through(|change| {
             let mut insert = change.prepare_cached(
                 "INSERT INTO message
                  (folder, uid, outcome, raw, canonical, octets, flags, id, head, date)

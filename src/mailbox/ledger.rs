@@ -43,7 +43,7 @@ pub enum LedgerError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-pub use claims::{Arrivals, Claimed, FoundTarget, There};
+pub use claims::{Arrivals, Claimed, Expected, FoundTarget, There};
 
 type Result<T> = std::result::Result<T, LedgerError>;
 
@@ -470,18 +470,6 @@ impl Ledger {
             })?;
         }
         Ok(unknown)
-    }
-
-    /// Whether a message has begun and is not settled.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub fn has_begun(&self, FolderId(folder): FolderId) -> Result<bool> {
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM message WHERE folder = ? AND outcome = 0)",
-        )?;
-        Ok(query.query_row([folder], |row| row.get(0))?)
     }
 
     /// Notes what became of messages. A message that was never begun gets its row.

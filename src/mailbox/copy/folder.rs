@@ -29,7 +29,9 @@ pub(super) async fn copy(
     let ledger = pass.ledger;
     let folder = ledger.folder(accounts, (old_name, new_name))?;
     let mark = ledger.mark(folder)?;
-    let opening = old.select_with_uids(old_name, Mode::Read, work.expected);
+    // Without a status the folder may have any number of messages.
+    let expected = if work.expected == 0 { u64::MAX } else { work.expected };
+    let opening = old.select_with_uids(old_name, Mode::Read, expected);
     let (opened, target) = tokio::join!(opening, select_new(new, new_name));
     let ((there, uids), target) = (opened.map_err(MailboxError::old)?, target?);
     let no_validity = |side, name| MailboxError::NoUidValidity { side, folder: shown(name) };

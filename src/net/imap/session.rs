@@ -474,25 +474,38 @@ impl Session {
     }
 
     /// The UIDs of the selected mailbox from this one on, sorted, each once, as the server has them now.
+    /// There may be any number up to `likely`, and few above it.
     ///
     /// # Errors
     /// [`ImapError::Refused`] if the server does not search.
-    pub async fn uids_since(&mut self, from: u32) -> Result<Vec<u32>, ImapError> {
+    pub async fn uids_since(&mut self, from: u32, likely: u32) -> Result<Vec<u32>, ImapError> {
         // A server tells of new messages when it is asked for nothing.
-        let search = format!("UID SEARCH UID {from}:*").into_bytes();
-        let (replies, untagged) = self.run_all(&[b"NOOP".to_vec(), search]).await?;
+        let mut commands = vec![b"NOOP".to_vec()];
+        let mut next = from;
+        while next <= likely {
+            let to = next.saturating_add(SEARCHED_AT_ONCE - 1).min(likely);
+            commands.push(format!("UID SEARCH UID {next}:{to}").into_bytes());
+            next = to.saturating_add(1);
+            if to == u32::MAX {
+                break;
+            }
+        }
+        commands.push(format!("UID SEARCH UID {next}:*").into_bytes());
+        let (replies, untagged) = self.run_all(&commands).await?;
         let refused = replies.into_iter().find(|reply| reply.status != Status::Ok);
         if let Some(reply) = refused {
             return Err(ImapError::Refused { command: "UID SEARCH".to_owned(), reply });
         }
-        let mut uids = BTreeSet::new();
+        let mut uids = Vec::new();
         for one in untagged {
             if let Untagged::Search(found) = one {
                 // `*` is the last message, also if its UID is lower (RFC 3501 §9, `seq-range`).
                 uids.extend(found.into_iter().filter(|uid| *uid >= from));
             }
         }
-        Ok(uids.into_iter().collect())
+        uids.sort_unstable();
+        uids.dedup();
+        Ok(uids)
     }
 
     /// Says good-bye, and does not wait for the answer. Errors do not matter any more.

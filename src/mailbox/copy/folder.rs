@@ -59,7 +59,7 @@ pub(super) async fn copy(
         let since = mark.and_then(|mark| mark.modseq);
         let sides = ((&mut *old, &there, since), (&mut *new, &target.selected));
         match flags::follow(work, pass, folder, sides.0, sides.1).await {
-            Ok(()) => {}
+            Ok(is_whole) => has_flags = is_whole,
             // Messages matter more than flags.
             Err(error) if error.is_of_folder() => {
                 has_flags = false;

@@ -289,6 +289,33 @@ fn a_folder_that_disappears_while_it_is_filled_stops_and_nothing_is_put_aside() 
 }
 
 #[test]
+fn flags_that_are_refused_are_tried_again() {
+    let bed = bed(3);
+    let store = Store::start(Manners::default(), |_| None);
+    let pair = pair(&bed, &store);
+    assert_eq!(copied(&bed, &pair).total().copied, 3);
+    commands(&bed.old, "u1", &["SELECT INBOX", "UID STORE 2 +FLAGS (\\Flagged)"]);
+    // Later, in the same pass; and not at all, until the next.
+    let mut left = 2;
+    let mut words = "NO [UNAVAILABLE] later";
+    store.obey(move |asked| {
+        let is_store = asked.words.starts_with("UID STORE") && left > 0;
+        is_store.then(|| {
+            left -= 1;
+            Fault::Says(std::mem::replace(&mut words, "NO never"))
+        })
+    });
+    let report = copied(&bed, &pair);
+    let notes: Vec<&str> = report.folders[0].notes.iter().map(|note| &*note.text).collect();
+    assert_eq!(notes, ["the new side refuses a change of flags: NO never"]);
+    assert!(report.waited_ms > 0 && report.total().flags_changed == 0, "{report:#?}");
+    assert_eq!(copied(&bed, &pair).total().flags_changed, 1);
+    let folders = store.folders();
+    let flags: Vec<&str> = folders["INBOX"].mails.iter().map(|mail| &*mail.flags).collect();
+    assert_eq!(flags, ["", "\\Flagged", ""]);
+}
+
+#[test]
 fn a_literal_that_is_shorter_than_its_message_is_not_copied() {
     use crate::fake::{Fake, fetched};
     let bed = Bed::start(slash(), slash());

@@ -1,5 +1,5 @@
-//! The copy: each message of the old side arrives at the new side once, as long as one ledger is used
-//! and the new side stores what it says. `verify` looks whether it did.
+//! The copy: each message of the old side arrives at the new side once, as long as one ledger is used at
+//! a time. `verify` looks whether it did.
 //!
 //! [`copy`] makes one pass over mailboxes; the first pass copies everything, each later one what has
 //! changed since. A pass that ends early is continued by the next, and so is one whose process was
@@ -11,6 +11,10 @@
 //! dies, the next try looks at the new folder first: what it does not know there is read, and a
 //! message whose answer was lost is recognized by its digest. A message that a server may still be
 //! storing is waited for ([`Limits::settle_max`]).
+//!
+//! A message or folder at which connections break each time is named and left for the next pass
+//! (`care`), and what the new side says to have stored is compared with what is there
+//! (`confirm`).
 //!
 //! What this does not do: it deletes nothing at the new side, and it changes nothing at the old one
 //! (folders are opened with `EXAMINE`, bodies are read with `BODY.PEEK`).

@@ -8,7 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cutover_imap::{ImapError, Listed, Namespace, Session, Status, Untagged, decoded, encoded};
+use cutover_imap::{
+    ImapError, Listed, Namespace, Reply, Session, Status, Untagged, decoded, encoded,
+};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// The special uses that are mapped (RFC 6154 §2), and what servers call such folders if they
@@ -89,19 +91,33 @@ impl Tree {
     /// # Errors
     /// Any [`ImapError`].
     pub async fn of(session: &mut Session) -> Result<Self, ImapError> {
+        Self::after(session, Vec::new()).await.map(|(_, tree)| tree)
+    }
+
+    /// Runs these commands, and asks for the folders in the same round trip. The replies are in the order
+    /// of the commands.
+    ///
+    /// # Errors
+    /// Any [`ImapError`].
+    pub(crate) async fn after(
+        session: &mut Session,
+        mut commands: Vec<Vec<u8>>,
+    ) -> Result<(Vec<Reply>, Self), ImapError> {
         let has = |name: &str| session.capabilities().has(name);
         // A server may refuse to return special uses that it does not announce.
         let list: &[u8] = match has("LIST-EXTENDED") && has("SPECIAL-USE") {
             true => b"LIST \"\" \"*\" RETURN (SPECIAL-USE)",
             false => b"LIST \"\" \"*\"",
         };
-        let mut commands = vec![list.to_vec(), b"LSUB \"\" \"*\"".to_vec()];
+        let count = commands.len();
+        commands.extend([list.to_vec(), b"LSUB \"\" \"*\"".to_vec()]);
         if has("NAMESPACE") {
             commands.push(b"NAMESPACE".to_vec());
         }
-        let (replies, untagged) = session.run_all(&commands).await?;
+        let (mut replies, untagged) = session.run_all(&commands).await?;
+        let of_list = replies.split_off(count);
         // Without subscriptions or a namespace the folders are still known.
-        if let Some(reply) = replies.into_iter().next().filter(|reply| reply.status != Status::Ok) {
+        if let Some(reply) = of_list.into_iter().next().filter(|reply| reply.status != Status::Ok) {
             return Err(ImapError::Refused { command: "LIST".to_owned(), reply });
         }
         let mut namespace = Namespace::default();
@@ -129,7 +145,7 @@ impl Tree {
                 | Untagged::Other(_) => {}
             }
         }
-        Ok(Self::from(&namespace, &listed, &subscribed))
+        Ok((replies, Self::from(&namespace, &listed, &subscribed)))
     }
 
     /// Puts together what a server has said.

@@ -5,8 +5,10 @@
 //! the message of the old side that each one is the copy of. A message whose answer was lost is
 //! found there, so nothing is sent twice.
 //!
-//! One process at a time holds a ledger: SQLite's lock lasts as long as the process. Each change is
-//! on the disk before the next step. Only the current UIDVALIDITY of a folder has rows.
+//! One process at a time holds a ledger: SQLite's lock lasts as long as the process. What is about to be
+//! sent, and everything before it, is on the disk before it is sent. What follows survives the end of the
+//! process at once, and a power cut a little later: what a power cut undoes is looked for at the new side,
+//! like a lost answer. Only the current UIDVALIDITY of a folder has rows.
 
 mod claims;
 mod schema;
@@ -41,7 +43,7 @@ pub enum LedgerError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-pub use claims::{Arrivals, Claimed, FoundTarget, There};
+pub use claims::{Arrivals, Claimed, Expected, FoundTarget, There};
 
 type Result<T> = std::result::Result<T, LedgerError>;
 
@@ -145,6 +147,20 @@ impl Ledger {
         let transaction = connection.transaction()?;
         let value = change(&transaction)?;
         transaction.commit()?;
+        Ok(value)
+    }
+
+    /// The same, and the change is on the disk afterwards, with all changes before it.
+    fn write_through<T>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let mut connection = self.connection();
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let transaction = connection.transaction()?;
+        let value = change(&transaction)?;
+        transaction.commit()?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(value)
     }
 
@@ -454,18 +470,6 @@ impl Ledger {
             })?;
         }
         Ok(unknown)
-    }
-
-    /// Whether a message has begun and is not settled.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub fn has_begun(&self, FolderId(folder): FolderId) -> Result<bool> {
-        let connection = self.connection();
-        let mut query = connection.prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM message WHERE folder = ? AND outcome = 0)",
-        )?;
-        Ok(query.query_row([folder], |row| row.get(0))?)
     }
 
     /// Notes what became of messages. A message that was never begun gets its row.

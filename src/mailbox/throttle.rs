@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use cutover_imap::{ImapError, Reply};
+use cutover_imap::{Code, ImapError, Reply, Status};
 
 /// The first wait after a throttled request without a stated time, and the longest: those of
 /// Dovecot's `imapc`.
@@ -136,15 +136,21 @@ impl Waits {
     }
 }
 
-/// The last words of a server as a reply, whose code stands in the text.
+/// The last words of a server as a reply: `BYE [UNAVAILABLE] text`.
 fn last_words(words: &str) -> Reply {
-    Reply { status: cutover_imap::Status::Bye, code: None, text: words.to_owned() }
+    let text = words.strip_prefix("BYE ").unwrap_or(words);
+    let coded = text.strip_prefix('[').and_then(|inner| inner.split_once(']'));
+    let code = coded.map(|(code, _)| {
+        let (name, arguments) = code.split_once(' ').unwrap_or((code, ""));
+        Code { name: name.to_ascii_uppercase(), arguments: arguments.to_owned() }
+    });
+    let text = coded.map_or(text, |(_, text)| text.trim_start()).to_owned();
+    Reply { status: Status::Bye, code, text }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cutover_imap::{Code, Status};
 
     fn check(code: &str, text: &str, expected: Meaning) {
         let code = Some(code).filter(|code| !code.is_empty());
@@ -186,6 +192,9 @@ mod tests {
         assert_eq!(waits.for_meaning(Meaning::Slower), Some(FIRST_WAIT));
         let closed = ImapError::Closed("BYE Suggested Backoff Time: 7 seconds".to_owned());
         assert_eq!(waits.after(&closed), Some(Duration::from_secs(7)));
+        let closed = ImapError::Closed("BYE [UNAVAILABLE] too long".to_owned());
+        assert_eq!(waits.after(&closed), Some(Duration::from_millis(100)));
+        assert_eq!(waits.after(&ImapError::Closed("BYE good-bye".to_owned())), None);
         assert_eq!(waits.after(&ImapError::NotOffered("x")), None);
     }
 }

@@ -11,7 +11,8 @@
 //! new side at T2. It says nothing about UIDs, threads, rights or rules, so nothing is ever called
 //! identical.
 //!
-//! The ledger of the copy is asked for the names of folders, and for nothing else. For each message
+//! The ledger of the copy is asked for the names of folders, and which missing messages the new side has
+//! refused. For each message
 //! of the old side 56 octets are kept, and four for each that is left over.
 
 mod headers;

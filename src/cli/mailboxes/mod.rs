@@ -77,7 +77,7 @@ struct Which {
     /// Only the mailboxes of this wave
     #[arg(long, value_name = "WAVE")]
     wave: Option<String>,
-    /// How many mailboxes at once; each has one connection to each side
+    /// How many mailboxes at once; a copy has up to three connections to each side for each
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     at_once: u16,
     /// Where the ledger is, and refused messages are put; default `.cutover/mailboxes` beside the plan

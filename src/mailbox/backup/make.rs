@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use cutover_base::digest::Digest;
 use cutover_imap::{Fetched, ImapError, Mode, Response, Session, Status, Untagged};
@@ -22,6 +23,10 @@ use crate::error::{MailboxError, Side};
 use crate::folders::{Tree, shown};
 use crate::read::Reading;
 use crate::report::Progress;
+
+/// How often a lock that is taken is looked at again, and after how long. Our choice.
+const LOCK_TRIES: u32 = 10;
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How a backup of a mailbox went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -50,7 +55,7 @@ pub async fn make(
     clock: &dyn Clock,
     progress: &Progress,
 ) -> Result<Made, BackupError> {
-    let unfinished = Unfinished::begin(bag)?;
+    let unfinished = begin(bag, clock).await?;
     let entries = index::read(bag, unfinished.was_cut_off)?;
     let mut work = Work {
         side,
@@ -85,6 +90,18 @@ pub async fn make(
     work.seal(clock)?;
     unfinished.end()?;
     Ok(work.made())
+}
+
+/// Takes the lock of a bag. A process that was just started by this one holds its files, and so its
+/// locks, until it has become another program; so a lock that is taken is looked at again.
+async fn begin(bag: &Path, clock: &dyn Clock) -> Result<Unfinished, BackupError> {
+    for _ in 0..LOCK_TRIES {
+        match Unfinished::begin(bag) {
+            Err(BackupError::Locked(_)) => clock.sleep(LOCK_AGAIN).await,
+            other => return other,
+        }
+    }
+    Unfinished::begin(bag)
 }
 
 fn write_folders(bag: &Path, folders: &Folders) -> Result<(), BackupError> {

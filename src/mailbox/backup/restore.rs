@@ -19,7 +19,7 @@ use super::{BackupError, Kept, bag_of};
 use crate::account::Account;
 use crate::copy::Pass;
 use crate::copy::confirm::confirm;
-use crate::copy::mailbox::{Retry, create, subscribe};
+use crate::copy::mailbox::{Made, Retry, create};
 use crate::copy::source::{Mail, mail};
 use crate::copy::target::{Target, settle_lost};
 use crate::copy::window::{Window, alike};
@@ -138,9 +138,15 @@ impl Work<'_> {
                 let report = &mut self.folders.entry(*group).or_default().report;
                 (report.old, report.new) = (shown(&old_name), shown(&new_name));
             }
-            if !new_tree.folders.contains_key(&new_name)
-                && let Some((_, error)) = create(&mut new, &[names]).await?.into_iter().next()
-            {
+            let there = new_tree.folders.get(&new_name);
+            let absent = if there.is_none() { &[names][..] } else { &[] };
+            let wants = old_tree.folders[&old_name].is_subscribed;
+            let has = there.is_some_and(|there| there.is_subscribed);
+            let wanted = if wants && !has { &[names][..] } else { &[] };
+            let Made { failed, notes } = create(&mut new, absent, wanted).await?;
+            let report = &mut self.folders.entry(groups[0]).or_default().report;
+            notes.into_iter().for_each(|(_, note)| report.note(0, note));
+            if let Some((_, error)) = failed.into_iter().next() {
                 for group in &groups {
                     let folder = self.folders.entry(*group).or_default();
                     folder.report.error = Some(error.to_string());
@@ -152,13 +158,6 @@ impl Work<'_> {
                 self.current = Some(*group);
                 self.group(&mut new, *group, names).await?;
                 self.current = None;
-            }
-            let there = new_tree.folders.get(&new_name);
-            let wants = old_tree.folders[&old_name].is_subscribed;
-            if wants && !there.is_some_and(|there| there.is_subscribed) {
-                let report = &mut self.folders.entry(groups[0]).or_default().report;
-                let notes = subscribe(&mut new, &[names]).await?;
-                notes.into_iter().for_each(|(_, note)| report.note(0, note));
             }
         }
         new.close().await;

@@ -16,6 +16,7 @@ use super::target::Target;
 use super::window::alike;
 use super::work::Folder;
 use crate::error::MailboxError;
+use crate::ledger::Expected;
 use crate::report::Outcome;
 
 /// What is said about a message of which it is not known whether the new side has it.
@@ -34,18 +35,19 @@ pub(crate) async fn confirm(
     let (ledger, folder) = (pass.ledger, target.folder);
     // What an earlier try of this pass has sent is compared too.
     let since = work.since.map_or(target.floor, |(_, since)| since);
-    let has_begun = ledger.has_begun(folder)?;
-    if !has_begun && !ledger.has_copies(folder, since)? {
+    let Expected { copies, begun } = ledger.expected(folder, since)?;
+    if begun == 0 && copies == 0 {
         return Ok(());
     }
-    let uids = new.uids_since(since).await.map_err(MailboxError::new)?;
+    let likely = since.saturating_add(copies).saturating_add(begun);
+    let uids = new.uids_since(since, likely).await.map_err(MailboxError::new)?;
     let arrivals = ledger.arrivals(folder, since, &uids)?;
-    if arrivals.unknown.is_empty() && arrivals.gone.is_empty() && !has_begun {
+    if arrivals.unknown.is_empty() && arrivals.gone.is_empty() && begun == 0 {
         return Ok(());
     }
     target.read(new, ledger, &arrivals.unknown).await?;
-    let is_doubtful = !arrivals.gone.is_empty() && !arrivals.unknown.is_empty()
-        || has_begun && ledger.has_copies(folder, since)?;
+    let is_doubtful =
+        !arrivals.gone.is_empty() && !arrivals.unknown.is_empty() || begun > 0 && copies > 0;
     let mut gone = arrivals.gone;
     if is_doubtful || ledger.is_contradicted(folder, since)? {
         // Wrong UIDs may have been named, so none is believed.

@@ -10,6 +10,7 @@ use crate::error::MailboxError;
 use crate::flags::{joined, kept, sendable, split};
 use crate::ledger::FolderId;
 use crate::read;
+use crate::throttle::{meaning, must_wait};
 
 /// How many messages get the same change of flags in one command.
 const STORED_AT_ONCE: usize = 500;
@@ -19,17 +20,19 @@ const STORED_AT_ONCE: usize = 500;
 type Changes = BTreeMap<(BTreeSet<String>, BTreeSet<String>), Vec<(u32, u32, String)>>;
 
 /// Makes the changes of flags at the old side, since the last pass, at the new side too. Flags that
-/// somebody has changed at the new side only stay as they are.
+/// somebody has changed at the new side only stay as they are. Whether all changes were made: those that
+/// the new side refuses are tried again by the next pass.
 pub(super) async fn follow(
     work: &mut Folder,
     pass: &Pass<'_>,
     folder: FolderId,
     (old, there, since): (&mut Session, &Selected, Option<u64>),
     (new, target): (&mut Session, &Selected),
-) -> Result<(), MailboxError> {
+) -> Result<bool, MailboxError> {
     if since.is_some() && since == there.highest_modseq {
-        return Ok(());
+        return Ok(true);
     }
+    let mut is_whole = true;
     let mut command = "UID FETCH 1:* (UID FLAGS)".to_owned();
     if let (Some(since), Some(_)) = (since, there.highest_modseq) {
         command += &format!(" (CHANGEDSINCE {since})");
@@ -70,20 +73,22 @@ pub(super) async fn follow(
                 let command = format!("UID STORE {set} {sign}FLAGS.SILENT ({})", joined(flags));
                 match new.run(command.as_bytes()).await {
                     Ok(_) => {}
-                    Err(ImapError::Refused { reply, .. }) => refused = Some(reply),
+                    Err(ImapError::Refused { reply, .. }) if !must_wait(meaning(&reply)) => {
+                        refused = Some(reply);
+                    }
                     Err(error) => return Err(MailboxError::new(error)),
                 }
             }
-            match refused {
-                Some(reply) => {
-                    let text = format!("the new side refuses a change of flags: {reply}");
-                    messages.iter().for_each(|(uid, ..)| work.report.note(*uid, &*text));
-                }
-                None => work.report.flags_changed += messages.len() as u64,
+            if let Some(reply) = refused {
+                is_whole = false;
+                let text = format!("the new side refuses a change of flags: {reply}");
+                messages.iter().for_each(|(uid, ..)| work.report.note(*uid, &*text));
+                continue;
             }
+            work.report.flags_changed += messages.len() as u64;
             let flags = messages.iter().map(|(uid, _, flags)| (*uid, flags.clone()));
             pass.ledger.set_flags(folder, &flags.collect::<Vec<_>>())?;
         }
     }
-    Ok(())
+    Ok(is_whole)
 }

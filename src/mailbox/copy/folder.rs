@@ -29,8 +29,11 @@ pub(super) async fn copy(
     let ledger = pass.ledger;
     let folder = ledger.folder(accounts, (old_name, new_name))?;
     let mark = ledger.mark(folder)?;
-    let (there, target) = tokio::join!(old.select(old_name, Mode::Read), select_new(new, new_name));
-    let (there, target) = (there.map_err(MailboxError::old)?, target?);
+    // Without a status the folder may have any number of messages.
+    let expected = if work.expected == 0 { u64::MAX } else { work.expected };
+    let opening = old.select_with_uids(old_name, Mode::Read, expected);
+    let (opened, target) = tokio::join!(opening, select_new(new, new_name));
+    let ((there, uids), target) = (opened.map_err(MailboxError::old)?, target?);
     let no_validity = |side, name| MailboxError::NoUidValidity { side, folder: shown(name) };
     let old_validity = there.uid_validity.ok_or_else(|| no_validity(Side::Old, old_name))?;
     let new_validity = target.uid_validity.ok_or_else(|| no_validity(Side::New, new_name))?;
@@ -43,7 +46,6 @@ pub(super) async fn copy(
         target.look_first(new, ledger).await?;
     }
     ledger.old_validity(folder, old_validity)?;
-    let uids = old.uids(there.exists).await.map_err(MailboxError::old)?;
     let compared = ledger.compare(folder, &uids)?;
     begin(work, pass, uids.len() as u64, &compared);
     let mark = mark.filter(|mark| mark.uid_validity == old_validity);
@@ -52,9 +54,19 @@ pub(super) async fn copy(
     {
         return Err(MailboxError::UidsReused { folder: shown(old_name) });
     }
+    let mut has_flags = true;
     if compared.copied > 0 {
         let since = mark.and_then(|mark| mark.modseq);
-        flags::follow(work, pass, folder, (old, &there, since), (new, &target.selected)).await?;
+        let sides = ((&mut *old, &there, since), (&mut *new, &target.selected));
+        match flags::follow(work, pass, folder, sides.0, sides.1).await {
+            Ok(is_whole) => has_flags = is_whole,
+            // Messages matter more than flags.
+            Err(error) if error.is_of_folder() => {
+                has_flags = false;
+                work.report.note(0, format!("flags that have changed are not followed: {error}"));
+            }
+            Err(error) => return Err(error),
+        }
     }
     let mut open = compared.open;
     if !open.is_empty() || anew != Anew::No {
@@ -84,7 +96,7 @@ pub(super) async fn copy(
         messages(work, pass, &target, &open, old, new).await?;
         confirm::confirm(work, pass, &target, new).await?;
     }
-    if work.report.is_complete() {
+    if work.report.is_complete() && has_flags {
         let mark = Mark {
             uid_validity: old_validity,
             uid_next: there.uid_next.unwrap_or(0),
@@ -294,6 +306,8 @@ async fn alone(
         unread(work, pass, target.folder, read)?;
         return Ok(last);
     };
+    // The command has to end before the next one begins.
+    reading.next().await.map_err(MailboxError::old)?;
     let mail = source::mail(uid, fetched)?;
     let is_culprit = work.care.culprit(uid).is_some();
     let Folder { report, care, .. } = work;

@@ -200,13 +200,24 @@ impl Work<'_> {
         let is_gone = |name: &[u8]| gone.iter().any(|gone| gone.old == name);
         let (_, absent): (Vec<_>, Vec<_>) = absent.into_iter().partition(|(old, _)| is_gone(old));
         let old_names: Vec<&Vec<u8>> = names.keys().collect();
-        let (made, statuses) =
-            tokio::join!(create(&mut new, &absent), folder::statuses(&mut old, &old_names));
-        let statuses = statuses?;
-        for (at, error) in made? {
+        let subscribes_all = !old_tree.folders.values().any(|folder| folder.is_subscribed);
+        let wanted = names.iter().filter(|(old_name, new_name)| {
+            let wants = subscribes_all || old_tree.folders[*old_name].is_subscribed;
+            let has = new_tree.folders.get(*new_name).is_some_and(|folder| folder.is_subscribed);
+            wants && !has && !is_gone(old_name)
+        });
+        let wanted: Vec<(&[u8], &[u8])> = wanted.map(|(old, new)| (&**old, &**new)).collect();
+        let creating = create(&mut new, &absent, &wanted);
+        let (made, statuses) = tokio::join!(creating, folder::statuses(&mut old, &old_names));
+        let (Made { failed, notes }, statuses) = (made?, statuses?);
+        for (at, error) in failed {
             let folder = self.folders.entry(absent[at].0.to_vec()).or_default();
             folder.report.error = Some(error.to_string());
             folder.is_done = true;
+        }
+        for (at, note) in notes {
+            let folder = self.folders.entry(wanted[at].0.to_vec()).or_default();
+            folder.report.note(0, note);
         }
         for gone in &gone {
             let folder = self.folders.entry(gone.old.to_vec()).or_default();
@@ -219,19 +230,6 @@ impl Work<'_> {
         let is_done = |name: &[u8]| self.folders.get(name).is_some_and(|folder| folder.is_done);
         let open: Vec<_> = names.iter().filter(|(name, _)| !is_done(name)).collect();
         let mut unchanged = folder::unchanged(&mut new, pass, accounts, &open, &statuses).await?;
-        let subscribes_all = !old_tree.folders.values().any(|folder| folder.is_subscribed);
-        let wanted = names.iter().filter(|(old_name, new_name)| {
-            let wants = subscribes_all || old_tree.folders[*old_name].is_subscribed;
-            let is_there = !is_gone(old_name);
-            is_there
-                && wants
-                && !new_tree.folders.get(*new_name).is_some_and(|folder| folder.is_subscribed)
-        });
-        let wanted: Vec<(&[u8], &[u8])> = wanted.map(|(old, new)| (&**old, &**new)).collect();
-        for (at, note) in subscribe(&mut new, &wanted).await? {
-            let folder = self.folders.entry(wanted[at].0.to_vec()).or_default();
-            folder.report.note(0, note);
-        }
         let mut jobs = Vec::new();
         for (old_name, new_name) in open {
             let mut work = self.folders.remove(old_name).unwrap_or_default();
@@ -260,62 +258,59 @@ impl Work<'_> {
     }
 }
 
-/// Runs a command for each of these folders of the new side: what the server refuses, by place.
-async fn for_each(
-    new: &mut Session,
-    word: &[u8],
-    folders: &[(&[u8], &[u8])],
-) -> Result<Vec<(usize, Reply)>, MailboxError> {
+/// A command for each of these folders of the new side.
+fn for_each(word: &[u8], folders: &[(&[u8], &[u8])]) -> Vec<Vec<u8>> {
     let command = |(_, name): &(&[u8], &[u8])| {
         let argument = quoted(name).unwrap_or_default();
         [word, b" ", &argument].concat()
     };
-    let commands: Vec<Vec<u8>> = folders.iter().map(command).collect();
-    let (replies, _) = new.run_all(&commands).await.map_err(MailboxError::new)?;
-    let refused = replies.into_iter().enumerate();
-    Ok(refused.filter(|(_, reply)| reply.status != Status::Ok).collect())
+    folders.iter().map(command).collect()
 }
 
-/// Makes folders; those that cannot be made, by place. One that is there already is fine: another session
-/// may have made it. Each has to be listed by its name afterwards: otherwise the name leads to another
+/// What the new side did not do.
+#[derive(Default)]
+pub(crate) struct Made {
+    /// Folders that cannot be used, by their places among those that were to be made.
+    pub(crate) failed: Vec<(usize, MailboxError)>,
+    /// Notes about subscriptions that the server refuses, by their places among those that were wanted.
+    /// A folder without a subscription has all its messages.
+    pub(crate) notes: Vec<(usize, String)>,
+}
+
+/// Makes folders, and subscribes to folders. One that is there already is fine: another session may have
+/// made it. Each has to be listed by its name afterwards: otherwise the name leads to another
 /// folder, in which messages of two would be one.
 pub(crate) async fn create(
     new: &mut Session,
-    folders: &[(&[u8], &[u8])],
-) -> Result<Vec<(usize, MailboxError)>, MailboxError> {
-    if folders.is_empty() {
-        return Ok(Vec::new());
+    absent: &[(&[u8], &[u8])],
+    wanted: &[(&[u8], &[u8])],
+) -> Result<Made, MailboxError> {
+    let mut made = Made::default();
+    if absent.is_empty() && wanted.is_empty() {
+        return Ok(made);
     }
-    let refused: BTreeMap<usize, Reply> =
-        for_each(new, b"CREATE", folders).await?.into_iter().collect();
+    let commands = [for_each(b"CREATE", absent), for_each(b"SUBSCRIBE", wanted)].concat();
+    let (mut replies, listed) = match absent.is_empty() {
+        true => (new.run_all(&commands).await.map_err(MailboxError::new)?.0, Tree::default()),
+        false => Tree::after(new, commands).await.map_err(MailboxError::new)?,
+    };
+    let is_refused = |(_, reply): &(usize, Reply)| reply.status != Status::Ok;
+    let subscribed = replies.split_off(absent.len()).into_iter().enumerate().filter(is_refused);
+    let note = |reply: Reply| format!("the new side refuses the subscription: {reply}");
+    made.notes = subscribed.map(|(at, reply)| (at, note(reply))).collect();
     let is_there = |reply: &Reply| {
         reply.has("ALREADYEXISTS") || reply.text.to_ascii_lowercase().contains("exist")
     };
-    let listed = Tree::of(new).await.map_err(MailboxError::new)?;
-    let mut failed = Vec::new();
-    for (at, (_, name)) in folders.iter().enumerate() {
-        let error = match refused.get(&at) {
-            Some(reply) if !is_there(reply) => {
-                MailboxError::NoFolder { folder: shown(name), reply: reply.clone() }
-            }
-            _ if listed.folders.contains_key(*name) => continue,
-            _ => {
-                let instead = listed.like(name).map(shown);
-                MailboxError::OtherName { folder: shown(name), instead }
-            }
+    for (at, ((_, name), reply)) in absent.iter().zip(replies).enumerate() {
+        let folder = shown(name);
+        let error = if reply.status != Status::Ok && !is_there(&reply) {
+            MailboxError::NoFolder { folder, reply }
+        } else if listed.folders.contains_key(*name) {
+            continue;
+        } else {
+            MailboxError::OtherName { folder, instead: listed.like(name).map(shown) }
         };
-        failed.push((at, error));
+        made.failed.push((at, error));
     }
-    Ok(failed)
-}
-
-/// Subscribes to folders; notes about those that the server refuses. A folder without a subscription
-/// has all its messages.
-pub(crate) async fn subscribe(
-    new: &mut Session,
-    folders: &[(&[u8], &[u8])],
-) -> Result<Vec<(usize, String)>, MailboxError> {
-    let refused = for_each(new, b"SUBSCRIBE", folders).await?;
-    let note = |reply: Reply| format!("the new side refuses the subscription: {reply}");
-    Ok(refused.into_iter().map(|(at, reply)| (at, note(reply))).collect())
+    Ok(made)
 }

@@ -52,6 +52,15 @@ pub struct Claimed {
     pub open: BTreeSet<u32>,
 }
 
+/// What is expected in a folder of the new side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// How many copies were named.
+    pub copies: u32,
+    /// How many messages have begun and are not settled.
+    pub begun: u32,
+}
+
 /// What has happened in a folder of the new side since a UID.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arrivals {
@@ -139,7 +148,7 @@ impl Ledger {
         FolderId(folder): FolderId,
         messages: &[Begun<'_>],
     ) -> Result<BTreeMap<u32, There>> {
-        self.write(|change| {
+        self.write_through(|change| {
             let mut insert = change.prepare_cached(
                 "INSERT INTO message
                  (folder, uid, outcome, raw, canonical, octets, flags, id, head, date)
@@ -215,16 +224,20 @@ impl Ledger {
         let mut query = connection.prepare_cached(
             "SELECT uid, copy_of FROM target WHERE folder = ? AND uid >= ? ORDER BY uid",
         )?;
-        let mut unknown: BTreeSet<u32> = uids.iter().copied().collect();
-        let mut gone = Vec::new();
+        let mut arrivals = Arrivals::default();
+        let mut left = uids.iter().copied().peekable();
         let mut rows = query.query(params![folder, since])?;
         while let Some(row) = rows.next()? {
             let (uid, copy_of): (u32, Option<u32>) = (row.get(0)?, row.get(1)?);
-            if !unknown.remove(&uid) {
-                gone.extend(copy_of);
+            while let Some(unknown) = left.next_if(|left| *left < uid) {
+                arrivals.unknown.push(unknown);
+            }
+            if left.next_if_eq(&uid).is_none() {
+                arrivals.gone.extend(copy_of);
             }
         }
-        Ok(Arrivals { gone, unknown: unknown.into_iter().collect() })
+        arrivals.unknown.extend(left);
+        Ok(arrivals)
     }
 
     /// Whether a message from this UID on, which is nobody's copy, has the digest of a message whose copy
@@ -261,17 +274,21 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether there is a copy from this UID on.
+    /// What is expected in the new folder from this UID on.
     ///
     /// # Errors
     /// [`LedgerError`](super::LedgerError).
-    pub fn has_copies(&self, FolderId(folder): FolderId, since: u32) -> Result<bool> {
+    pub fn expected(&self, FolderId(folder): FolderId, since: u32) -> Result<Expected> {
         let connection = self.connection();
-        let mut query = connection.prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM target
-             WHERE folder = ? AND uid >= ? AND copy_of IS NOT NULL)",
+        let mut copies = connection.prepare_cached(
+            "SELECT count(*) FROM target WHERE folder = ? AND uid >= ? AND copy_of IS NOT NULL",
         )?;
-        Ok(query.query_row(params![folder, since], |row| row.get(0))?)
+        let mut begun = connection
+            .prepare_cached("SELECT count(*) FROM message WHERE folder = ? AND outcome = 0")?;
+        Ok(Expected {
+            copies: copies.query_row(params![folder, since], |row| row.get(0))?,
+            begun: begun.query_row([folder], |row| row.get(0))?,
+        })
     }
 
     /// Settles messages that may be at the new side, or not: they are not sent again.

@@ -138,7 +138,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(busy)?;
     let mode = "PRAGMA journal_mode = WAL";
     connection.query_row(mode, [], |row| row.get::<_, String>(0)).map_err(busy)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
     // 8 MB, whatever the size of the ledger.
     connection.pragma_update(None, "cache_size", -8192)?;
     let transaction = connection

@@ -111,6 +111,7 @@ fn a_message_at_which_the_old_side_hangs_up_each_time_is_named_and_the_others_go
     assert_eq!(report.error, None, "{report:#?}");
     let ends = (total.messages, total.copied, total.unreadable);
     assert_eq!(ends, (73, 72, 1), "{report:#?}");
+    assert!(report.restarts <= 4, "{report:#?}");
     let notes: Vec<&str> = report.folders[0].notes.iter().map(|note| &*note.text).collect();
     assert_eq!(notes, ["the old side does not hand it out: the connection breaks each time"]);
     assert!(!report.is_complete());
@@ -141,6 +142,8 @@ fn refused_by_hanging_up(setup: Setup) {
     let report = bed.copy_within(&pair, few()).remove(0);
     let total = report.total();
     assert_eq!(report.error, None, "{report:#?}");
+    // Twice together, twice alone, and once more if a part was stored before it.
+    assert!(report.restarts <= 5, "{report:#?}");
     let stored = total.copied + total.already;
     assert_eq!((total.messages, stored, total.refused), (73, 72, 1), "{report:#?}");
     let note = &report.folders[0].notes[0].text;

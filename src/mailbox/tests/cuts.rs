@@ -98,7 +98,9 @@ fn cut_everywhere(setup: Setup, connections: usize) {
     let bed = Bed::start(dots(), setup);
     let settle_max = Duration::from_millis(300);
     let limits = Limits { window_messages: 8, settle_max, connections, ..limits() };
-    let every = if variable("CUTOVER_SWEEP").is_some() { 1 } else { 9 };
+    // With several connections there are more commands.
+    let some = if connections > 1 { 19 } else { 9 };
+    let every = if variable("CUTOVER_SWEEP").is_some() { 1 } else { some };
     let copy = |at: usize, lost: Lost, is_old: bool| {
         let side = if is_old { "old" } else { "new" };
         let user = format!("{side}{at}{lost:?}").to_lowercase();

@@ -13,17 +13,26 @@ use crate::copies::{slash, small};
 use crate::mail::{TIME, append, commands, give_new_uids, plain};
 use crate::store::{Fault, Manners, Store, Stored};
 
-/// A real old side with `count` messages and their twin, and a new side with these manners.
+/// A real old side.
 fn bed(count: usize) -> Bed {
     let bed = Bed::start(slash(), slash());
-    for number in 0..count {
-        bed.old.deliver("u1", "", &format!("s{number}"), &plain(number), TIME);
-    }
+    fill(&bed, "u1", count);
     bed
 }
 
+/// Gives a user so many messages at the old side.
+fn fill(bed: &Bed, user: &str, count: usize) {
+    for number in 0..count {
+        bed.old.deliver(user, "", &format!("s{number}"), &plain(number), TIME);
+    }
+}
+
 fn pair(bed: &Bed, store: &Store) -> Pair {
-    Pair { new: store.account(bed, "u1"), ..bed.pair("u1") }
+    pair_of(bed, store, "u1")
+}
+
+fn pair_of(bed: &Bed, store: &Store, user: &str) -> Pair {
+    Pair { new: store.account(bed, user), ..bed.pair(user) }
 }
 
 fn copied_with(bed: &Bed, pair: &Pair, ledger: &str) -> MailboxReport {
@@ -64,18 +73,18 @@ fn subjects(count: usize) -> Vec<String> {
 
 /// A message whose storing is only claimed is not copied, and the next pass sends it again.
 #[track_caller]
-fn lost_then_found(number: usize, manners: Manners, fault: fn() -> Fault) {
-    let bed = bed(8);
+fn lost_then_found(bed: &Bed, user: &str, number: usize, manners: Manners, fault: fn() -> Fault) {
+    fill(bed, user, 8);
     let store = Store::start(manners, at(number, fault));
-    let pair = pair(&bed, &store);
-    let report = copied(&bed, &pair);
+    let pair = pair_of(bed, &store, user);
+    let report = copied(bed, &pair);
     let total = report.total();
     assert_eq!((total.copied, total.lost, total.unconfirmed), (7, 1, 0), "{report:#?}");
     assert!(!report.is_complete());
     let note = &report.folders[0].notes[0].text;
     assert!(note.ends_with("it is not there: the next pass sends it again"), "{note}");
     store.repent();
-    let report = copied(&bed, &pair);
+    let report = copied(bed, &pair);
     assert!(report.is_complete() && report.total().copied == 1, "{report:#?}");
     assert_eq!(store.subjects("INBOX"), subjects(8));
 }
@@ -83,13 +92,18 @@ fn lost_then_found(number: usize, manners: Manners, fault: fn() -> Fault) {
 #[test]
 fn an_ok_for_a_message_that_is_not_there_does_not_count() {
     let silent = Manners { names_no_uids: true, ..Manners::default() };
-    for number in [1, 4, 8] {
-        lost_then_found(number, silent, || Fault::Says("OK done"));
-        lost_then_found(number, Manners::default(), || Fault::Says("OK done"));
-        let named = || Fault::Says("OK [APPENDUID 7 {next}] done");
-        lost_then_found(number, Manners::default(), named);
-        let far = || Fault::Says("OK [APPENDUID 7 4000000] done");
-        lost_then_found(number, Manners::default(), far);
+    let plain = Manners::default();
+    let bed = bed(0);
+    let kinds: [(Manners, fn() -> Fault); 4] = [
+        (silent, || Fault::Says("OK done")),
+        (plain, || Fault::Says("OK done")),
+        (plain, || Fault::Says("OK [APPENDUID 7 {next}] done")),
+        (plain, || Fault::Says("OK [APPENDUID 7 4000000] done")),
+    ];
+    for (kind, (manners, fault)) in kinds.into_iter().enumerate() {
+        for number in [1, 4, 8] {
+            lost_then_found(&bed, &format!("k{kind}n{number}"), number, manners, fault);
+        }
     }
 }
 
@@ -113,21 +127,21 @@ fn a_message_that_is_always_lost_is_sent_three_times_and_then_only_named() {
 
 /// Whatever the answers name, each message is there once, and its flags are followed.
 #[track_caller]
-fn wrong_uids(fault: fn(usize) -> Option<Fault>) {
-    let bed = bed(6);
+fn wrong_uids(bed: &Bed, user: &str, fault: fn(usize) -> Option<Fault>) {
+    fill(bed, user, 6);
     let mut count = 0;
     let store = Store::start(Manners::default(), move |asked| {
         count += usize::from(asked.words.starts_with("APPEND"));
         asked.words.starts_with("APPEND").then(|| fault(count)).flatten()
     });
     store.folders().get_mut("INBOX").expect("a folder").add(&plain(900), "", "x");
-    let pair = pair(&bed, &store);
-    let report = copied(&bed, &pair);
+    let pair = pair_of(bed, &store, user);
+    let report = copied(bed, &pair);
     let total = report.total();
     assert!(report.is_complete() && total.copied == 6, "{report:#?}");
     store.repent();
-    commands(&bed.old, "u1", &["SELECT INBOX", "UID STORE 2 +FLAGS (\\Flagged)"]);
-    assert_eq!(copied(&bed, &pair).total().flags_changed, 1);
+    commands(&bed.old, user, &["SELECT INBOX", "UID STORE 2 +FLAGS (\\Flagged)"]);
+    assert_eq!(copied(bed, &pair).total().flags_changed, 1);
     let folders = store.folders();
     let of = |mail: &Stored| mail.octets.windows(9).any(|words| words == b"number 1\r");
     let flagged: Vec<&Stored> =
@@ -138,17 +152,24 @@ fn wrong_uids(fault: fn(usize) -> Option<Fault>) {
 
 #[test]
 fn a_uid_of_another_message_is_not_believed() {
-    // The next one, always the first, one that was there before, none, and two exchanged.
-    wrong_uids(|_| Some(Fault::StoresAndSays("OK [APPENDUID 7 {wrong}] done")));
-    wrong_uids(|_| Some(Fault::StoresAndSays("OK [APPENDUID 7 2] done")));
-    wrong_uids(|_| Some(Fault::StoresAndSays("OK [APPENDUID 7 1] done")));
-    wrong_uids(|_| Some(Fault::StoresAndSays("OK [APPENDUID 7 0] done")));
-    wrong_uids(|_| Some(Fault::StoresAndSays("OK [APPENDUID 8 {uid}] done")));
-    wrong_uids(|number| match number {
-        1 => Some(Fault::StoresAndSays("OK [APPENDUID 7 3] done")),
-        2 => Some(Fault::StoresAndSays("OK [APPENDUID 7 2] done")),
-        _ => None,
-    });
+    let bed = bed(0);
+    let stores: [fn(usize) -> Option<Fault>; 6] = [
+        // The next one, always the first, one that was there before, none, of another folder.
+        |_| Some(Fault::StoresAndSays("OK [APPENDUID 7 {wrong}] done")),
+        |_| Some(Fault::StoresAndSays("OK [APPENDUID 7 2] done")),
+        |_| Some(Fault::StoresAndSays("OK [APPENDUID 7 1] done")),
+        |_| Some(Fault::StoresAndSays("OK [APPENDUID 7 0] done")),
+        |_| Some(Fault::StoresAndSays("OK [APPENDUID 8 {uid}] done")),
+        // Two are exchanged.
+        |number| match number {
+            1 => Some(Fault::StoresAndSays("OK [APPENDUID 7 3] done")),
+            2 => Some(Fault::StoresAndSays("OK [APPENDUID 7 2] done")),
+            _ => None,
+        },
+    ];
+    for (number, fault) in stores.into_iter().enumerate() {
+        wrong_uids(&bed, &format!("u{number}"), fault);
+    }
 }
 
 /// What Exchange does, in short: a field more, and header fields folded anew.
@@ -166,11 +187,13 @@ const EXCHANGE: Manners = Manners {
 
 #[test]
 fn a_lost_answer_of_a_host_that_rewrites_messages_doubles_nothing() {
+    let bed = bed(0);
     for manners in [EXCHANGE, Manners { names_no_uids: true, ..EXCHANGE }] {
         for number in [1, 4, 8] {
-            let bed = bed(8);
+            let user = format!("{}{number}", manners.names_no_uids);
+            fill(&bed, &user, 8);
             let store = Store::start(manners, at(number, || Fault::DoesAndHangs));
-            let pair = pair(&bed, &store);
+            let pair = pair_of(&bed, &store, &user);
             let report = copied(&bed, &pair);
             assert!(report.is_complete(), "{report:#?}");
             assert_eq!(store.folders()["INBOX"].mails.len(), 8, "{report:#?}");
@@ -180,11 +203,7 @@ fn a_lost_answer_of_a_host_that_rewrites_messages_doubles_nothing() {
             // New UIDs at either side double nothing either.
             store.folders().get_mut("INBOX").expect("a folder").validity = 99;
             assert!(copied(&bed, &pair).is_complete());
-            for entry in std::fs::read_dir(bed.old.maildir("u1")).expect("a directory").flatten() {
-                if entry.file_name().to_string_lossy().starts_with("dovecot") {
-                    std::fs::remove_file(entry.path()).expect("our own");
-                }
-            }
+            give_new_uids(&bed.old, &user);
             assert!(copied(&bed, &pair).is_complete());
             assert_eq!(store.folders()["INBOX"].mails.len(), 8);
         }
@@ -267,6 +286,33 @@ fn a_folder_that_disappears_while_it_is_filled_stops_and_nothing_is_put_aside() 
     store.repent();
     assert!(copied(&bed, &pair).is_complete());
     assert_eq!(store.folders()["INBOX"].mails.len(), 9);
+}
+
+#[test]
+fn flags_that_are_refused_are_tried_again() {
+    let bed = bed(3);
+    let store = Store::start(Manners::default(), |_| None);
+    let pair = pair(&bed, &store);
+    assert_eq!(copied(&bed, &pair).total().copied, 3);
+    commands(&bed.old, "u1", &["SELECT INBOX", "UID STORE 2 +FLAGS (\\Flagged)"]);
+    // Later, in the same pass; and not at all, until the next.
+    let mut left = 2;
+    let mut words = "NO [UNAVAILABLE] later";
+    store.obey(move |asked| {
+        let is_store = asked.words.starts_with("UID STORE") && left > 0;
+        is_store.then(|| {
+            left -= 1;
+            Fault::Says(std::mem::replace(&mut words, "NO never"))
+        })
+    });
+    let report = copied(&bed, &pair);
+    let notes: Vec<&str> = report.folders[0].notes.iter().map(|note| &*note.text).collect();
+    assert_eq!(notes, ["the new side refuses a change of flags: NO never"]);
+    assert!(report.waited_ms > 0 && report.total().flags_changed == 0, "{report:#?}");
+    assert_eq!(copied(&bed, &pair).total().flags_changed, 1);
+    let folders = store.folders();
+    let flags: Vec<&str> = folders["INBOX"].mails.iter().map(|mail| &*mail.flags).collect();
+    assert_eq!(flags, ["", "\\Flagged", ""]);
 }
 
 #[test]

@@ -255,7 +255,7 @@ fn hosts_that_throttle_are_obeyed_to_the_millisecond_and_the_forecast_is_right()
         ("NO [OVERQUOTA] Account exceeded command or bandwidth limits.", 600_000),
     ] {
         let bed = Bed::start(slash(), slash());
-        small(&bed, "u1", "", 159);
+        small(&bed, "u1", "", 79);
         let mut uid = 0;
         let mut refused = false;
         let fake = Fake::start(0, move |command| {
@@ -278,15 +278,15 @@ fn hosts_that_throttle_are_obeyed_to_the_millisecond_and_the_forecast_is_right()
         let pass = Pass { ledger: &ledger, aside, clock: &clock, progress, limits };
         let report = run(copy(&[fake.pair(&bed, "u1", false)], &pass)).remove(0);
         assert!(report.is_complete(), "{words}: {report:#?}");
-        assert_eq!((report.waited_ms, report.restarts), (19 * each, 0), "{words}");
+        assert_eq!((report.waited_ms, report.restarts), (9 * each, 0), "{words}");
         let whole = *clock.waited.lock().expect("no test has failed");
-        assert_eq!(whole, Duration::from_millis(19 * each), "{words}");
+        assert_eq!(whole, Duration::from_millis(9 * each), "{words}");
         let seen = clock.seen.lock().expect("no test has failed");
         for (waited, left) in seen.iter().filter(|(waited, _)| *waited * 4 >= whole) {
             let (told, truth) = ((*waited + *left).as_secs_f64(), whole.as_secs_f64());
             assert!((told / truth - 1.0).abs() < 0.2, "{words}: {told} s instead of {truth} s");
         }
-        assert_eq!(seen.len(), 19);
+        assert_eq!(seen.len(), 9);
     }
 }
 

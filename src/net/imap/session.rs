@@ -366,6 +366,12 @@ impl Session {
     /// # Errors
     /// [`ImapError::Refused`] if there is no such mailbox.
     pub async fn select(&mut self, mailbox: &[u8], mode: Mode) -> Result<Selected, ImapError> {
+        let command = self.selecting(mailbox, mode)?;
+        let ended = self.run(&command).await?;
+        Ok(Selected::of(&ended.untagged))
+    }
+
+    fn selecting(&self, mailbox: &[u8], mode: Mode) -> Result<Vec<u8>, ImapError> {
         let word: &[u8] = match mode {
             Mode::Read => b"EXAMINE ",
             Mode::Write => b"SELECT ",
@@ -374,8 +380,48 @@ impl Session {
             true => b" (CONDSTORE)",
             false => b"",
         };
-        let ended = self.run(&[word, &argument(mailbox)?, condstore].concat()).await?;
-        Ok(Selected::of(&ended.untagged))
+        Ok([word, &argument(mailbox)?, condstore].concat())
+    }
+
+    /// Opens a mailbox and asks for its UIDs in the same round trip, if it has not more than can be named
+    /// in one line; otherwise as [`Session::select`] and [`Session::uids`] do.
+    ///
+    /// # Errors
+    /// Those of both.
+    pub async fn select_with_uids(
+        &mut self,
+        mailbox: &[u8],
+        mode: Mode,
+        expected: u64,
+    ) -> Result<(Selected, Vec<u32>), ImapError> {
+        let select = self.selecting(mailbox, mode)?;
+        if expected > u64::from(SEARCHED_AT_ONCE) {
+            let selected = self.select(mailbox, mode).await?;
+            let uids = self.uids(selected.exists).await?;
+            return Ok((selected, uids));
+        }
+        let command = name_of(&select);
+        let (replies, untagged) = self.run_all(&[select, b"UID SEARCH ALL".to_vec()]).await?;
+        let mut replies = replies.into_iter();
+        if let Some(reply) = replies.next().filter(|reply| reply.status != Status::Ok) {
+            return Err(ImapError::Refused { command, reply });
+        }
+        let selected = Selected::of(&untagged);
+        let is_found = replies.next().is_some_and(|reply| reply.status == Status::Ok);
+        let mut uids = BTreeSet::new();
+        let mut has_shifted = false;
+        for one in untagged {
+            match one {
+                Untagged::Search(found) => uids.extend(found),
+                Untagged::Expunge(_) | Untagged::Vanished => has_shifted = true,
+                _ => {}
+            }
+        }
+        if !is_found || has_shifted || (uids.len() as u64) < u64::from(selected.exists) {
+            let uids = self.uids(selected.exists).await?;
+            return Ok((selected, uids));
+        }
+        Ok((selected, uids.into_iter().collect()))
     }
 
     /// The UIDs of all messages of the selected mailbox, sorted, each once.
@@ -428,25 +474,38 @@ impl Session {
     }
 
     /// The UIDs of the selected mailbox from this one on, sorted, each once, as the server has them now.
+    /// There may be any number up to `likely`, and few above it.
     ///
     /// # Errors
     /// [`ImapError::Refused`] if the server does not search.
-    pub async fn uids_since(&mut self, from: u32) -> Result<Vec<u32>, ImapError> {
+    pub async fn uids_since(&mut self, from: u32, likely: u32) -> Result<Vec<u32>, ImapError> {
         // A server tells of new messages when it is asked for nothing.
-        let search = format!("UID SEARCH UID {from}:*").into_bytes();
-        let (replies, untagged) = self.run_all(&[b"NOOP".to_vec(), search]).await?;
+        let mut commands = vec![b"NOOP".to_vec()];
+        let mut next = from;
+        while next <= likely {
+            let to = next.saturating_add(SEARCHED_AT_ONCE - 1).min(likely);
+            commands.push(format!("UID SEARCH UID {next}:{to}").into_bytes());
+            next = to.saturating_add(1);
+            if to == u32::MAX {
+                break;
+            }
+        }
+        commands.push(format!("UID SEARCH UID {next}:*").into_bytes());
+        let (replies, untagged) = self.run_all(&commands).await?;
         let refused = replies.into_iter().find(|reply| reply.status != Status::Ok);
         if let Some(reply) = refused {
             return Err(ImapError::Refused { command: "UID SEARCH".to_owned(), reply });
         }
-        let mut uids = BTreeSet::new();
+        let mut uids = Vec::new();
         for one in untagged {
             if let Untagged::Search(found) = one {
                 // `*` is the last message, also if its UID is lower (RFC 3501 §9, `seq-range`).
                 uids.extend(found.into_iter().filter(|uid| *uid >= from));
             }
         }
-        Ok(uids.into_iter().collect())
+        uids.sort_unstable();
+        uids.dedup();
+        Ok(uids)
     }
 
     /// Says good-bye, and does not wait for the answer. Errors do not matter any more.

@@ -7,8 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cutover::artifact::Artifact;
 use cutover::calendar::later;
@@ -26,7 +25,7 @@ use tempfile::TempDir;
 use crate::bind_fixture::{BindFixture, said};
 use crate::engine::{Ended, live, resumed, served_by};
 use crate::lab::mailbox_host::{PASSWORD, Setup};
-use crate::lab::{MailboxHost, Postfix};
+use crate::lab::{MailboxHost, Postfix, now, sleep};
 use crate::storm::{Faults, Storm};
 
 /// Runs of the storm. Our choice: a few seconds in a slow build.
@@ -353,7 +352,7 @@ fn a_replan_in_the_middle_of_the_switch_asks_again() {
     let mut run = fixture.spawn(&["apply", "plan.yaml", "--wait", "--auto-approve"]);
     let has_joined =
         || fixture.journal().iter().any(|entry| entry.to_string().contains("\"wait/join/"));
-    let begun = Instant::now();
+    let begun = now();
     while !has_joined() {
         assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", fixture.journal());
         sleep(Duration::from_millis(20));

@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +26,7 @@ use crate::engine::{Ended, live, resumed, served_by};
 use crate::lab::mailbox_host::{PASSWORD, Setup};
 use crate::lab::{MailboxHost, Postfix, now, sleep};
 use crate::storm::{Faults, Storm};
+use crate::windows;
 
 /// Runs of the storm. Our choice: a few seconds in a slow build.
 const SEEDS: u64 = 60;
@@ -39,19 +39,12 @@ const LIST: &str = "address,kind,target\n\
 
 /// A copy of the quick start without that line, with a list of recipients and these gates.
 fn quickstart(gates: &str, list: &str) -> TempDir {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
-    fs::create_dir(dir.path().join("quickstart")).expect("a directory");
-    for zone in ["acme.test.zone", "host.test.zone"] {
-        let zone = Path::new("quickstart").join(zone);
-        fs::copy(plans.join(&zone), dir.path().join(&zone)).expect("a zone");
-    }
-    let plan = fs::read_to_string(plans.join("quickstart.yaml")).expect("the plan");
-    let lines = plan.lines().filter(|line| !line.contains(STATED));
-    let plan: String = lines.map(|line| format!("{line}\n")).collect();
-    let keys = "  to: host\n  recipients: { file: list.csv }\n";
-    let plan = plan.replacen("  to: host\n", &format!("{keys}\n{gates}"), 1);
-    fs::write(dir.path().join("plan.yaml"), plan).expect("a plan");
+    let dir = windows::quickstart(&|plan| {
+        let lines = plan.lines().filter(|line| !line.contains(STATED));
+        let plan: String = lines.map(|line| format!("{line}\n")).collect();
+        let keys = "  to: host\n  recipients: { file: list.csv }\n";
+        plan.replacen("  to: host\n", &format!("{keys}\n{gates}"), 1)
+    });
     fs::write(dir.path().join("list.csv"), list).expect("a list");
     dir
 }

@@ -32,6 +32,11 @@ const SEEDS: u64 = 60;
 
 /// A copy of the quick start with additional keys under `migrate:`.
 fn plan_dir(keys: &str) -> TempDir {
+    quickstart(&|plan| plan.replacen("  to: host\n", &format!("  to: host\n{keys}"), 1))
+}
+
+/// A copy of the quick start with an edited plan.
+pub(crate) fn quickstart(edited: &dyn Fn(String) -> String) -> TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
     fs::create_dir(dir.path().join("quickstart")).expect("a directory");
@@ -40,8 +45,7 @@ fn plan_dir(keys: &str) -> TempDir {
         fs::copy(plans.join(&zone), dir.path().join(&zone)).expect("a zone");
     }
     let plan = fs::read_to_string(plans.join("quickstart.yaml")).expect("the plan");
-    let plan = plan.replacen("  to: host\n", &format!("  to: host\n{keys}"), 1);
-    fs::write(dir.path().join("plan.yaml"), plan).expect("the plan can be written");
+    fs::write(dir.path().join("plan.yaml"), edited(plan)).expect("the plan can be written");
     dir
 }
 

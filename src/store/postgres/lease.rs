@@ -137,8 +137,15 @@ impl Held {
         ];
         let prolonged = clocks();
         let connection = store.connection();
-        let Answer { rows, again } =
+        let Answer { mut rows, again } =
             connection.call(Limit::Small, TAKE_DUE, &parameters).await.map_err(unruled)?;
+        if again && rows.is_empty() {
+            // The only plan that was due was taken when the answer was lost.
+            let statement = "SELECT owner, host, since, until, fence, due, name FROM cutover.plan
+                WHERE token = $1 AND owner IS NOT NULL";
+            let ours: [Parameter<'_>; 1] = [(&&token[..], Type::BYTEA)];
+            rows = connection.ask(Limit::Small, statement, &ours).await?;
+        }
         let taken = rows.first().and_then(|row| {
             let (holder, plan) = (holder_in(row, 0)?, row.get(6));
             let (store, due) = (store.clone(), row.get(5));

@@ -1,6 +1,7 @@
 //! Every bit of an artifact, of an approval and of its signature is flipped in turn, and each is refused.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use cutover::artifact::Artifact;
 use cutover_approval::{AllowedSigners, Approval, Kept, Question, Standing, Timestamp};
@@ -162,6 +163,32 @@ fn ssh_keygen_and_cutover_accept_each_others_signatures() {
         let (code, said) = signers.verify(name, &signature, &text);
         assert!(code == 0 && said.starts_with("Good"), "{name}: {said}");
         assert_eq!(flaw(&allowed, &digest, &text, &signature), None, "{name}");
+    }
+}
+
+/// Signatures that OpenSSH 9.2 has made with FIDO keys, of the authenticator that its own tests use
+/// (`regress/misc/sk-dummy`), and that its `ssh-keygen -Y verify` accepts.
+#[test]
+fn signatures_of_fido_keys_that_openssh_has_made_count() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/approvals");
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).expect("a fixture");
+    let allowed = AllowedSigners::read(&read("allowed_signers"), &chrono::Utc).expect("signers");
+    let recorded = read("text");
+    assert_eq!(recorded, text(&digest()));
+    for name in ["ed25519-sk.sig", "ecdsa-sk.sig"] {
+        let signature = read(name);
+        assert_eq!(flaw(&allowed, &digest(), &recorded, &signature), None, "{name}");
+        for is_text in [true, false] {
+            let of = if is_text { &recorded } else { &signature };
+            each_flip(of, |flipped| {
+                let pair = if is_text { (flipped, &*signature) } else { (&*recorded, flipped) };
+                let flaw = flaw(&allowed, &digest(), pair.0, pair.1);
+                flaw.unwrap_or_else(|| panic!("{name} counts:\n{}{}", pair.0, pair.1))
+            });
+        }
+        let other = digest().replacen("0f", "f0", 1);
+        let found = flaw(&allowed, &other, &recorded, &signature).expect("another artifact");
+        assert!(found.contains("another artifact"), "{found}");
     }
 }
 

@@ -182,6 +182,23 @@ fn backups_are_made_checked_and_restored_from_a_plan() {
         out.contains("INBOX.Work: 5 messages, 195 B, the largest 39 B, from 2020-09-13"),
         "{out}"
     );
+    // What is deleted at both sides since is left out of a restore, unless it is asked for.
+    let old_folder = case.old.maildir("anna").join(".Work/cur");
+    for folder in [old_folder, case.new.maildir("anna@acme.test").join(".Work/cur")] {
+        let mut files: Vec<_> = fs::read_dir(folder).expect("a directory").flatten().collect();
+        files.sort_by_key(|file| fs::read(file.path()).expect("a message"));
+        fs::remove_file(files[0].path()).expect("our own");
+    }
+    assert_eq!(case.cutover(&backup).0, 0);
+    let (code, out, err) = case.cutover(&restore);
+    assert_eq!((code, &*err), (0, ""));
+    let left_out =
+        "  1 message left out, gone at the last backup; `--with-deleted` brings them too\n";
+    assert!(out.contains("  0 messages copied (0 B), 4 there before\n"), "{out}");
+    assert!(out.contains(left_out), "{out}");
+    let (code, out, err) = case.cutover(&[&restore[..], &["--with-deleted"]].concat());
+    assert_eq!((code, &*err), (0, ""));
+    assert!(out.contains("  1 message copied (39 B), 4 there before\n"), "{out}");
     let message = fs::read_dir(case.dir.path().join("kept/anna@acme.test/data/2"));
     let message = message.expect("a directory").flatten().next().expect("a message").path();
     fs::write(message, "edited").expect("our own");

@@ -110,11 +110,11 @@ pub(super) fn copied(reports: &[MailboxReport]) -> String {
             ),
             (refused, "not taken by the new side, and put aside"),
             (unreadable, "not handed out by the old side"),
-            (lost, "that the new side has said to have stored, and that are not there"),
-            (unconfirmed, "that may be at the new side, and cannot be recognized there"),
+            (lost, "stored as the new side says, and not there"),
+            (unconfirmed, "stored as the new side says, and not recognized there"),
             (
                 report.left_out,
-                "that were gone at the last backup; `--with-deleted` brings them, too",
+                "left out, gone at the last backup; `--with-deleted` brings them too",
             ),
         ] {
             if count > 0 {

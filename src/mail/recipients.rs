@@ -255,15 +255,21 @@ impl Found {
     fn twice(&mut self, recipients: &[Recipient]) {
         let mut addresses = BTreeMap::new();
         let mut users = BTreeMap::new();
-        for Recipient { line, address, kind, new, .. } in recipients {
+        for Recipient { line, address, kind, old, new, .. } in recipients {
             if let Some(first) = addresses.insert(address.to_lowercase(), *line) {
                 self.report(*line, format!("{address} is there already, in line {first}"));
-            } else if kind.is_mailbox()
-                && let Some(first) = users.insert(new.user.to_lowercase(), *line)
-            {
-                let user = quoted(&new.user);
-                let why = "two mailboxes would become one";
-                self.report(*line, format!("{user} is the new user of line {first} too: {why}"));
+                continue;
+            }
+            let sides = [
+                ("new", new, "two mailboxes would become one"),
+                ("old", old, "one of them would never be read"),
+            ];
+            for (side, login, why) in sides.into_iter().filter(|_| kind.is_mailbox()) {
+                if let Some(first) = users.insert((side, login.user.to_lowercase()), *line) {
+                    let user = quoted(&login.user);
+                    let text = format!("{user} is the {side} user of line {first} too: {why}");
+                    self.report(*line, text);
+                }
             }
         }
     }

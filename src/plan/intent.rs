@@ -280,6 +280,7 @@ pub fn resolve(spec: PlanSpec) -> Result<Intent, Vec<Diagnostic>> {
         gates: &spec.gates,
         moves: &moves,
         recipients: mailboxes.as_ref().and_then(|all| all.recipients.as_ref()),
+        opened: mailboxes.as_ref().and_then(|all| all.old.1.as_ref().zip(all.new.1.as_ref())),
         zones: &zones,
         resolver: &spec.resolver,
         assume: &assume,

@@ -405,12 +405,33 @@ fn a_message_that_was_not_copied_keeps_the_old_side() {
             "gates: { after_switch: [ { probe: mailboxes, on_fail: ask } ] }",
             "a person may let it pass (`on_fail: ask`)",
         ),
+        (
+            "gates: { after_switch: [ { probe: mailboxes, empty: allowed } ] }",
+            "a mailbox that is the wrong one passes",
+        ),
     ] {
         write(gates);
         let (code, said) = cutover(&["plan", "plan.yaml"]);
         assert!(code == 3 && said.contains(why), "{gates}: {code} {said}");
     }
-    write("gates: { after_switch: [ mailboxes ] }");
+    // One server for both sides, or one whose name the plan leads elsewhere.
+    let gate = "gates: { after_switch: [ mailboxes ] }";
+    let same = text.replace(&opened(&new), &opened(&old));
+    let moved = text.replace(&opened(&old), "\n    mailboxes: { imap: \"mail.acme.test:993\" }\n");
+    let moved = moved
+        + "records:\n  - { zone: acme.test, name: mail, type: A, to: [ 203.0.113.77 ], after: switch }\n";
+    for (text, why) in [
+        (same, "both sides are opened at the same server"),
+        (moved, "the plan changes the addresses of mail.acme.test. meanwhile"),
+    ] {
+        fs::write(fixture.plan(), format!("{text}\n{gate}")).expect("a plan");
+        let (code, said) = cutover(&["plan", "plan.yaml"]);
+        assert!(code == 3 && said.contains(why), "{code} {said}");
+    }
+    write(gate);
+    // Nobody has any mail: that may be other mailboxes, which the host has made up.
+    let (code, said) = cutover(&["probe", "plan.yaml", "--only", "mailboxes"]);
+    assert!(code == 5 && said.contains("2 have no message at the old host"), "{code} {said}");
     let mail = |user: &str, number: u32| {
         let text = format!("Subject: {number}\r\nMessage-ID: <{number}@{user}>\r\n\r\nx\r\n");
         old.deliver(user, "", &format!("m{number}"), text.as_bytes(), TIME);

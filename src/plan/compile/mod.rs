@@ -135,7 +135,7 @@ fn sound(intent: &Intent, snapshot: &Snapshot) -> Option<Intent> {
         return None;
     }
     let end = in_the_end(intent, snapshot);
-    without_moving_targets(intent, &|exchange| servers::moves(exchange, snapshot, &end))
+    without_moving_targets(intent, &|name| servers::moves(name, snapshot, &end))
 }
 
 fn whole(

@@ -49,11 +49,10 @@ pub fn published_later(intent: &Intent, snapshot: &Snapshot) -> impl Fn(&Name) -
     }
 }
 
-/// Why a gate may ask an exchange at other addresses than senders reach while the plan is made; `None` if
-/// it does not. Where an exchange is reached by an alias or a wildcard, nobody has worked that out.
+/// Why a gate may ask a server at other addresses than others reach while the plan is made; `None` if it
+/// does not. Where a server is reached by an alias or a wildcard, nobody has worked that out.
 #[must_use]
-pub fn moves(exchange: &Exchange, now: &Snapshot, end: &Snapshot) -> Option<String> {
-    let name = &exchange.name.value;
+pub fn moves(name: &Name, now: &Snapshot, end: &Snapshot) -> Option<String> {
     let changes = || Some(format!("the plan changes the addresses of {name} meanwhile"));
     let addresses =
         |at: &Snapshot| -> BTreeSet<IpAddr> { published(at, name).into_iter().collect() };

@@ -22,8 +22,9 @@ use cutover_steps::probe::target::{DOMAIN, EXCHANGES, HOST, RESOLVER, SERVERS};
 use cutover_steps::probe::{self, Establishes, HostOf};
 use cutover_zone::Name;
 
-use super::{DomainMove, Exchange, Host, Intent};
+use super::{DomainMove, Host, Intent};
 use crate::language::gate::{GateSpec, GatesSpec, OnFail, gate_id};
+use crate::language::mailboxes::MailboxesSpec;
 use crate::language::{AssumeSpec, Confirm, RecipientsSpec, ResolverSpec, ZoneSpec};
 
 /// What a plan says that decides whether its gates establish anything.
@@ -31,6 +32,8 @@ pub(super) struct Said<'s> {
     pub(super) gates: &'s GatesSpec,
     pub(super) moves: &'s [DomainMove],
     pub(super) recipients: Option<&'s RecipientsSpec>,
+    /// How the mailboxes of the old and the new host are opened.
+    pub(super) opened: Option<(&'s MailboxesSpec, &'s MailboxesSpec)>,
     pub(super) zones: &'s BTreeMap<Name, ZoneSpec>,
     pub(super) resolver: &'s ResolverSpec,
     pub(super) assume: &'s [AssumeSpec],
@@ -149,24 +152,32 @@ pub(super) fn of_gates(said: &Said<'_>) -> (Vec<AssumeSpec>, Vec<NoEvidence>) {
 /// which `moves` has a reason. `None` if there are none.
 pub(crate) fn without_moving_targets(
     intent: &Intent,
-    moves: &dyn Fn(&Exchange) -> Option<String>,
+    moves: &dyn Fn(&Name) -> Option<String>,
 ) -> Option<Intent> {
-    let is_of_exchanges = |stated: &&AssumeSpec| {
-        matches!(stated.confirm, Confirm::Gates { .. }) && stated.fact.value == Fact::Accepts
+    let exchanges = intent.moves.iter().flat_map(|one| &one.to.exchanges);
+    let exchanges = exchanges.map(|exchange| exchange.name.value.clone());
+    // Of names outside of the zones the verdict says that they are taken to lead to the hosts.
+    let is_inside = |name: &Name| intent.zones.keys().any(|zone| name.is_at_or_below(zone));
+    let sides = intent.mailboxes.iter().flat_map(|all| [&all.old.1, &all.new.1]).flatten();
+    let servers = sides.filter_map(|spec| Name::from_user(&spec.host.value).ok());
+    let asked: [(Fact, Vec<Name>); 2] =
+        [(Fact::Accepts, exchanges.collect()), (Fact::Synced, servers.filter(is_inside).collect())];
+    let is_lost = |stated: &AssumeSpec| {
+        let is_by_gates = matches!(stated.confirm, Confirm::Gates { .. });
+        let names = asked.iter().filter(|(fact, _)| is_by_gates && *fact == stated.fact.value);
+        names.flat_map(|(_, names)| names).find_map(moves)
     };
-    let lost: Vec<&AssumeSpec> = intent.assume.iter().filter(is_of_exchanges).collect();
-    if lost.is_empty() {
-        return None;
+    let mut no_evidence = intent.no_evidence.clone();
+    let mut kept = Vec::new();
+    for stated in &intent.assume {
+        let (fact, subject) = (stated.fact.value, stated.subject.value.clone());
+        match is_lost(stated) {
+            Some(why) => no_evidence.push(NoEvidence { fact, subject, why }),
+            None => kept.push(stated.clone()),
+        }
     }
-    let why = intent.moves.iter().flat_map(|one| &one.to.exchanges).find_map(moves)?;
-    let lost = lost.into_iter().map(|stated| NoEvidence {
-        fact: stated.fact.value,
-        subject: stated.subject.value.clone(),
-        why: why.clone(),
-    });
-    let no_evidence = intent.no_evidence.iter().cloned().chain(lost).collect();
-    let kept = intent.assume.iter().filter(|stated| !is_of_exchanges(stated)).cloned();
-    Some(Intent { assume: kept.collect(), no_evidence, ..intent.clone() })
+    let is_changed = kept.len() < intent.assume.len();
+    is_changed.then(|| Intent { assume: kept, no_evidence, ..intent.clone() })
 }
 
 /// How far a gate's word reaches; or why it establishes nothing.
@@ -228,7 +239,16 @@ fn of_mailboxes(said: &Said<'_>) -> Result<String, String> {
     let all = listed(&recipients.all, said.moves).into_iter();
     let all: Vec<&Recipient> = all.filter(|one| one.kind.is_mailbox()).collect();
     named_everywhere(said, &all)?;
+    if let Some((old, new)) = said.opened
+        && server_of(old) == server_of(new)
+    {
+        return Err("both sides are opened at the same server".to_owned());
+    }
     Ok(shown("mailbox", &all, recipients))
+}
+
+fn server_of(spec: &MailboxesSpec) -> (String, u16) {
+    (spec.host.value.trim_end_matches('.').to_ascii_lowercase(), spec.port)
 }
 
 /// Refuses a list that names nobody at some domain.

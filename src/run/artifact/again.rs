@@ -56,7 +56,12 @@ fn gates_are_relied_on(graph: &StepGraph, found: &mut Vec<String>) {
             let counts = probe.keys.establishes.map(|establishes| establishes.counts);
             counts.is_some_and(|counts| counts(&gate.settings).is_ok())
         });
-        if !can || tolerates || gate.on_fail == Failing::Ask || !ages.contains(&evidence.age_max) {
+        if evidence.facts.is_empty()
+            || !can
+            || tolerates
+            || gate.on_fail == Failing::Ask
+            || !ages.contains(&evidence.age_max)
+        {
             found.push(format!("{id} is not strict enough for what it establishes"));
         }
         if evidence.before != graph.reliant_on(place) {

@@ -102,6 +102,8 @@ pub struct MailboxesSeen {
     pub lacking: Vec<String>,
     /// Mailboxes that could not be compared, each with the reason.
     pub unread: Vec<String>,
+    /// Mailboxes without a message at the old host.
+    pub empty: Vec<String>,
 }
 
 /// A server's reply to a command.

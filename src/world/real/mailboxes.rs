@@ -252,5 +252,7 @@ fn add(result: &MailboxComparison, seen: &mut MailboxesSeen) {
         let why = result.error.clone().or_else(|| errors.next());
         let why = why.unwrap_or_else(|| format!("{} messages are not handed out", verdict.unread));
         seen.unread.push(format!("{address}: {why}"));
+    } else if result.folders.iter().all(|folder| folder.messages == 0) {
+        seen.empty.push(address.clone());
     }
 }

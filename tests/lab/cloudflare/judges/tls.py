@@ -41,7 +41,10 @@ def serve(client):
     try:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            head += client.recv(1)
+            octet = client.recv(1)
+            if not octet:
+                return
+            head += octet
         client.sendall(b"HTTP/1.1 200 -\r\n\r\n")
         client = context.wrap_socket(client, server_side=True)
         server = socket.create_connection(("127.0.0.1", port))
@@ -54,4 +57,9 @@ def serve(client):
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 while True:
-    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+    try:
+        client = listener.accept()[0]
+    except OSError:
+        # The client has gone already.
+        continue
+    threading.Thread(target=serve, args=(client,), daemon=True).start()

@@ -90,7 +90,7 @@ fn a_run_over_ssh_needs_no_more_than_a_key() {
 #[test]
 fn whoever_may_not_come_in_is_told_so_at_once() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let Some((server, store)) = served(dir.path()) else { return };
+    let Some((_server, store)) = served(dir.path()) else { return };
     let one = Machine { files: ZonefileFixture::new(), store };
     let begun = now();
     // Without its key, and without knowing the server: ssh would ask at the terminal.
@@ -98,17 +98,29 @@ fn whoever_may_not_come_in_is_told_so_at_once() {
     assert!(said.contains("cannot be reached: ") && said.contains("Host key"), "{said}");
     assert!(begun.elapsed() < Duration::from_secs(30), "it asked somebody");
     assert_eq!(one.files.zone(), ZONE);
-    // A name that git writes elsewhere is a store that is away, or another one: never half of each.
-    let ssh = server.command();
-    let here = one.store.trim_start_matches("git+");
-    let elsewhere = format!(
-        "[core]\n sshCommand = \"{ssh}\"\n[url \"{}\"]\n pushInsteadOf = {here}\n",
-        here.replace("state.git", "other.git"),
-    );
-    git(dir.path(), &["init", "--quiet", "--bare", "other.git"]);
-    one.hostile_ends(1, &["apply", "plan.yaml", "--auto-approve"], &elsewhere);
-    assert_eq!(one.files.zone(), ZONE, "nothing was applied");
     let nowhere = "[url \"/nowhere/\"]\n insteadOf = ssh://\n";
     let said = one.hostile_ends(1, &["apply", "plan.yaml", "--auto-approve"], nowhere);
     assert!(said.contains("cannot be reached"), "{said}");
+    assert_eq!(one.files.zone(), ZONE, "nothing was applied");
+}
+
+/// Git can push to another repository than the one it fetches from (`url.*.pushInsteadOf`): a run that
+/// is written there would not be found again.
+#[test]
+fn a_run_is_written_where_it_is_read() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let Some((server, store)) = served(dir.path()) else { return };
+    let one = Machine { files: ZonefileFixture::new(), store };
+    let here = one.store.trim_start_matches("git+");
+    let elsewhere = format!(
+        "[core]\n sshCommand = \"{}\"\n[url \"{}\"]\n pushInsteadOf = {here}\n",
+        server.command(),
+        here.replace("state.git", "other.git"),
+    );
+    git(dir.path(), &["init", "--quiet", "--bare", "other.git"]);
+    one.hostile_ends(4, &["apply", "plan.yaml", "--auto-approve"], &elsewhere);
+    let refs = |name: &str| git(&dir.path().join(name), &["for-each-ref", "--format=%(refname)"]);
+    assert_eq!([refs("state.git"), refs("other.git")], ["refs/heads/cutover-state\n", ""]);
+    one.hostile_ends(0, &["apply", "plan.yaml", "--wait"], &elsewhere);
+    assert_eq!(one.files.zone(), ZONE_DONE);
 }

@@ -22,6 +22,8 @@ const CALL_TIME_MAX: Duration = Duration::from_secs(120);
 /// Maximum octets of what a call says. Our choice: four artifacts of the largest size.
 const OUTPUT_OCTETS_MAX: u64 = 1024 * 1024 * 1024;
 
+/// The name by which git knows the store, in each call.
+const REMOTE: &str = "cutover-store";
 /// The file in a cache that says that it was made.
 const MADE: &str = "cutover-made";
 /// The file that is locked while a cache is made.
@@ -129,7 +131,12 @@ impl Git {
         ];
         let cache = self.cache.display().to_string();
         let mut all = vec![format!("--git-dir={cache}")];
-        all.extend(SETTINGS.iter().flat_map(|set| ["-c".to_owned(), (*set).to_owned()]));
+        // An address for pushes keeps `url.*.pushInsteadOf` out: entries would be written to another
+        // repository than the one they are read from.
+        let urls =
+            ["url", "pushurl"].map(|key| format!("remote.{REMOTE}.{key}={}", self.address.url));
+        let settings = SETTINGS.iter().map(|set| (*set).to_owned()).chain(urls);
+        all.extend(settings.flat_map(|set| ["-c".to_owned(), set]));
         all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let environment = [
             // A hook or an alias of another repository may have called us.
@@ -228,8 +235,7 @@ impl Git {
         self.prepare().await?;
         let refs = format!("+refs/heads/{}:{}", self.address.branch, self.own);
         let flags = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"];
-        let spoke =
-            self.call(&[&flags[..], &["--", &self.address.url, &refs]].concat(), b"").await?;
+        let spoke = self.call(&[&flags[..], &["--", REMOTE, &refs]].concat(), b"").await?;
         if spoke.status.success() {
             let name = self.output(&["rev-parse", "--verify", &self.own], b"").await?;
             return self.commit_named(&name).map(Some);
@@ -351,7 +357,7 @@ impl Git {
         let old = expected.map_or("", |Commit(old)| old.as_str());
         let lease = format!("--force-with-lease={branch}:{old}");
         let refs = format!("{}:{branch}", commit.0);
-        let flags = ["push", "--quiet", "--no-verify", &lease, "--", &self.address.url, &refs];
+        let flags = ["push", "--quiet", "--no-verify", &lease, "--", REMOTE, &refs];
         let spoke = self.call(&flags, b"").await?;
         Ok(match spoke.status.success() {
             true => Ok(()),

@@ -8,6 +8,7 @@ mod clients;
 mod implicit;
 mod other_names;
 mod pasted;
+mod refusing;
 mod reported;
 mod senders;
 mod undeclared;

@@ -9,7 +9,7 @@
 //! [`Problem`]; failures that RFC 7208 tells a receiver to ignore are kept in
 //! [`Evaluation::unanswered`].
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use cutover_zone::{Name, Rdata, RrKey, RrType};
@@ -35,6 +35,9 @@ pub enum Answer {
     Absent,
     /// Nobody was asked, or nobody answered.
     Unknown,
+    /// Nobody was asked. It counts as something that is there and matches no client: an evaluation
+    /// that goes on as far as it can.
+    MatchesNobody,
 }
 
 /// The answers of the DNS. The same question must always get the same answer.
@@ -209,7 +212,13 @@ impl<'e> Evaluator<'e> {
                 self.spend()?;
                 let Some(name) = self.name(spec, domain) else { return Ok(false) };
                 // Always A, also for a client with an IPv6 address (RFC 7208 §5.7).
-                Ok(!self.ask_counting(&name, RrType::A)?.is_empty())
+                let key = RrKey::new(name, RrType::A);
+                // Any record would match, so there is none.
+                if (self.world)(&key) == Answer::MatchesNobody {
+                    self.count_void()?;
+                    return Ok(false);
+                }
+                Ok(!self.ask_counting(&key.name, RrType::A)?.is_empty())
             }
             Mechanism::Ip4(network, bits) => {
                 Ok(self.ip.is_ipv4() && is_within(self.ip, IpAddr::V4(*network), *bits))
@@ -351,7 +360,8 @@ impl<'e> Evaluator<'e> {
                 Ok(records.iter().filter(|rdata| rdata.rtype() == rtype).cloned().collect())
             }
             Answer::Absent => Ok(Arc::default()),
-            Answer::Unknown => {
+            Answer::MatchesNobody if let Some(rdata) = matches_nobody(rtype) => Ok([rdata].into()),
+            Answer::Unknown | Answer::MatchesNobody => {
                 self.unanswered.push(key.clone());
                 Err(Problem::Unanswered(key))
             }
@@ -365,6 +375,18 @@ impl<'e> Evaluator<'e> {
             self.count_void()?;
         }
         Ok(records)
+    }
+}
+
+/// A record that says nothing about any client; `None` for types that RFC 7208 skips if no server
+/// answers (§5.5).
+fn matches_nobody(rtype: RrType) -> Option<Rdata> {
+    match rtype {
+        RrType::TXT => Some(Rdata::txt(b"v=spf1 ?all")),
+        RrType::A => Some(Rdata::a(Ipv4Addr::UNSPECIFIED)),
+        RrType::AAAA => Some(Rdata::aaaa(Ipv6Addr::UNSPECIFIED)),
+        RrType::MX => Some(Rdata::mx(0, &Name::root())),
+        _ => None,
     }
 }
 

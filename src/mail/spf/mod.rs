@@ -98,6 +98,12 @@ impl Term {
         matches!(self.kind().0, Some("include" | "a" | "mx" | "ptr" | "exists" | "redirect"))
     }
 
+    /// `exists`, which matches if there is any address (RFC 7208 §5.7).
+    #[must_use]
+    pub fn is_existence(&self) -> bool {
+        self.is("exists")
+    }
+
     /// The name that an `exists` term without macros looks up.
     #[must_use]
     pub fn existence(&self) -> Option<Name> {

@@ -355,6 +355,32 @@ impl<'d> Draft<'d> {
             .collect()
     }
 
+    /// Whether the answer to a question of one of these types about some name at or below a name
+    /// may change. A name outside of the zones stays as it is.
+    #[must_use]
+    pub fn changes_below(&self, name: &Name, types: &[RrType]) -> bool {
+        // Records at other names that answer there: wildcards, aliases of whole trees, delegations.
+        let answers_there = |key: &RrKey| {
+            let up = match key.rtype {
+                _ if key.name.is_wildcard() => key.name.parent(),
+                RrType::DNAME | RrType::NS => Some(key.name.clone()),
+                _ => None,
+            };
+            key.name.is_at_or_below(name) || up.is_some_and(|up| name.is_at_or_below(&up))
+        };
+        let zone = self.snapshot.zone_of(name);
+        // With wildcards any record changes the answers for other types at its name.
+        let all_types = zone.is_some_and(|zone| self.has_wildcards(&zone.zone.origin));
+        let leads = |rtype| matches!(rtype, RrType::CNAME | RrType::DNAME | RrType::NS);
+        let counts = |key: &RrKey| all_types || types.contains(&key.rtype) || leads(key.rtype);
+        let mut live = zone.into_iter().flat_map(|zone| zone.zone.rrsets.keys());
+        self.owned().any(|key| counts(key) && answers_there(key))
+            // An alias may lead to a name that changes.
+            || live.any(|key| {
+                matches!(key.rtype, RrType::CNAME | RrType::DNAME) && answers_there(key)
+            })
+    }
+
     /// Whether a name exists in a zone, whatever the plan does.
     #[must_use]
     pub fn always_exists(&self, zone: &ZoneSeen, name: &Name) -> bool {

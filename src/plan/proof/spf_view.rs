@@ -6,8 +6,8 @@
 //! if nothing before the term can refuse it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 
@@ -216,14 +216,31 @@ pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
 }
 
 fn passes_where(view: &View<'_>, domain: &Name, source: &Source, of_today: bool) -> bool {
-    match source {
-        Source::Address(ip) => evaluated(view, domain, *ip).outcome == Outcome::Pass,
-        Source::ViaTerm(of, term, beyond) => {
-            let term = Term::new(term).named(of, domain);
-            let wanted = Wanted { of, term: &term, beyond: beyond.as_ref(), of_today };
-            through(view, (domain, domain), &wanted, &mut BTreeSet::new()) == Some(Way::Through)
-        }
-    }
+    let (of, term, beyond) = match source {
+        Source::Address(ip) => return evaluated(view, domain, *ip).outcome == Outcome::Pass,
+        Source::ViaTerm(of, term, beyond) => (of, term, beyond),
+    };
+    let term = Term::new(term).named(of, domain);
+    let wanted = Wanted { of, term: &term, beyond: beyond.as_ref() };
+    let today = Records {
+        look_up: &|key| view.live(key),
+        leaves_at: &|key| view.leaves_today_at(key),
+        sender: domain,
+        wanted: &wanted,
+    };
+    // Mail that passes today only because a term does not match it does not match that term.
+    let is_unmatched = |of: &Name, term: &Term| {
+        let stops = |at: &Name, met: &Term| at == of && met.same_as(term, of);
+        of_today
+            && today.let_through(&|at, met| !stops(at, met)) != Some(Way::Through)
+            && means_the_same(view, (of, domain), term, &mut BTreeSet::new())
+    };
+    let now = Records {
+        look_up: &|key| view.look_up(key),
+        leaves_at: &|key| view.leaves_at(key),
+        ..today
+    };
+    now.let_through(&is_unmatched) == Some(Way::Through)
 }
 
 /// Whether a domain has no SPF record in this view, and had none before the first step.
@@ -237,7 +254,8 @@ fn says_nothing_of_senders(view: &View<'_>, domain: &Name) -> bool {
 }
 
 /// The evaluation for an address in a view. A name that nobody could ask for counts as saying
-/// nothing about it. `spf-sound` checks whether the name has a record, and what it costs.
+/// nothing about it: it authorises nobody. `spf-sound` checks whether the name has a record, and
+/// what it costs; and [`may_refuse`] finds the terms by which it could refuse the mail.
 #[must_use]
 pub fn evaluated(view: &View<'_>, domain: &Name, ip: IpAddr) -> Evaluation {
     evaluated_in(&|key| view.look_up(key), domain, ip)
@@ -250,37 +268,23 @@ pub fn evaluated_today(view: &View<'_>, domain: &Name, ip: IpAddr) -> Evaluation
 }
 
 fn evaluated_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) -> Evaluation {
-    // `exists` matches any address record. If nobody could ask, the adversary says that there is
-    // none.
-    let mut absent: BTreeSet<RrKey> = BTreeSet::new();
     let mut mail_from = format!("postmaster@{domain}");
     if mail_from.ends_with('.') {
         mail_from.pop();
     }
-    loop {
-        let world = |key: &RrKey| match look_up(key) {
-            Outside::Records(records) => Answer::Records(records),
-            Outside::Absent => Answer::Absent,
-            Outside::Unknown(_) if absent.contains(key) => Answer::Absent,
-            Outside::Unknown(_) => {
-                says_nothing(key).map_or(Answer::Unknown, |rdata| Answer::Records([rdata].into()))
-            }
-        };
-        let client = Client {
-            ip,
-            mail_from: &mail_from,
-            helo: "unknown",
-            receiver: "unknown",
-            now: Timestamp::UNIX_EPOCH,
-        };
-        let found = check_host(&client, domain, &world);
-        let by = found.path.last().filter(|_| found.outcome == Outcome::Pass);
-        let key = by.and_then(|by| by.term.existence()).map(|name| RrKey::new(name, RrType::A));
-        let unseen = key.filter(|key| matches!(look_up(key), Outside::Unknown(_)));
-        if !unseen.is_some_and(|key| absent.insert(key)) {
-            return found;
-        }
-    }
+    let world = |key: &RrKey| match look_up(key) {
+        Outside::Records(records) => Answer::Records(records),
+        Outside::Absent => Answer::Absent,
+        Outside::Unknown(_) => Answer::MatchesNobody,
+    };
+    let client = Client {
+        ip,
+        mail_from: &mail_from,
+        helo: "unknown",
+        receiver: "unknown",
+        now: Timestamp::UNIX_EPOCH,
+    };
+    check_host(&client, domain, &world)
 }
 
 /// A term that may refuse mail: the domain of its record, the term as written, and the names that it
@@ -394,18 +398,6 @@ impl Unseen<'_> {
     }
 }
 
-/// A record that would exist and say nothing about this client; `None` for types that RFC 7208
-/// skips if no server answers (§5.5).
-fn says_nothing(key: &RrKey) -> Option<Rdata> {
-    match key.rtype {
-        RrType::TXT => Some(Rdata::txt(b"v=spf1 ?all")),
-        RrType::A => Some(Rdata::a(Ipv4Addr::UNSPECIFIED)),
-        RrType::AAAA => Some(Rdata::aaaa(Ipv6Addr::UNSPECIFIED)),
-        RrType::MX => Some(Rdata::mx(0, &Name::root())),
-        _ => None,
-    }
-}
-
 /// The result of following a source's mail through a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -422,119 +414,147 @@ struct Wanted<'w> {
     term: &'w Term,
     /// The name outside the zones.
     beyond: Option<&'w Name>,
-    /// Such mail is sent today, and is not refused by what is there today.
-    of_today: bool,
 }
 
-impl Wanted<'_> {
+/// Records at one time, and the mail that is followed through them.
+#[derive(Clone, Copy)]
+struct Records<'r> {
+    look_up: &'r dyn Fn(&RrKey) -> Outside,
+    leaves_at: &'r dyn Fn(&RrKey) -> Option<Name>,
+    sender: &'r Name,
+    wanted: &'r Wanted<'r>,
+}
+
+/// Whether a term of a domain's record that refuses whom it matches, or says nothing about it, does
+/// not match the mail.
+type IsUnmatched<'u> = dyn Fn(&Name, &Term) -> bool + 'u;
+
+impl Records<'_> {
+    /// Whether mail that the wanted term accepts gets as far as that term; `None`: it reaches the
+    /// end of the record.
+    fn let_through(&self, is_unmatched: &IsUnmatched<'_>) -> Option<Way> {
+        self.through(self.sender, is_unmatched, &mut BTreeSet::new())
+    }
+
+    fn through(
+        &self,
+        domain: &Name,
+        is_unmatched: &IsUnmatched<'_>,
+        reached: &mut BTreeSet<Name>,
+    ) -> Option<Way> {
+        if reached.len() >= RECORDS_MAX || !reached.insert(domain.clone()) {
+            return Some(Way::Stopped);
+        }
+        let records = match (self.look_up)(&RrKey::new(domain.clone(), RrType::TXT)) {
+            Outside::Records(txt) => spf_in(&txt),
+            Outside::Absent => return Some(Way::Stopped),
+            Outside::Unknown(_) => return None,
+        };
+        let [record] = records.as_slice() else { return Some(Way::Stopped) };
+        let record = record.named(domain, self.sender);
+        for term in &record.terms {
+            // A redirect counts only after all other terms (RFC 7208 §6.1).
+            let Some(on_match) = term.on_match() else { continue };
+            if term.is_all() || self.is_wanted(domain, term) {
+                return Some(match on_match == Outcome::Pass {
+                    true => Way::Through,
+                    false => Way::Stopped,
+                });
+            }
+            if let Some(Target::Record(name)) = term.target(domain) {
+                match self.through(&name, is_unmatched, reached) {
+                    Some(Way::Through) if on_match == Outcome::Pass => return Some(Way::Through),
+                    Some(Way::Through) => return Some(Way::Stopped),
+                    // An include without a record is an error; one that fails does not match.
+                    Some(Way::Stopped) if !self.has_record(&name) => return Some(Way::Stopped),
+                    Some(Way::Stopped) | None => {}
+                }
+            }
+            // Clients that match this term pass; which others match is for the adversary to say.
+            if on_match != Outcome::Pass && !is_unmatched(domain, term) {
+                return Some(Way::Stopped);
+            }
+        }
+        let redirect = record.terms.iter().find(|term| term.is_redirect())?;
+        if self.is_wanted(domain, redirect) {
+            return Some(Way::Through);
+        }
+        match redirect.target(domain) {
+            Some(Target::Record(name)) => self.through(&name, is_unmatched, reached),
+            Some(_) | None => Some(Way::Stopped),
+        }
+    }
+
     /// Whether a term of a domain's record is the wanted one, and leads to where it led. Where that
     /// is a record outside, any term that leads to it accepts the same mail.
-    fn is_reached_by(&self, view: &View<'_>, domain: &Name, term: &Term) -> bool {
+    fn is_wanted(&self, domain: &Name, term: &Term) -> bool {
+        let Wanted { of, term: wanted, beyond } = self.wanted;
         // A redirect of one host becomes an `include` in a record that others share.
-        let is_it = || {
-            domain == self.of
-                && (term.same_as(self.term, self.of) || leads_alike(term, self.term, self.of))
-        };
-        let Some(beyond) = self.beyond else { return is_it() };
+        let is_it = || domain == *of && (term.same_as(wanted, of) || leads_alike(term, wanted, of));
+        let Some(beyond) = *beyond else { return is_it() };
         let leads = |name: &Name, rtype| {
-            view.leaves_at(&RrKey::new(name.clone(), rtype)).as_ref() == Some(beyond)
+            (self.leaves_at)(&RrKey::new(name.clone(), rtype)).as_ref() == Some(beyond)
         };
         let has_address_there = |name: &Name| leads(name, RrType::A) || leads(name, RrType::AAAA);
         match term.target(domain) {
             Some(Target::Record(name)) => {
-                let was_record = matches!(self.term.target(self.of), Some(Target::Record(_)));
+                let was_record = matches!(wanted.target(of), Some(Target::Record(_)));
                 was_record && leads(&name, RrType::TXT)
             }
             Some(Target::Addresses(name)) => is_it() && has_address_there(&name),
             Some(Target::Exchanges(name)) => {
                 let mx = RrKey::new(name, RrType::MX);
-                let is_there = || match view.look_up(&mx) {
+                let is_there = || match (self.look_up)(&mx) {
                     Outside::Records(mx) => {
                         let mut all = mx.iter().filter_map(Rdata::as_mx);
                         all.any(|(_, exchange)| has_address_there(&exchange))
                     }
                     Outside::Absent => false,
-                    Outside::Unknown(_) => view.leaves_at(&mx).as_ref() == Some(beyond),
+                    Outside::Unknown(_) => (self.leaves_at)(&mx).as_ref() == Some(beyond),
                 };
                 is_it() && is_there()
             }
             None => is_it(),
         }
     }
+
+    fn has_record(&self, name: &Name) -> bool {
+        match (self.look_up)(&RrKey::new(name.clone(), RrType::TXT)) {
+            Outside::Records(txt) => spf_in(&txt).len() == 1,
+            Outside::Absent => false,
+            Outside::Unknown(_) => true,
+        }
+    }
 }
 
-/// Whether mail that a term accepts gets as far as that term; `None`: it reaches the end of this
-/// record.
-fn through(
+fn spf_in(txt: &[Rdata]) -> Vec<SpfRecord> {
+    txt.iter().filter_map(SpfRecord::of_rdata).collect()
+}
+
+/// Whether a term of a domain's record matches the clients that it would match today.
+fn means_the_same(
     view: &View<'_>,
     (domain, sender): (&Name, &Name),
-    wanted: &Wanted<'_>,
+    term: &Term,
     reached: &mut BTreeSet<Name>,
-) -> Option<Way> {
-    if reached.len() >= RECORDS_MAX || !reached.insert(domain.clone()) {
-        return Some(Way::Stopped);
-    }
-    let key = RrKey::new(domain.clone(), RrType::TXT);
-    let records: Vec<SpfRecord> = match view.look_up(&key) {
-        Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).collect(),
-        Outside::Absent => return Some(Way::Stopped),
-        Outside::Unknown(_) => return None,
-    };
-    let [record] = records.as_slice() else { return Some(Way::Stopped) };
-    let record = record.named(domain, sender);
-    for term in &record.terms {
-        // A redirect counts only after all other terms (RFC 7208 §6.1).
-        if !term.is_redirect() && wanted.is_reached_by(view, domain, term) {
-            return Some(match term.on_match() == Some(Outcome::Pass) {
-                true => Way::Through,
-                false => Way::Stopped,
-            });
-        }
-        if term.is_all() {
-            return Some(match term.on_match() == Some(Outcome::Pass) {
-                true => Way::Through,
-                false => Way::Stopped,
-            });
-        }
-        let Some(on_match) = term.on_match() else { continue };
-        if let Some(Target::Record(name)) = term.target(domain) {
-            match through(view, (&name, sender), wanted, reached) {
-                Some(Way::Through) if on_match == Outcome::Pass => return Some(Way::Through),
-                Some(Way::Through) => return Some(Way::Stopped),
-                // An include that fails does not match; an include without a record is an error.
-                Some(Way::Stopped) if has_record(view, &name) => {}
-                Some(Way::Stopped) => return Some(Way::Stopped),
-                None => {}
-            }
-            continue;
-        }
-        // Clients that match this term pass; which others match is for the adversary to say.
-        let is_harmless = || wanted.of_today && is_as_today(view, (domain, sender), term);
-        if on_match != Outcome::Pass && !is_harmless() {
-            return Some(Way::Stopped);
-        }
-    }
-    let redirect = record.terms.iter().find(|term| term.is_redirect())?;
-    if wanted.is_reached_by(view, domain, redirect) {
-        return Some(Way::Through);
-    }
-    match redirect.target(domain) {
-        Some(Target::Record(name)) => through(view, (&name, sender), wanted, reached),
-        Some(_) | None => Some(Way::Stopped),
-    }
-}
-
-/// Whether a term that names addresses is in a domain's record today, and names the same.
-fn is_as_today(view: &View<'_>, (domain, sender): (&Name, &Name), term: &Term) -> bool {
-    if term.hangs_on_the_client() || term.existence().is_some() {
-        return false;
-    }
+) -> bool {
     let is_same = |name: &Name, rtype| {
         let key = RrKey::new(name.clone(), rtype);
         view.look_up(&key) == view.live(&key)
     };
     let has_same = |name: &Name| is_same(name, RrType::A) && is_same(name, RrType::AAAA);
-    let means_the_same = || match term.target(domain) {
+    if let Some(name) = term.existence() {
+        return is_same(&name, RrType::A);
+    }
+    if term.hangs_on_the_client() {
+        let draft = view.draft();
+        let below = term.answered_below(domain);
+        let pointers_change = || draft.owned().any(|key| is_of_address(&key.name));
+        let changes = draft.changes_below(&below, term.asks_for())
+            || (term.asks_names_of_addresses() && pointers_change());
+        return !changes;
+    }
+    match term.target(domain) {
         None => true,
         Some(Target::Addresses(name)) => has_same(&name),
         Some(Target::Exchanges(name)) => {
@@ -547,30 +567,38 @@ fn is_as_today(view: &View<'_>, (domain, sender): (&Name, &Name), term: &Term) -
                     Outside::Absent | Outside::Unknown(_) => true,
                 }
         }
-        Some(Target::Record(_)) => false,
-    };
-    match view.live(&RrKey::new(domain.clone(), RrType::TXT)) {
-        Outside::Records(txt) => {
-            let records = txt.iter().filter_map(SpfRecord::of_rdata);
-            let mut terms = records.flat_map(|record| record.named(domain, sender).terms);
-            terms.any(|other| other.same_as(term, domain)) && means_the_same()
+        Some(Target::Record(name)) => {
+            if reached.len() >= RECORDS_MAX {
+                return false;
+            }
+            if !reached.insert(name.clone()) {
+                return true;
+            }
+            is_same(&name, RrType::TXT)
+                && match view.live(&RrKey::new(name.clone(), RrType::TXT)) {
+                    Outside::Records(txt) => {
+                        let named = spf_in(&txt).into_iter().map(|r| r.named(&name, sender));
+                        let terms: Vec<Term> = named.flat_map(|record| record.terms).collect();
+                        let of = (&name, sender);
+                        terms.iter().all(|term| means_the_same(view, of, term, reached))
+                    }
+                    Outside::Absent | Outside::Unknown(_) => true,
+                }
         }
-        Outside::Absent | Outside::Unknown(_) => false,
     }
+}
+
+/// Whether a name can hold the name of an address (RFC 1035 §3.5, RFC 3596 §2.5).
+pub fn is_of_address(name: &Name) -> bool {
+    static ABOVE: LazyLock<[Name; 2]> = LazyLock::new(|| {
+        ["in-addr.arpa.", "ip6.arpa."].map(|above| Name::from_user(above).expect("a name"))
+    });
+    ABOVE.iter().any(|above| name.is_at_or_below(above))
 }
 
 fn leads_alike(term: &Term, wanted: &Term, of: &Name) -> bool {
     match (term.target(of), wanted.target(of)) {
         (Some(Target::Record(left)), Some(Target::Record(right))) => left == right,
         (_, _) => false,
-    }
-}
-
-fn has_record(view: &View<'_>, name: &Name) -> bool {
-    let key = RrKey::new(name.clone(), RrType::TXT);
-    match view.look_up(&key) {
-        Outside::Records(txt) => txt.iter().filter_map(SpfRecord::of_rdata).count() == 1,
-        Outside::Absent => false,
-        Outside::Unknown(_) => true,
     }
 }

@@ -344,6 +344,18 @@ impl View<'_> {
         None
     }
 
+    /// The name outside the plan's zones that a question led to before the first step.
+    #[must_use]
+    pub fn leaves_today_at(&self, key: &RrKey) -> Option<Name> {
+        self.library.draft.snapshot.leaves_at(key).map(|key| key.name)
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn draft(&self) -> &Draft<'_> {
+        self.library.draft
+    }
+
     /// What is published for a question in this view, aliases not followed; `None` outside the
     /// plan's zones.
     fn content(&self, key: &RrKey) -> Option<Content> {

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use cutover_zone::{Name, RrKey, RrSet, RrType};
 
-use crate::observe::Snapshot;
 use crate::proof::builder::{PatternBuilder, shown};
+use crate::proof::draft::Draft;
 use crate::proof::pattern::Harm;
 use crate::proof::spf_view::evaluated;
 use crate::proof::view::View;
-use cutover_mail::spf::{Outcome, Problem, SpfRecord, TERMS_MAX, Target};
+use cutover_mail::spf::{Outcome, Problem, SpfRecord, TERMS_MAX, Target, Term};
 use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Subject, Value};
 
@@ -139,7 +139,7 @@ fn unseen(builder: &mut PatternBuilder<'_>, domain: &Name) {
     for (number, name) in names.iter().enumerate() {
         let of = Subject::Name(name.clone());
         // A stated fact counts from the first step on.
-        let today = today_has(builder.draft().snapshot, domain, name)
+        let today = today_has(builder.draft(), domain, name)
             && !builder.facts.is_stated(Fact::Published, &of);
         let leads = |view: &View<'_>| {
             let other = view.look_up(&own) != view.live(&own);
@@ -163,24 +163,20 @@ fn unseen(builder: &mut PatternBuilder<'_>, domain: &Name) {
 }
 
 /// Whether the current record leads to a name.
-fn today_has(snapshot: &Snapshot, domain: &Name, wanted: &Name) -> bool {
-    let found = unseen_at(
-        &|key| snapshot.told(key),
-        &|key| snapshot.leaves_at(key).map(|key| key.name),
-        domain,
-    );
-    found.contains(wanted)
+fn today_has(draft: &Draft<'_>, domain: &Name, wanted: &Name) -> bool {
+    let snapshot = draft.snapshot;
+    let leaves_at = |key: &RrKey| snapshot.leaves_at(key).map(|key| key.name);
+    unseen_at(draft, (&|key| snapshot.told(key), &leaves_at), domain).contains(wanted)
 }
 
 fn unseen_in(view: &View<'_>, domain: &Name) -> Vec<Name> {
-    unseen_at(&|key| view.look_up(key), &|key| view.leaves_at(key), domain)
+    unseen_at(view.draft(), (&|key| view.look_up(key), &|key| view.leaves_at(key)), domain)
 }
 
-fn unseen_at(
-    look_up: &dyn Fn(&RrKey) -> Outside,
-    leaves_at: &dyn Fn(&RrKey) -> Option<Name>,
-    domain: &Name,
-) -> Vec<Name> {
+/// Looks up a question, and finds the name outside of the zones to which it leads.
+type Asked<'a> = (&'a dyn Fn(&RrKey) -> Outside, &'a dyn Fn(&RrKey) -> Option<Name>);
+
+fn unseen_at(draft: &Draft<'_>, (look_up, leaves_at): Asked<'_>, domain: &Name) -> Vec<Name> {
     let mut unseen = BTreeSet::new();
     let mut reached = BTreeSet::from([domain.clone()]);
     let mut open = vec![domain.clone()];
@@ -191,8 +187,13 @@ fn unseen_at(
             continue;
         };
         let named = records.iter().map(|record| record.named(&of, domain));
-        let targets = named.flat_map(|record| record.targets(&of).collect::<Vec<_>>());
-        for target in targets.collect::<Vec<_>>() {
+        let met = named.flat_map(|record| {
+            let end = record.terms.iter().position(|term| matches_all(draft, look_up, term));
+            let end = end.unwrap_or(record.terms.len());
+            record.terms.into_iter().take(end).collect::<Vec<_>>()
+        });
+        let targets: Vec<Target> = met.filter_map(|term| term.target(&of)).collect();
+        for target in targets {
             let (name, types) = match target {
                 Target::Record(name) => {
                     if reached.len() < RECORDS_MAX && reached.insert(name.clone()) {
@@ -212,4 +213,25 @@ fn unseen_at(
         }
     }
     unseen.into_iter().collect()
+}
+
+/// Whether a term matches every client, so that no evaluation goes further: an `exists` with macros
+/// for whose names a wildcard answers. If nothing is at or below the name where they end, all of
+/// them get the same answer (RFC 4592 §2.2.1).
+fn matches_all(draft: &Draft<'_>, look_up: &dyn Fn(&RrKey) -> Outside, term: &Term) -> bool {
+    if !term.is_existence() || term.existence().is_some() {
+        return false;
+    }
+    let below = term.answered_below(&Name::root());
+    let Some(zone) = draft.snapshot.zone_of(&below) else { return false };
+    let has_names = || {
+        let live = zone.zone.rrsets.keys().any(|key| key.name.is_at_or_below(&below));
+        live || !draft.owners_below(&below).is_empty()
+    };
+    !draft.has_cuts(&zone.zone.origin)
+        && below != zone.zone.origin
+        && !has_names()
+        && below
+            .child("any")
+            .is_ok_and(|any| matches!(look_up(&RrKey::new(any, RrType::A)), Outside::Records(_)))
 }

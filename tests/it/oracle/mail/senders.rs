@@ -15,8 +15,9 @@ use super::*;
 struct Views<'w> {
     dns: &'w Dns<'w>,
     is_published: &'w dyn Fn(&Name) -> bool,
-    /// Names whose records let this sender pass, or not, as the adversary chooses.
-    is_open: &'w dyn Fn(&Name) -> bool,
+    /// Names whose records let this sender pass, or not, as the adversary chooses: the name that is
+    /// asked, and the one to which it leads.
+    is_open: &'w dyn Fn(&Name, &Name) -> bool,
     /// A name whose record lets this sender pass.
     passes_at: Option<&'w Name>,
     known: HashMap<RrKey, Vec<Resolved>>,
@@ -76,7 +77,9 @@ impl Resolver for Views<'_> {
             {
                 Reply::Records(vec![Rdata::txt(b"v=spf1 +all")])
             }
-            Some(Resolved::Outside(target)) if rtype == RrType::TXT && (self.is_open)(target) => {
+            Some(Resolved::Outside(target))
+                if rtype == RrType::TXT && (self.is_open)(name, target) =>
+            {
                 let says: &[&[u8]] = &[b"v=spf1 -all", b"v=spf1 +all"];
                 let choice = match self.said.get(&open_key(target)) {
                     Some(said) => *said,
@@ -92,7 +95,7 @@ impl Resolver for Views<'_> {
             // Whatever is there, it is not an address of this sender.
             Some(Resolved::Outside(target))
                 if rtype != RrType::TXT
-                    && ((self.is_open)(target) || (self.is_published)(target)) =>
+                    && ((self.is_open)(name, target) || (self.is_published)(target)) =>
             {
                 Reply::Records(Vec::new())
             }
@@ -140,7 +143,7 @@ impl<'a> World<'a> {
     /// The SPF results of an address, in every view.
     pub(super) fn outcomes(&self, domain: &Name, ip: IpAddr) -> BTreeSet<Verdict> {
         let from = From::Address(ip);
-        self.outcomes_where(domain, &from, &|name| self.is_published(name), &|_| false)
+        self.outcomes_where(domain, &from, &|name| self.is_published(name), &|_, _| false)
     }
 
     fn outcomes_where(
@@ -148,7 +151,7 @@ impl<'a> World<'a> {
         domain: &Name,
         from: &From,
         is_published: &dyn Fn(&Name) -> bool,
-        is_open: &dyn Fn(&Name) -> bool,
+        is_open: &dyn Fn(&Name, &Name) -> bool,
     ) -> BTreeSet<Verdict> {
         let (ip, passes_at) = match from {
             From::Address(ip) => (*ip, None),
@@ -177,7 +180,7 @@ impl<'a> World<'a> {
 
     pub(super) fn fails(&self, domain: &Name, from: &From) -> bool {
         // An unknown record is reported for the record, and not for its senders.
-        let is_open = |name: &Name| !self.is_published(name);
+        let is_open = |asked: &Name, at: &Name| !self.is_published(asked) && !self.is_published(at);
         let outcomes = self.outcomes_where(domain, from, &|_| true, &is_open);
         outcomes.iter().any(|verdict| !matches!(verdict, Verdict::Pass | Verdict::TempError))
     }

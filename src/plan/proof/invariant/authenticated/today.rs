@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::LazyLock;
 
 use cutover_zone::{Name, RrKey, RrType};
 
@@ -12,7 +11,9 @@ use crate::observe::Snapshot;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
-use crate::proof::spf_view::{Edges, Source, evaluated, evaluated_today, is_accepted, sources};
+use crate::proof::spf_view::{
+    Edges, Source, evaluated, evaluated_today, is_accepted, is_of_address, sources,
+};
 use crate::proof::view::View;
 use cutover_mail::spf::{Outcome, SpfRecord, Term};
 use cutover_steps::ask::Outside;
@@ -196,14 +197,6 @@ fn of_the_client(
             builder.forbid_each(ID, (&found, NOW), &bad, &harm);
         }
     }
-}
-
-/// Whether a name can hold the name of an address (RFC 1035 §3.5, RFC 3596 §2.5).
-fn is_of_address(name: &Name) -> bool {
-    static ABOVE: LazyLock<[Name; 2]> = LazyLock::new(|| {
-        ["in-addr.arpa.", "ip6.arpa."].map(|above| Name::from_user(above).expect("a name"))
-    });
-    ABOVE.iter().any(|above| name.is_at_or_below(above))
 }
 
 /// The sender of mail that the current record lets pass and nobody declares: a host that mail

@@ -31,6 +31,10 @@ pub(super) enum Verdict {
 /// Answers the queries.
 pub(super) trait Resolver {
     fn ask(&mut self, name: &Name, rtype: RrType) -> Reply;
+    /// Answers the query of an `exists`, which any address answers.
+    fn ask_existence(&mut self, name: &Name) -> Reply {
+        self.ask(name, RrType::A)
+    }
     /// Whether an undecidable mechanism matches: `ptr`, and `%{p}`. `None` if they are evaluated.
     fn undecidable(&mut self) -> Option<bool>;
 }
@@ -95,7 +99,12 @@ pub(super) fn name(text: &str) -> Option<Name> {
 impl<R: Resolver> Evaluation<'_, R> {
     fn ask(&mut self, domain: &str, rtype: RrType, is_counted: bool) -> Stopped<Vec<Rdata>> {
         let Some(name) = name(domain) else { return Ok(Vec::new()) };
-        match self.resolver.ask(&name, rtype) {
+        let reply = self.resolver.ask(&name, rtype);
+        self.records_of(reply, is_counted)
+    }
+
+    fn records_of(&mut self, reply: Reply, is_counted: bool) -> Stopped<Vec<Rdata>> {
+        match reply {
             Reply::Records(records) => Ok(records),
             Reply::Unknown => Err(Verdict::TempError),
             Reply::Nothing => {
@@ -189,7 +198,11 @@ impl<R: Resolver> Evaluation<'_, R> {
                 }
                 Ok(false)
             }
-            Mechanism::Exists(_) => Ok(!self.ask(&target, RrType::A, true)?.is_empty()),
+            Mechanism::Exists(_) => {
+                let Some(name) = name(&target) else { return Ok(false) };
+                let reply = self.resolver.ask_existence(&name);
+                Ok(!self.records_of(reply, true)?.is_empty())
+            }
             Mechanism::Ptr(_) => {
                 let target = target.trim_end_matches('.').to_ascii_lowercase();
                 let names = self.validated()?;

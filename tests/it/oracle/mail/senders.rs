@@ -1,7 +1,7 @@
 //! Whether mail in flight passes SPF and DKIM, in every view.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 
@@ -18,6 +18,9 @@ struct Views<'w> {
     /// Names whose records let this sender pass, or not, as the adversary chooses: the name that is
     /// asked, and the one to which it leads.
     is_open: &'w dyn Fn(&Name, &Name) -> bool,
+    /// For a sender that has never sent before: nobody knows whether an `exists` outside matches it,
+    /// unless this says that it does not.
+    stated: Stated<'w>,
     /// A name whose record lets this sender pass.
     passes_at: Option<&'w Name>,
     known: HashMap<RrKey, Vec<Resolved>>,
@@ -50,6 +53,10 @@ impl Views<'_> {
         false
     }
 }
+
+/// For a sender that has never sent before: whether it is stated that what is at a name refuses
+/// nothing.
+type Stated<'s> = Option<&'s dyn Fn(&Name) -> bool>;
 
 /// Stands for what the adversary lets a record say.
 fn open_key(target: &Name) -> RrKey {
@@ -111,6 +118,20 @@ impl Resolver for Views<'_> {
         }
     }
 
+    fn ask_existence(&mut self, name: &Name) -> Reply {
+        let views = self.dns.resolved(name, RrType::A, 0);
+        if !matches!(views.as_slice(), [Resolved::Outside(_)]) {
+            return self.ask(name, RrType::A);
+        }
+        let mut up = std::iter::successors(Some(name.clone()), Name::parent);
+        let is_open = self.stated.is_some_and(|is_stated| !up.any(|up| is_stated(&up)));
+        // It does not match because there is nothing, which counts (RFC 7208 §4.6.4).
+        match is_open && self.choose(2) == 1 {
+            true => Reply::Records(vec![Rdata::a(Ipv4Addr::LOCALHOST)]),
+            false => Reply::Nothing,
+        }
+    }
+
     fn undecidable(&mut self) -> Option<bool> {
         Some(self.choose(2) == 1)
     }
@@ -143,13 +164,13 @@ impl<'a> World<'a> {
     /// The SPF results of an address, in every view.
     pub(super) fn outcomes(&self, domain: &Name, ip: IpAddr) -> BTreeSet<Verdict> {
         let from = From::Address(ip);
-        self.outcomes_where(domain, &from, &|name| self.is_published(name), &|_, _| false)
+        self.outcomes_where(domain, (&from, None), &|name| self.is_published(name), &|_, _| false)
     }
 
     fn outcomes_where(
         &self,
         domain: &Name,
-        from: &From,
+        (from, stated): (&From, Stated<'_>),
         is_published: &dyn Fn(&Name) -> bool,
         is_open: &dyn Fn(&Name, &Name) -> bool,
     ) -> BTreeSet<Verdict> {
@@ -161,6 +182,7 @@ impl<'a> World<'a> {
             dns: &self.dns,
             is_published,
             is_open,
+            stated,
             passes_at,
             known: HashMap::new(),
             chosen: Vec::new(),
@@ -178,10 +200,12 @@ impl<'a> World<'a> {
         found
     }
 
-    pub(super) fn fails(&self, domain: &Name, from: &From) -> bool {
+    pub(super) fn fails(&self, domain: &Name, from: &From, is_new: bool) -> bool {
         // An unknown record is reported for the record, and not for its senders.
         let is_open = |asked: &Name, at: &Name| !self.is_published(asked) && !self.is_published(at);
-        let outcomes = self.outcomes_where(domain, from, &|_| true, &is_open);
+        let stated = |name: &Name| self.is_published(name);
+        let stated: Stated<'_> = is_new.then_some(&stated);
+        let outcomes = self.outcomes_where(domain, (from, stated), &|_| true, &is_open);
         outcomes.iter().any(|verdict| !matches!(verdict, Verdict::Pass | Verdict::TempError))
     }
 
@@ -201,7 +225,7 @@ impl<'a> World<'a> {
             if host.senders.is_empty() && host.name == "new" {
                 let views = self.dns.resolved(domain, RrType::TXT, 0);
                 let has_spf = views.iter().any(|view| !spf_text(view.records()).is_empty());
-                if has_spf && self.fails(domain, &From::Address(NOBODY)) {
+                if has_spf && self.fails(domain, &From::Address(NOBODY), true) {
                     self.add("authenticated", domain, "the new host's unknown address", true);
                 }
                 if self.is_strict(domain) {
@@ -223,7 +247,7 @@ impl<'a> World<'a> {
                 let is_silent = !self.may("sends", &own, "true", "true");
                 let is_sure = matches!(host.name, "old" | "new") || !is_silent;
                 for from in &self.ground.sources[&(host.name, place, domain.clone())] {
-                    if self.fails(domain, from) {
+                    if self.fails(domain, from, host.name == "new") {
                         self.add(
                             "authenticated",
                             domain,
@@ -281,7 +305,13 @@ impl<'a> World<'a> {
                 .any(|term| text.contains(term))
         };
         let views = self.dns.resolved(domain, RrType::TXT, 0);
-        if texts.iter().any(is_open) && views.iter().any(|view| spf_text(view.records()) != texts) {
+        let exchanges = plain(self.ground.zones, domain, RrType::MX);
+        let other_exchanges = || {
+            let views = self.dns.resolved(domain, RrType::MX, 0);
+            texts.iter().any(|text| text.contains(" mx")) && views.iter().any(|v| *v != exchanges)
+        };
+        let other_text = || views.iter().any(|view| spf_text(view.records()) != texts);
+        if texts.iter().any(is_open) && (other_text() || other_exchanges()) {
             self.add("authenticated", domain, "whoever passed by what nobody can decide", false);
         }
         self.of_the_client(domain, kind, &texts);
@@ -298,7 +328,7 @@ impl<'a> World<'a> {
         };
         for from in live {
             let is_new = matches!(from, From::Address(ip) if self.ground.new.contains(ip));
-            if self.fails(domain, from) {
+            if self.fails(domain, from, false) {
                 self.add(
                     "authenticated",
                     domain,

@@ -39,7 +39,7 @@ use grammar::MECHANISMS;
 pub struct Term(String);
 
 /// What an evaluator has to ask because of a term.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// Another SPF record: `include`, `redirect`.
     Record(Name),
@@ -102,6 +102,13 @@ impl Term {
     #[must_use]
     pub fn is_existence(&self) -> bool {
         self.is("exists")
+    }
+
+    /// `include` or `redirect` with macros that depend on the client: which record it leads to
+    /// depends on who sends.
+    #[must_use]
+    pub fn leads_to_any_record(&self) -> bool {
+        matches!(self.kind(), (Some("include" | "redirect"), Some(name)) if name.contains('%'))
     }
 
     /// The name that an `exists` term without macros looks up.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cutover_contract::{Change, ChangeSet};
-use cutover_zone::{Name, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 use foldhash::{HashMap, HashSet};
 
 use super::parties::Parties;
@@ -355,30 +355,39 @@ impl<'d> Draft<'d> {
             .collect()
     }
 
-    /// Whether the answer to a question of one of these types about some name at or below a name
-    /// may change. A name outside of the zones stays as it is.
+    /// The names on whose answers it depends what is found at the names at or below a name: as long
+    /// as these answers stay, all of those stay. A name outside of the zones stays as it is.
     #[must_use]
-    pub fn changes_below(&self, name: &Name, types: &[RrType]) -> bool {
-        // Records at other names that answer there: wildcards, aliases of whole trees, delegations.
+    pub fn names_that_answer_below(&self, name: &Name) -> BTreeSet<Name> {
+        // Wildcards and aliases of whole trees answer for names below where they are.
         let answers_there = |key: &RrKey| {
             let up = match key.rtype {
                 _ if key.name.is_wildcard() => key.name.parent(),
-                RrType::DNAME | RrType::NS => Some(key.name.clone()),
+                RrType::DNAME => Some(key.name.clone()),
                 _ => None,
             };
             key.name.is_at_or_below(name) || up.is_some_and(|up| name.is_at_or_below(&up))
         };
+        let mut found: BTreeSet<Name> = BTreeSet::from([name.clone()]);
+        // A name that nothing is about.
+        found.extend(name.child("any"));
         let zone = self.snapshot.zone_of(name);
-        // With wildcards any record changes the answers for other types at its name.
-        let all_types = zone.is_some_and(|zone| self.has_wildcards(&zone.zone.origin));
-        let leads = |rtype| matches!(rtype, RrType::CNAME | RrType::DNAME | RrType::NS);
-        let counts = |key: &RrKey| all_types || types.contains(&key.rtype) || leads(key.rtype);
-        let mut live = zone.into_iter().flat_map(|zone| zone.zone.rrsets.keys());
-        self.owned().any(|key| counts(key) && answers_there(key))
-            // An alias may lead to a name that changes.
-            || live.any(|key| {
-                matches!(key.rtype, RrType::CNAME | RrType::DNAME) && answers_there(key)
-            })
+        let live = zone.into_iter().flat_map(|zone| &zone.zone.rrsets);
+        for (key, rrset) in live.filter(|(key, _)| answers_there(key)) {
+            match key.rtype {
+                RrType::CNAME => drop(found.insert(key.name.clone())),
+                RrType::DNAME => {
+                    let target = rrset.rdata().first().and_then(Rdata::target);
+                    let below = self.owned().map(|key| &key.name);
+                    let below =
+                        below.filter(|n| target.as_ref().is_some_and(|t| n.is_at_or_below(t)));
+                    found.extend(below.cloned());
+                }
+                _ => {}
+            }
+        }
+        found.extend(self.owned().filter(|key| answers_there(key)).map(|key| key.name.clone()));
+        found
     }
 
     /// Whether a name exists in a zone, whatever the plan does.

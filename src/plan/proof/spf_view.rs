@@ -6,7 +6,7 @@
 //! if nothing before the term can refuse it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, LazyLock};
 
 use cutover_zone::{Name, Rdata, RrKey, RrType};
@@ -23,9 +23,13 @@ use cutover_steps::ask::Outside;
 /// The maximum number of SPF records that are followed, so that a cycle of includes ends. Our
 /// choice: RFC 7208 §4.6.4 allows ten look-ups.
 const RECORDS_MAX: usize = 64;
+/// "This network" (RFC 1122 §3.2.1.3) and its like for IPv6 (RFC 6666): nobody sends from there, and
+/// no record names it.
+pub const NOBODIES: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1)), IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1))];
 /// The maximum number of addresses that stand for those of a network: its ends, and where others
 /// begin or end within it. Our choice: more would be a record of hundreds of terms.
-const EDGES_MAX: usize = 64;
+const EDGES_MAX: usize = 256;
 
 /// Where mail comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,24 +57,31 @@ pub struct Edges {
     all: BTreeSet<IpAddr>,
     /// Whether some record refuses by name: `-include:`, `~ptr`.
     refuse_by_name: bool,
-    /// Whether some record refuses some clients and not all: `-ip4:`, `-include:`.
+    /// Whether some record does not pass some clients, but not all: `-ip4:`, `?include:`.
     refuse_some: bool,
 }
 
 impl Edges {
     /// The edges of the networks in these records.
-    pub fn of(records: impl IntoIterator<Item = SpfRecord>) -> Self {
+    pub fn of<'r>(records: impl IntoIterator<Item = &'r SpfRecord>) -> Self {
         let mut edges = Self::default();
         for record in records {
             edges.refuse_by_name |= record.terms.iter().any(refuses_by_name);
-            let refuses = |term: &Term| term.on_match() == Some(Outcome::Fail) && !term.is_all();
+            let refuses = |term: &Term| {
+                term.on_match().is_some_and(|outcome| outcome != Outcome::Pass) && !term.is_all()
+            };
             edges.refuse_some |= record.terms.iter().any(refuses);
             for network in record.terms.iter().filter_map(Term::network) {
-                edges.all.extend([network.first, network.last]);
-                edges.all.extend(network.neighbours().into_iter().flatten());
+                edges.add(network);
             }
         }
         edges
+    }
+
+    /// Adds the addresses at which the result of a check against a network changes.
+    pub fn add(&mut self, network: Network) {
+        self.all.extend([network.first, network.last]);
+        self.all.extend(network.neighbours().into_iter().flatten());
     }
 
     /// Whether some record refuses by name.
@@ -78,7 +89,7 @@ impl Edges {
         self.refuse_by_name
     }
 
-    /// Whether some record refuses some clients and not all.
+    /// Whether some record does not pass some clients, but not all.
     pub fn refuse_some(&self) -> bool {
         self.refuse_some
     }
@@ -240,7 +251,7 @@ fn passes_where(view: &View<'_>, domain: &Name, source: &Source, of_today: bool)
         leaves_at: &|key| view.leaves_at(key),
         ..today
     };
-    now.let_through(&is_unmatched) == Some(Way::Through)
+    now.let_through(&is_unmatched) == Some(Way::Through) && now.is_in_time()
 }
 
 /// Whether a domain has no SPF record in this view, and had none before the first step.
@@ -274,6 +285,8 @@ fn evaluated_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) 
     }
     let world = |key: &RrKey| match look_up(key) {
         Outside::Records(records) => Answer::Records(records),
+        // The client's operator may have no name for its address.
+        Outside::Unknown(_) if key.rtype == RrType::PTR => Answer::Absent,
         Outside::Absent => Answer::Absent,
         Outside::Unknown(_) => Answer::MatchesNobody,
     };
@@ -436,6 +449,25 @@ impl Records<'_> {
         self.through(self.sender, is_unmatched, &mut BTreeSet::new())
     }
 
+    /// Whether a receiver gets as far as the wanted term before its look-ups are used up (RFC 7208
+    /// §4.6.4), over either family. The record outside counts as one look-up.
+    fn is_in_time(&self) -> bool {
+        let Wanted { of, term, beyond: Some(beyond) } = self.wanted else { return true };
+        if !matches!(term.target(of), Some(Target::Record(_))) {
+            return true;
+        }
+        let look_up = |key: &RrKey| {
+            let found = (self.look_up)(key);
+            let is_unseen = matches!(found, Outside::Unknown(_)) && key.rtype == RrType::TXT;
+            match is_unseen && (self.leaves_at)(key).as_ref() == Some(beyond) {
+                true => Outside::Records([Rdata::txt(b"v=spf1 +all")].into()),
+                false => found,
+            }
+        };
+        let passes = |ip| evaluated_in(&look_up, self.sender, ip).outcome == Outcome::Pass;
+        NOBODIES.into_iter().all(passes)
+    }
+
     fn through(
         &self,
         domain: &Name,
@@ -532,7 +564,7 @@ fn spf_in(txt: &[Rdata]) -> Vec<SpfRecord> {
 }
 
 /// Whether a term of a domain's record matches the clients that it would match today.
-fn means_the_same(
+pub fn means_the_same(
     view: &View<'_>,
     (domain, sender): (&Name, &Name),
     term: &Term,
@@ -548,11 +580,12 @@ fn means_the_same(
     }
     if term.hangs_on_the_client() {
         let draft = view.draft();
-        let below = term.answered_below(domain);
-        let pointers_change = || draft.owned().any(|key| is_of_address(&key.name));
-        let changes = draft.changes_below(&below, term.asks_for())
-            || (term.asks_names_of_addresses() && pointers_change());
-        return !changes;
+        let below = draft.names_that_answer_below(&term.answered_below(domain));
+        let pointers = draft.owned().map(|key| &key.name);
+        let mut pointers =
+            pointers.filter(|name| term.asks_names_of_addresses() && is_of_address(name));
+        return below.iter().all(|name| term.asks_for().iter().all(|rtype| is_same(name, *rtype)))
+            && pointers.all(|name| is_same(name, RrType::PTR));
     }
     match term.target(domain) {
         None => true,

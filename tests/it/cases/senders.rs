@@ -68,6 +68,9 @@ pub(super) fn moves(acme: &str, host: &str, other: &str, new: &str) -> Case {
 /// The new host's SPF terms.
 pub(super) const NEW_SPF: &str = "spf: \"include:_spf.host.test\"";
 
+/// A record outside that nobody could ask.
+pub(super) const ISP_STATED: &str = "  - { fact: published, name: _spf.isp.example., reason: r }\n";
+
 /// RFC 6376 §3.6.1: without `k=` a key is RSA, and RSA keys are DER. An Ed25519 key is 32 octets.
 #[test]
 fn ed25519_key_declared_without_its_kind() {

@@ -108,10 +108,17 @@ impl<R: Resolver> Evaluation<'_, R> {
             Reply::Records(records) => Ok(records),
             Reply::Unknown => Err(Verdict::TempError),
             Reply::Nothing => {
-                self.voids += usize::from(is_counted);
-                if self.voids > VOIDS_MAX { Err(Verdict::PermError) } else { Ok(Vec::new()) }
+                if is_counted {
+                    self.count_void()?;
+                }
+                Ok(Vec::new())
             }
         }
+    }
+
+    fn count_void(&mut self) -> Stopped<()> {
+        self.voids += 1;
+        if self.voids > VOIDS_MAX { Err(Verdict::PermError) } else { Ok(()) }
     }
 
     fn count(&mut self) -> Stopped<()> {
@@ -170,6 +177,10 @@ impl<R: Resolver> Evaluation<'_, R> {
         // there is a wildcard.
         let is_open = matches!(mechanism, Mechanism::Ptr(_)) || spec.is_some_and(|s| of_pointer(s));
         if is_open && let Some(is_match) = self.resolver.undecidable() {
+            // An address without a name is a void look-up too.
+            if !is_match && matches!(mechanism, Mechanism::Ptr(_)) {
+                self.count_void()?;
+            }
             return Ok(is_match);
         }
         let target = self.target(spec, domain)?;

@@ -192,7 +192,11 @@ fn unseen_at(draft: &Draft<'_>, (look_up, leaves_at): Asked<'_>, domain: &Name) 
             let end = end.unwrap_or(record.terms.len());
             record.terms.into_iter().take(end).collect::<Vec<_>>()
         });
-        let targets: Vec<Target> = met.filter_map(|term| term.target(&of)).collect();
+        let met: Vec<Term> = met.collect();
+        // Nobody can ask for every name that an include with macros may lead to.
+        let any_record = met.iter().filter(|term| term.leads_to_any_record());
+        unseen.extend(any_record.map(|term| term.answered_below(&of)));
+        let targets: Vec<Target> = met.iter().filter_map(|term| term.target(&of)).collect();
         for target in targets {
             let (name, types) = match target {
                 Target::Record(name) => {

@@ -247,6 +247,18 @@ impl<'a> World<'a> {
                 let is_silent = !self.may("sends", &own, "true", "true");
                 let is_sure = matches!(host.name, "old" | "new") || !is_silent;
                 for from in &self.ground.sources[&(host.name, place, domain.clone())] {
+                    // Nobody knows whether what is outside has addresses that a term refuses.
+                    let views = self.dns.resolved(domain, RrType::TXT, 0);
+                    let refuses = |view: &Resolved| {
+                        let texts = spf_text(view.records());
+                        let mut words = texts.iter().flat_map(|text| text.split(' '));
+                        words.any(|w| w.starts_with(['-', '~', '?']) && !w.ends_with("all"))
+                    };
+                    if matches!(from, From::Behind(_)) && views.iter().any(refuses) {
+                        let what =
+                            format!("SPF of {}'s {from}, which a term may refuse", host.name);
+                        self.add("authenticated", domain, what, false);
+                    }
                     if self.fails(domain, from, host.name == "new") {
                         self.add(
                             "authenticated",

@@ -26,7 +26,8 @@ use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{
-    Edges, Source, evaluated, is_accepted, may_refuse, may_refuse_today, passes, sources,
+    Edges, Source, evaluated, is_accepted, may_refuse, may_refuse_today, means_the_same, passes,
+    sources,
 };
 use crate::proof::view::{Choice, View};
 use cutover_mail::spf::{Outcome, SpfRecord, Target, Term};
@@ -36,6 +37,7 @@ use cutover_steps::fact::{Fact, Subject, Value};
 mod aliases;
 mod dkim;
 mod dmarc;
+mod edges;
 mod today;
 
 pub use aliases::{end_of, is_changed_with_mail, sender_aliases};
@@ -47,7 +49,7 @@ const NOW: Duration = Duration::ZERO;
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
 
 pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
-    let edges = builder.always(("edges", &Name::root(), 0), &|| edges(builder));
+    let edges = builder.always(("edges", &Name::root(), 0), &|| edges::edges(builder));
     let always = builder.atom(
         What::InFlight {
             by: Fact::Sends,
@@ -98,29 +100,6 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
     aliases::led_elsewhere(builder, &is_known, &edges);
     dkim::keys_in_use(builder);
     dmarc::stricter_policies(builder);
-}
-
-/// Every network that some SPF record names, now or over the course of the plan.
-fn edges(builder: &PatternBuilder<'_>) -> Edges {
-    let draft = builder.draft();
-    let live = draft.snapshot.zones.values().flat_map(|zone| &zone.zone.rrsets);
-    let live = live.filter(|(key, _)| key.rtype == RrType::TXT).map(|(_, rrset)| rrset.rdata());
-    let outside = draft.snapshot.outside.values().filter_map(|answer| match answer {
-        Outside::Records(records) => Some(&**records),
-        Outside::Absent | Outside::Unknown(_) => None,
-    });
-    let changes = draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes);
-    let after = changes.filter_map(|change| change.after.as_ref()).map(RrSet::rdata);
-    let records = live.chain(outside).chain(after).flatten();
-    let declared = draft.intent.moves.iter().flat_map(|domain_move| {
-        [&domain_move.from, &domain_move.to]
-            .into_iter()
-            .chain(&domain_move.others)
-            .flat_map(|host| &host.senders)
-    });
-    let declared = declared.filter_map(|sender| sender.spf.as_ref());
-    let declared = declared.map(|spf| SpfRecord::of_terms(&spf.value));
-    Edges::of(records.filter_map(SpfRecord::of_rdata).chain(declared))
 }
 
 /// The role of a host in a move.
@@ -312,7 +291,11 @@ fn may_be_refused(
             let mut now = may_refuse(view, domain, *ip);
             if !is_new {
                 let today = may_refuse_today(view, domain, *ip);
-                now.retain(|term| !today.contains(term));
+                now.retain(|open| {
+                    let (of, term) = (&open.0, Term::new(&open.1));
+                    let same = || means_the_same(view, (of, domain), &term, &mut BTreeSet::new());
+                    !(today.contains(open) && same())
+                });
             }
             now.into_iter().map(|(owner, text, _)| (owner, text))
         };

@@ -580,7 +580,11 @@ pub fn means_the_same(
     }
     if term.hangs_on_the_client() {
         let draft = view.draft();
-        let below = draft.names_that_answer_below(&term.answered_below(domain));
+        let mut below = draft.names_that_answer_below(&term.answered_below(domain));
+        // Whoever has a name in DNS for its address is a host, and the names of hosts have no
+        // underscores (RFC 1123 §2.1).
+        let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
+        below.retain(|name| !term.is_of_host_names() || is_host(name));
         let pointers = draft.owned().map(|key| &key.name);
         let mut pointers =
             pointers.filter(|name| term.asks_names_of_addresses() && is_of_address(name));

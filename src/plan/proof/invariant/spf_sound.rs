@@ -228,13 +228,20 @@ fn matches_all(draft: &Draft<'_>, look_up: &dyn Fn(&RrKey) -> Outside, term: &Te
     }
     let below = term.answered_below(&Name::root());
     let Some(zone) = draft.snapshot.zone_of(&below) else { return false };
+    let live = || zone.zone.rrsets.keys();
     let has_names = || {
-        let live = zone.zone.rrsets.keys().any(|key| key.name.is_at_or_below(&below));
-        live || !draft.owners_below(&below).is_empty()
+        live().any(|key| key.name.is_at_or_below(&below)) || !draft.owners_below(&below).is_empty()
     };
-    !draft.has_cuts(&zone.zone.origin)
-        && below != zone.zone.origin
+    let is_cut = |key: &RrKey| {
+        matches!(key.rtype, RrType::NS | RrType::DNAME)
+            && key.name != zone.zone.origin
+            && below.is_at_or_below(&key.name)
+    };
+    let apex = RrKey::new(zone.zone.origin.clone(), RrType::DNAME);
+    let is_below_a_cut = || live().chain(draft.owned()).any(|key| is_cut(key) || *key == apex);
+    below != zone.zone.origin
         && !has_names()
+        && !is_below_a_cut()
         && below
             .child("any")
             .is_ok_and(|any| matches!(look_up(&RrKey::new(any, RrType::A)), Outside::Records(_)))

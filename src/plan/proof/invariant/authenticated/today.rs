@@ -245,9 +245,6 @@ fn undeclared_today(
         let mut found = sources(&old, domain, snapshot, edges);
         of_old_exchanges(builder, domain, &old, edges, &mut found);
         let mut declared: BTreeSet<Source> = found.into_values().flatten().collect();
-        // What the new host's terms mean today belongs to the old host.
-        let later = sources(&terms(&domain_move.to), domain, &builder.end, edges);
-        declared.extend(later.into_values().flatten());
         for host in &domain_move.others {
             declared.extend(sources(&terms(host), domain, snapshot, edges).into_values().flatten());
         }

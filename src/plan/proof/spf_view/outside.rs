@@ -1,0 +1,273 @@
+//! Mail that passes by a term that nobody could follow: it passes only by that very term, and only if
+//! nothing before the term can refuse it.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
+
+use cutover_zone::{Name, Rdata, RrKey, RrType};
+
+use super::{RECORDS_MAX, evaluated_in};
+use crate::proof::view::View;
+use cutover_mail::spf::{Outcome, SpfRecord, Target, Term};
+use cutover_steps::ask::Outside;
+
+/// "This network" (RFC 1122 §3.2.1.3) and its like for IPv6 (RFC 6666): nobody sends from there, and
+/// no record names it.
+const NOBODIES: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1)), IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1))];
+
+/// The result of following a source's mail through a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// It reaches the term by which it passes.
+    Through,
+    /// Another term may decide, and does not accept it.
+    Stopped,
+}
+
+/// The term by which mail passes, and where it led.
+pub(super) struct Wanted<'w> {
+    /// The domain of its record.
+    pub(super) of: &'w Name,
+    pub(super) term: &'w Term,
+    /// The name outside the zones.
+    pub(super) beyond: Option<&'w Name>,
+}
+
+impl Wanted<'_> {
+    /// Whether its mail passes at a receiver with this view. `of_today`: such mail is sent today,
+    /// and is not refused by what is there today.
+    pub(super) fn passes(&self, view: &View<'_>, domain: &Name, of_today: bool) -> bool {
+        let today = Records {
+            look_up: &|key| view.live(key),
+            leaves_at: &|key| view.leaves_today_at(key),
+            sender: domain,
+            wanted: self,
+        };
+        // Mail that passes today only because a term does not match it does not match that term.
+        let is_unmatched = |of: &Name, term: &Term| {
+            let stops = |at: &Name, met: &Term| at == of && met.same_as(term, of);
+            of_today
+                && today.let_through(&|at, met| !stops(at, met)) != Some(Way::Through)
+                && means_the_same(view, (of, domain), term, &mut BTreeSet::new())
+        };
+        let now = Records {
+            look_up: &|key| view.look_up(key),
+            leaves_at: &|key| view.leaves_at(key),
+            ..today
+        };
+        now.let_through(&is_unmatched) == Some(Way::Through) && now.is_in_time()
+    }
+}
+
+/// Records at one time, and the mail that is followed through them.
+#[derive(Clone, Copy)]
+struct Records<'r> {
+    look_up: &'r dyn Fn(&RrKey) -> Outside,
+    leaves_at: &'r dyn Fn(&RrKey) -> Option<Name>,
+    sender: &'r Name,
+    wanted: &'r Wanted<'r>,
+}
+
+/// Whether a term of a domain's record that refuses whom it matches, or says nothing about it, does
+/// not match the mail.
+type IsUnmatched<'u> = dyn Fn(&Name, &Term) -> bool + 'u;
+
+impl Records<'_> {
+    /// Whether mail that the wanted term accepts gets as far as that term; `None`: it reaches the
+    /// end of the record.
+    fn let_through(&self, is_unmatched: &IsUnmatched<'_>) -> Option<Way> {
+        self.through(self.sender, is_unmatched, &mut BTreeSet::new())
+    }
+
+    /// Whether a receiver gets as far as the wanted term before its look-ups are used up (RFC 7208
+    /// §4.6.4), over either family. The record outside counts as one look-up.
+    fn is_in_time(&self) -> bool {
+        let Wanted { of, term, beyond: Some(beyond) } = self.wanted else { return true };
+        if !matches!(term.target(of), Some(Target::Record(_))) {
+            return true;
+        }
+        let look_up = |key: &RrKey| {
+            let found = (self.look_up)(key);
+            let is_unseen = matches!(found, Outside::Unknown(_)) && key.rtype == RrType::TXT;
+            match is_unseen && (self.leaves_at)(key).as_ref() == Some(beyond) {
+                true => Outside::Records([Rdata::txt(b"v=spf1 +all")].into()),
+                false => found,
+            }
+        };
+        let passes = |ip| evaluated_in(&look_up, self.sender, ip).outcome == Outcome::Pass;
+        NOBODIES.into_iter().all(passes)
+    }
+
+    fn through(
+        &self,
+        domain: &Name,
+        is_unmatched: &IsUnmatched<'_>,
+        reached: &mut BTreeSet<Name>,
+    ) -> Option<Way> {
+        if reached.len() >= RECORDS_MAX || !reached.insert(domain.clone()) {
+            return Some(Way::Stopped);
+        }
+        let records = match (self.look_up)(&RrKey::new(domain.clone(), RrType::TXT)) {
+            Outside::Records(txt) => spf_in(&txt),
+            Outside::Absent => return Some(Way::Stopped),
+            Outside::Unknown(_) => return None,
+        };
+        let [record] = records.as_slice() else { return Some(Way::Stopped) };
+        let record = record.named(domain, self.sender);
+        for term in &record.terms {
+            // A redirect counts only after all other terms (RFC 7208 §6.1).
+            let Some(on_match) = term.on_match() else { continue };
+            if term.is_all() || self.is_wanted(domain, term) {
+                return Some(match on_match == Outcome::Pass {
+                    true => Way::Through,
+                    false => Way::Stopped,
+                });
+            }
+            if let Some(Target::Record(name)) = term.target(domain) {
+                match self.through(&name, is_unmatched, reached) {
+                    Some(Way::Through) if on_match == Outcome::Pass => return Some(Way::Through),
+                    Some(Way::Through) => return Some(Way::Stopped),
+                    // An include without a record is an error; one that fails does not match.
+                    Some(Way::Stopped) if !self.has_record(&name) => return Some(Way::Stopped),
+                    Some(Way::Stopped) | None => {}
+                }
+            }
+            // Clients that match this term pass; which others match is for the adversary to say.
+            if on_match != Outcome::Pass && !is_unmatched(domain, term) {
+                return Some(Way::Stopped);
+            }
+        }
+        let redirect = record.terms.iter().find(|term| term.is_redirect())?;
+        if self.is_wanted(domain, redirect) {
+            return Some(Way::Through);
+        }
+        match redirect.target(domain) {
+            Some(Target::Record(name)) => self.through(&name, is_unmatched, reached),
+            Some(_) | None => Some(Way::Stopped),
+        }
+    }
+
+    /// Whether a term of a domain's record is the wanted one, and leads to where it led. Where that
+    /// is a record outside, any term that leads to it accepts the same mail.
+    fn is_wanted(&self, domain: &Name, term: &Term) -> bool {
+        let Wanted { of, term: wanted, beyond } = self.wanted;
+        // A redirect of one host becomes an `include` in a record that others share.
+        let is_it = || domain == *of && (term.same_as(wanted, of) || leads_alike(term, wanted, of));
+        let Some(beyond) = *beyond else { return is_it() };
+        let leads = |name: &Name, rtype| {
+            (self.leaves_at)(&RrKey::new(name.clone(), rtype)).as_ref() == Some(beyond)
+        };
+        let has_address_there = |name: &Name| leads(name, RrType::A) || leads(name, RrType::AAAA);
+        match term.target(domain) {
+            Some(Target::Record(name)) => {
+                let was_record = matches!(wanted.target(of), Some(Target::Record(_)));
+                was_record && leads(&name, RrType::TXT)
+            }
+            Some(Target::Addresses(name)) => is_it() && has_address_there(&name),
+            Some(Target::Exchanges(name)) => {
+                let mx = RrKey::new(name, RrType::MX);
+                let is_there = || match (self.look_up)(&mx) {
+                    Outside::Records(mx) => {
+                        let mut all = mx.iter().filter_map(Rdata::as_mx);
+                        all.any(|(_, exchange)| has_address_there(&exchange))
+                    }
+                    Outside::Absent => false,
+                    Outside::Unknown(_) => (self.leaves_at)(&mx).as_ref() == Some(beyond),
+                };
+                is_it() && is_there()
+            }
+            None => is_it(),
+        }
+    }
+
+    fn has_record(&self, name: &Name) -> bool {
+        match (self.look_up)(&RrKey::new(name.clone(), RrType::TXT)) {
+            Outside::Records(txt) => spf_in(&txt).len() == 1,
+            Outside::Absent => false,
+            Outside::Unknown(_) => true,
+        }
+    }
+}
+
+fn spf_in(txt: &[Rdata]) -> Vec<SpfRecord> {
+    txt.iter().filter_map(SpfRecord::of_rdata).collect()
+}
+
+/// Whether a term of a domain's record matches the clients that it would match today.
+pub fn means_the_same(
+    view: &View<'_>,
+    (domain, sender): (&Name, &Name),
+    term: &Term,
+    reached: &mut BTreeSet<Name>,
+) -> bool {
+    let is_same = |name: &Name, rtype| {
+        let key = RrKey::new(name.clone(), rtype);
+        view.look_up(&key) == view.live(&key)
+    };
+    let has_same = |name: &Name| is_same(name, RrType::A) && is_same(name, RrType::AAAA);
+    if let Some(name) = term.existence() {
+        return is_same(&name, RrType::A);
+    }
+    if term.hangs_on_the_client() {
+        let draft = view.draft();
+        let mut below = draft.names_that_answer_below(&term.answered_below(domain));
+        // Whoever has a name in DNS for its address is a host, and the names of hosts have no
+        // underscores (RFC 1123 §2.1).
+        let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
+        below.retain(|name| !term.is_of_host_names() || is_host(name));
+        let pointers = draft.owned().map(|key| &key.name);
+        let mut pointers =
+            pointers.filter(|name| term.asks_names_of_addresses() && is_of_address(name));
+        return below.iter().all(|name| term.asks_for().iter().all(|rtype| is_same(name, *rtype)))
+            && pointers.all(|name| is_same(name, RrType::PTR));
+    }
+    match term.target(domain) {
+        None => true,
+        Some(Target::Addresses(name)) => has_same(&name),
+        Some(Target::Exchanges(name)) => {
+            is_same(&name, RrType::MX)
+                && match view.live(&RrKey::new(name, RrType::MX)) {
+                    Outside::Records(mx) => {
+                        let mut all = mx.iter().filter_map(Rdata::as_mx);
+                        all.all(|(_, exchange)| has_same(&exchange))
+                    }
+                    Outside::Absent | Outside::Unknown(_) => true,
+                }
+        }
+        Some(Target::Record(name)) => {
+            if reached.len() >= RECORDS_MAX {
+                return false;
+            }
+            if !reached.insert(name.clone()) {
+                return true;
+            }
+            is_same(&name, RrType::TXT)
+                && match view.live(&RrKey::new(name.clone(), RrType::TXT)) {
+                    Outside::Records(txt) => {
+                        let named = spf_in(&txt).into_iter().map(|r| r.named(&name, sender));
+                        let terms: Vec<Term> = named.flat_map(|record| record.terms).collect();
+                        let of = (&name, sender);
+                        terms.iter().all(|term| means_the_same(view, of, term, reached))
+                    }
+                    Outside::Absent | Outside::Unknown(_) => true,
+                }
+        }
+    }
+}
+
+/// Whether a name can hold the name of an address (RFC 1035 §3.5, RFC 3596 §2.5).
+pub fn is_of_address(name: &Name) -> bool {
+    static ABOVE: LazyLock<[Name; 2]> = LazyLock::new(|| {
+        ["in-addr.arpa.", "ip6.arpa."].map(|above| Name::from_user(above).expect("a name"))
+    });
+    ABOVE.iter().any(|above| name.is_at_or_below(above))
+}
+
+fn leads_alike(term: &Term, wanted: &Term, of: &Name) -> bool {
+    match (term.target(of), wanted.target(of)) {
+        (Some(Target::Record(left)), Some(Target::Record(right))) => left == right,
+        (_, _) => false,
+    }
+}

@@ -90,7 +90,7 @@ async fn in_lines(store: &Arc<dyn Store>, listed: Vec<Listed>) -> Result<Exits, 
     let (mut rows, mut exits, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     for Listed { plan, standing } in listed {
         let line = match standing.and_then(|said| Standing::read(&said)) {
-            Some(Standing { line, exit, due: _, is_open: _, zones: _ }) => {
+            Some(Standing { line, exit, due: _, is_open: _, zones: _, entry: _ }) => {
                 exits.push(exit);
                 Ok(line)
             }

@@ -119,7 +119,7 @@ pub fn seal(
         providers,
         notify: intent.notify.clone(),
         on_drift: intent.on_drift,
-        approvals: intent.approvals,
+        approvals: intent.approvals.demand.clone(),
         zones,
         relies_on,
         verdict: Verdict { assumptions, shortened, at_old, ..verdict },

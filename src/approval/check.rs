@@ -32,6 +32,8 @@ pub struct Question<'a> {
     pub artifact: &'a str,
     /// Who may approve; `None` if nobody has said: then nothing is asked about the signer.
     pub signers: Option<&'a AllowedSigners>,
+    /// Whose approvals count, of those who may approve; empty: everybody's.
+    pub named: &'a [String],
     /// How long an approval may count at most, from its signing; `None`: as long as it says.
     pub lasts_max: Option<Duration>,
     /// The present time.
@@ -86,6 +88,9 @@ pub enum Flaw {
     /// The signer may not approve.
     #[error(transparent)]
     Signer(#[from] NotAllowed),
+    /// The artifact asks for approvals of other people.
+    #[error("its key belongs to {0}, and the plan asks for approvals of others")]
+    NotNamed(String),
     /// It was signed in the future.
     #[error("it was signed in the future, at {0}: one of the clocks is wrong")]
     Future(Timestamp),
@@ -129,12 +134,19 @@ fn judge(
     approval: Approval,
     question: &Question<'_>,
 ) -> Result<Approved, Flaw> {
-    let Question { artifact, signers, lasts_max, now, not_before } = *question;
+    let Question { artifact, signers, named, lasts_max, now, not_before } = *question;
     if approval.artifact() != artifact {
         return Err(Flaw::OtherArtifact(approval.artifact().to_owned()));
     }
     let principals = match signers {
-        Some(signers) => signers.principals(signature.key(), now)?,
+        Some(signers) => {
+            let principals = signers.principals(signature.key(), now)?;
+            // Word for word: a pattern, and a name in another case, may be somebody else.
+            if !named.is_empty() && !principals.iter().any(|name| named.contains(name)) {
+                return Err(Flaw::NotNamed(principals.join(", ")));
+            }
+            principals
+        }
         None => Vec::new(),
     };
     let signed = approval.signed_at();
@@ -161,13 +173,35 @@ pub struct Standing {
     pub checked: Vec<Checked>,
     /// How many people have to approve.
     pub need: u32,
+    /// Who may still approve and has not: of those whom the artifact names, or else of all who may. A
+    /// pattern stands for those whom it matches. Nobody if it is not known who may.
+    pub open: Vec<String>,
+    /// The people whom the artifact names and whose approval cannot count now, and why.
+    pub barred: Vec<(String, NotAllowed)>,
 }
 
 impl Standing {
     /// Looks at all signatures.
     #[must_use]
     pub fn of(kept: &[Kept], question: &Question<'_>, need: u32) -> Self {
-        Self { checked: kept.iter().map(|kept| check(kept, question)).collect(), need }
+        let Question { signers, named, now, .. } = *question;
+        let checked = kept.iter().map(|kept| check(kept, question)).collect();
+        let mut standing = Self { checked, need, open: Vec::new(), barred: Vec::new() };
+        let Some(signers) = signers else { return standing };
+        let may = match named {
+            [] => signers.people(now),
+            named => named.to_vec(),
+        };
+        let people = standing.people().into_iter().flat_map(|one| one.principals.clone());
+        let people: Vec<String> = people.collect();
+        for name in may {
+            match signers.allows(&name, now) {
+                Err(why) => standing.barred.push((name, why)),
+                Ok(()) if people.iter().any(|known| may_be_same(known, &name)) => {}
+                Ok(()) => standing.open.push(name),
+            }
+        }
+        standing
     }
 
     /// The people who approve ([`people`]).
@@ -253,6 +287,9 @@ mod tests {
             // A pattern may be anybody whom it matches.
             (vec![approved("1", &["*@x"], 9), approved("2", &["a@x"], 8)], "1"),
             (vec![approved("1", &["*@x"], 9), approved("2", &["a@y"], 8)], "1 2"),
+            // Names in another case.
+            (vec![approved("1", &["a@x"], 9), approved("2", &["A@X"], 8)], "1"),
+            (vec![approved("1", &["*@x"], 9), approved("2", &["A@X"], 8)], "1"),
             (vec![], ""),
         ] {
             let found = people(&signed);

@@ -10,6 +10,8 @@
 //! may approve must not silently be another than the one that its author wrote. So `cert-authority`
 //! is refused, since certificates are not supported.
 
+use std::collections::BTreeSet;
+
 use chrono::{NaiveDateTime, TimeZone};
 use ssh_key::PublicKey;
 use ssh_key::authorized_keys::ConfigOpts;
@@ -65,12 +67,15 @@ pub enum LineProblem {
     Time(String),
 }
 
-/// Why a key of the file does not count for an approval now.
+/// Why a key of the file, or a person, does not count for an approval now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {
     /// The file does not have it.
     #[error("its key is not among the allowed signers")]
     Unknown,
+    /// The file has no such name.
+    #[error("the allowed signers have no `{0}`")]
+    NoName(String),
     /// It is there for other purposes.
     #[error("the allowed signers have its key for `{0}` only, not for `{NAMESPACE}`")]
     Namespaces(String),
@@ -117,6 +122,35 @@ impl AllowedSigners {
             true => Err(why),
             false => Ok(found),
         }
+    }
+
+    /// Whether somebody of exactly this name may approve at this time, with one of their keys.
+    ///
+    /// # Errors
+    /// [`NotAllowed`].
+    pub fn allows(&self, name: &str, now: Timestamp) -> Result<(), NotAllowed> {
+        let mut why = NotAllowed::NoName(name.to_owned());
+        for signer in self.0.iter().filter(|signer| signer.principals.iter().any(|of| of == name)) {
+            match signer.allows(now) {
+                Ok(()) => return Ok(()),
+                Err(not) => why = not,
+            }
+        }
+        Err(why)
+    }
+
+    /// All names of the file, in its order; no name twice.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let mut seen = BTreeSet::new();
+        let names = self.0.iter().flat_map(|signer| &signer.principals).map(String::as_str);
+        names.filter(move |name| seen.insert(*name))
+    }
+
+    /// The names of those who may approve at this time.
+    pub(crate) fn people(&self, now: Timestamp) -> Vec<String> {
+        let may = self.0.iter().filter(|signer| signer.allows(now).is_ok());
+        let names: BTreeSet<&String> = may.flat_map(|signer| &signer.principals).collect();
+        names.into_iter().cloned().collect()
     }
 }
 
@@ -248,8 +282,10 @@ fn matches(word: &str, pattern: &str) -> bool {
 }
 
 /// Whether two principals may be the same person: equal, or one is a pattern that the other matches.
-/// Two patterns count as the same, since somebody may match both.
+/// Two patterns count as the same, since somebody may match both. OpenSSH tells names apart that differ
+/// only in case; here they count as one person, since in doubt there are fewer.
 pub(crate) fn may_be_same(one: &str, other: &str) -> bool {
+    let (one, other) = (&*one.to_lowercase(), &*other.to_lowercase());
     let is_pattern = |name: &str| name.contains(['*', '?']);
     match (is_pattern(one), is_pattern(other)) {
         (true, true) => true,
@@ -364,6 +400,11 @@ mod tests {
         ] {
             assert_eq!(matches(word, pattern), expected, "{word} {pattern}");
         }
-        assert!(may_be_same("a*", "*b") && may_be_same("*@x", "a@x") && !may_be_same("a@x", "b@x"));
+        assert!(
+            may_be_same("A@x", "a@X")
+                && may_be_same("a*", "*b")
+                && may_be_same("*@x", "a@x")
+                && !may_be_same("a@x", "b@x")
+        );
     }
 }

@@ -130,14 +130,15 @@ pub(super) async fn go_on(
     runs: &Runs,
     found: &Found,
     args: &RunArgs,
+    demand: &DemandArgs,
     lease: Option<Box<dyn Lease>>,
 ) -> Result<Applied, Failure> {
     let (artifact, state) = (&found.run.artifact, &found.run.state);
     let sealed = Sealed { digest: state.artifact(), parent: artifact.parent };
     let asked = Asked { plan: artifact.plan, sealed: Some(sealed), replan: false, again: false };
-    let going = Going { args, driver: Driver::Run };
-    let (nobody, again, replan, digest) = (DemandArgs::default(), false, false, None);
-    let how = How { again, replan, digest, demand: &nobody };
+    let going = Going { args, driver: Driver::Run, demand };
+    let (again, replan, digest) = (false, false, None);
+    let how = How { again, replan, digest, demand };
     match decide(&asked, newest(runs, Some(found)).await?.as_ref()) {
         Ok(Action::Continue) => carry_on(runs, (Some(&found.id), &asked), going, how, lease).await,
         Err(Refusal::RollingBack) => Ok(roll_back(runs, found, going, None, lease).await?.into()),
@@ -166,7 +167,7 @@ struct How<'h> {
 }
 
 async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
-    let going = Going { args, driver: Driver::Apply };
+    let going = Going { args, driver: Driver::Apply, demand: how.demand };
     let input = planning::read(&args.input)?;
     if let Input::Artifact(artifact) = &input {
         check_digest(|| artifact.digest(), how.digest)?;
@@ -194,10 +195,11 @@ async fn apply_one(args: &RunArgs, how: How<'_>) -> Result<Applied, Failure> {
     };
     let artifact = match input {
         Input::Artifact(artifact) => *artifact,
-        Input::Plan(plan) => Artifact {
-            parent: supersedes,
-            ..planning::plan(&args.input, &plan, &args.going.planning()).await?
-        },
+        Input::Plan(plan) => {
+            how.demand.check_plan(&args.input, &plan)?;
+            let planned = planning::plan(&args.input, &plan, &args.going.planning()).await?;
+            Artifact { parent: supersedes, ..planned }
+        }
     };
     if artifact.graph.steps().is_empty() {
         print_out(&format!("{}\n", plan::NOTHING_TO_CHANGE))?;

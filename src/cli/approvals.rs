@@ -45,6 +45,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
         Format::Json => print_raw(&json(&artifact, &standing, who))?,
     }
+    demand.check_new(path, &artifact)?;
     let is_missing = standing.need > 0 && (!who || standing.missing() > 0);
     Ok(if is_missing { Exit::ApprovalNeeded } else { Exit::Done })
 }

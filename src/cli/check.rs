@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::annotations::{Finding, github, sarif};
+use super::approving::check_plan;
 use super::exit::Exit;
 use super::failure::{ErrorFormat, Failure, Problem, entries, failed};
 use super::{planning, print_out, print_raw, several};
@@ -19,6 +20,10 @@ pub(super) struct Args {
     /// The format of the findings; all but text go to standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Also check that these people, in OpenSSH's `allowed_signers` format, include the `signers:` of
+    /// the plans. The file must not be part of what is reviewed
+    #[arg(long, value_name = "FILE")]
+    allowed_signers: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -34,12 +39,17 @@ enum Format {
 }
 
 pub(super) fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure> {
-    let Args { plans: paths, format } = args;
+    let Args { plans: paths, format, allowed_signers } = args;
     let mut failures: Vec<(&Path, Failure)> = Vec::new();
     let mut plans = Vec::new();
     let mut remarks: Vec<(&Path, Problem)> = Vec::new();
     for path in &paths {
-        match planning::read_plan(path) {
+        let read = planning::read_plan(path).and_then(|plan| {
+            let list = allowed_signers.as_deref();
+            list.map_or(Ok(()), |list| check_plan(list, path, &plan))?;
+            Ok(plan)
+        });
+        match read {
             Ok(plan) => {
                 if format == Format::Text {
                     print_out(&passed(path, &plan))?;

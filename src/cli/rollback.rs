@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::approving::NOBODY;
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message};
 use super::person::{halt_help, manual_tasks, show_halt};
@@ -44,7 +45,7 @@ pub(super) async fn run(
     errors: ErrorFormat,
 ) -> Result<Exit, Failure> {
     args.going.errors = errors;
-    let going = Going { args: &args, driver: Driver::Rollback };
+    let going = Going { args: &args, driver: Driver::Rollback, demand: &NOBODY };
     let runs = planning::runs(&args.input, &args.state).await?;
     let found = runs.newest().await?;
     let Some(found) = found else {
@@ -232,7 +233,7 @@ async fn roll_back_further(
         return nothing();
     }
     confirm_way_back(args, || back.clone(), &run)?;
-    let going = Going { args, driver: Driver::Rollback };
+    let going = Going { args, driver: Driver::Rollback, demand: &NOBODY };
     let ended = holding(runs, lease(runs).await?, async |lease| {
         newest_still(runs, Some(&came.id)).await?;
         let reached = reach(args, &back)?;

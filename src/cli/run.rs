@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::apply::{Applied, go_on};
+use super::approving::DemandArgs;
 use super::due::{Due, HALTED_EVERY, LOOK_EVERY, Looked, look};
 use super::exit::Exit;
 use super::failure::{Code, ErrorFormat, Failure, Message, Severity};
@@ -42,6 +43,8 @@ pub(super) struct Args {
     /// How many runs to drive at once
     #[arg(long, value_name = "N", default_value = "8")]
     jobs: NonZeroUsize,
+    #[command(flatten)]
+    demand: DemandArgs,
     #[command(flatten)]
     state: StateArgs,
     #[command(flatten)]
@@ -251,8 +254,10 @@ impl<'a> Turns<'a> {
             let Some(Ready { looked, runs }) = self.ready.remove(&name) else { continue };
             self.at_provider.insert(name.clone(), providers);
             let run = run_args(self.args, self.plans[&name].input.clone(), self.errors);
+            let demand = &self.args.demand;
             let turn = async move {
-                let ended = speaking_of(&name, go_on(&runs, &looked.found, &run, None)).await;
+                let ended =
+                    speaking_of(&name, go_on(&runs, &looked.found, &run, demand, None)).await;
                 (name, ended)
             };
             self.driven.push(Box::pin(turn));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix;
 
+use super::approving::DemandArgs;
 use super::exit::{Exit, Signal};
 use super::failure::{Code, ErrorFormat, Failure, Message, Severity};
 use super::planning::Planning;
@@ -282,6 +283,8 @@ impl Driver {
 pub(super) struct Going<'a> {
     pub(super) args: &'a RunArgs,
     pub(super) driver: Driver,
+    /// Who may approve, which is looked at before each checkpoint.
+    pub(super) demand: &'a DemandArgs,
 }
 
 impl Going<'_> {
@@ -347,6 +350,7 @@ async fn drive_once(
 ) -> Result<Ended, Failure> {
     let (mut run, mut world) = opened((runs, lease), found, reach);
     let artifact = Arc::clone(&run.artifact);
+    world.approving = going.demand.approving(&going.args.input, &artifact);
     let mut signals = Signals::new().map_err(|error| Failure::system(&error))?;
     let shown = Shown::new(&artifact, going.args.invocation());
     let mut watch =
@@ -489,6 +493,7 @@ pub(super) fn not_confirmable(step: &StepId, error: &IllegalEvent) -> Failure {
         | IllegalEvent::NotOpen(_)
         | IllegalEvent::Window(_)
         | IllegalEvent::TooFewApprove
+        | IllegalEvent::NotNamed(_)
         | IllegalEvent::Expired(_)
         | IllegalEvent::Evidence { .. }
         | IllegalEvent::NoWayBack(_)
@@ -524,6 +529,7 @@ fn opened<'l>(
         run: id,
         store,
         running: BTreeMap::new(),
+        approving: None,
         querying: BTreeMap::new(),
         wake: Arc::default(),
         lease,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::exit::Exit;
 use super::failure::{ErrorFormat, Failure};
-use super::standing::Standing;
+use super::standing::{RunEntry, Standing};
 use super::{Invocation, StateArgs, planning, print_out, print_raw, styling};
 use crate::engine::view::RunView;
 use crate::render::overview::{Line, overview};
+use crate::render::overview_json::{RunLine, json_of_lines};
 use crate::render::status::status;
 use crate::render::status_json::{json, json_of_all};
 use crate::world::real::now;
@@ -23,7 +24,7 @@ pub(super) struct Args {
     /// Show all plans in the store, a line for each
     #[arg(long, conflicts_with = "plan")]
     all: bool,
-    /// Show every step, also where zones are alike
+    /// Show every step, also where zones are alike. With `--all`, as JSON, every step of every run
     #[arg(long)]
     full: bool,
     /// Exit as `apply` would: 0 if the run is done or there is none, 4 if it waits, 5 if it halted
@@ -41,7 +42,7 @@ pub(super) struct Args {
 enum Format {
     /// For people
     Text,
-    /// For programs: `null` if there is no run yet, and an object with all `runs` for `--all`
+    /// For programs: `null` if there is no run yet, and an object with a line for each of all `runs` for `--all`
     Json,
 }
 
@@ -71,8 +72,8 @@ async fn all(args: &Args, errors: ErrorFormat) -> Result<Exit, Failure> {
     let store = args.state.store(Path::new(""))?;
     let listed = store.listed().await?;
     let (exits, unreadable) = match args.format {
-        Format::Text => in_lines(&store, listed).await?,
-        Format::Json => in_full(&store, listed).await?,
+        Format::Json if args.full => in_full(&store, listed).await?,
+        Format::Text | Format::Json => in_lines(&store, listed, args.format).await?,
     };
     let worst = match args.exit_code {
         true => exits.into_iter().fold(Exit::Done, Exit::or_worse),
@@ -86,20 +87,25 @@ async fn all(args: &Args, errors: ErrorFormat) -> Result<Exit, Failure> {
 type Exits = (Vec<Exit>, Vec<ReadError>);
 
 /// Shows a line for each plan. Only runs of which nothing is known are read.
-async fn in_lines(store: &Arc<dyn Store>, listed: Vec<Listed>) -> Result<Exits, Failure> {
+async fn in_lines(
+    store: &Arc<dyn Store>,
+    listed: Vec<Listed>,
+    format: Format,
+) -> Result<Exits, Failure> {
     let (mut rows, mut exits, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     for Listed { plan, standing } in listed {
         let line = match standing.and_then(|said| Standing::read(&said)) {
-            Some(Standing { line, exit, due: _, is_open: _, zones: _ }) => {
+            Some(Standing { line, exit, due: _, is_open: _, zones: _, entry }) => {
                 exits.push(exit);
-                Ok(line)
+                Ok((line, exit, entry))
             }
             None => match Runs::new(Arc::clone(store), &plan).newest().await {
                 Ok(None) => continue,
                 Ok(Some(found)) => {
                     let view = seen(&found);
-                    exits.push(Exit::of_run(&view));
-                    Ok(Line::of(&view))
+                    let exit = Exit::of_run(&view);
+                    exits.push(exit);
+                    Ok((Line::of(&view), exit, RunEntry::of(&found)))
                 }
                 Err(error) => {
                     let why = error.to_string();
@@ -110,10 +116,27 @@ async fn in_lines(store: &Arc<dyn Store>, listed: Vec<Listed>) -> Result<Exits, 
         };
         rows.push((plan, line));
     }
-    let shown = rows.iter().map(|(plan, line)| (&**plan, line.as_ref().map_err(Clone::clone)));
-    match rows.is_empty() {
-        true => print_out("no run yet\n")?,
-        false => print_out(&overview(shown, now()).text(styling(&std::io::stdout())))?,
+    let lines = rows.iter().map(|(plan, line)| (&**plan, line.as_ref().map_err(Clone::clone)));
+    match format {
+        Format::Text if rows.is_empty() => print_out("no run yet\n")?,
+        Format::Text => {
+            let lines = lines.map(|(plan, line)| (plan, line.map(|(line, ..)| line)));
+            print_out(&overview(lines, now()).text(styling(&std::io::stdout())))?;
+        }
+        Format::Json => {
+            let lines = lines.map(|(plan, line)| {
+                let line = line.map(|(line, exit, entry)| RunLine {
+                    run: &entry.name,
+                    artifact: entry.artifact,
+                    stage: entry.stage.word(),
+                    entries: entry.entries,
+                    exit_code: exit.number(),
+                    line,
+                });
+                (plan, line)
+            });
+            print_raw(&json_of_lines(lines, now()))?;
+        }
     }
     Ok((exits, unreadable))
 }

@@ -21,15 +21,14 @@ use crate::language::gate::{GateSpec, GatesSpec};
 use crate::language::mailboxes::MailboxesSpec;
 use crate::language::task::TasksSpec;
 use crate::language::{
-    AssumeSpec, Clocks, IgnoreSpec, OVERRUN, OverrideSpec, PlanSpec, RecipientsSpec, RecordSpec,
-    ResolverSpec, SwitchKind, UNDECIDED, ZoneSpec,
+    ApprovalsSpec, AssumeSpec, Clocks, IgnoreSpec, OVERRUN, OverrideSpec, PlanSpec, RecipientsSpec,
+    RecordSpec, ResolverSpec, SwitchKind, UNDECIDED, ZoneSpec,
 };
 use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{
     Code, Diagnostic, FINDINGS_MAX, Severity, Span, Spanned, did_you_mean, listed, quoted,
 };
 use cutover_mail::recipients::Kind;
-use cutover_steps::approvals::Demand;
 use cutover_steps::config::{ConfigSpec, ProviderSpec};
 use cutover_steps::graph::OnDrift;
 use cutover_steps::notify::Notice;
@@ -99,7 +98,7 @@ pub struct Intent {
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
     /// Who has to approve the plan before it is applied.
-    pub approvals: Demand,
+    pub approvals: ApprovalsSpec,
     /// The values that nobody has decided yet.
     pub undecided: Vec<Spanned<String>>,
 }

@@ -1,6 +1,7 @@
 //! Approvals that bind: who has signed, what is applied, and what is refused.
 
 mod forged;
+mod named;
 pub(crate) mod signers;
 
 use std::fs;
@@ -95,7 +96,7 @@ fn a_run_goes_on_with_the_approvals_that_it_began_with() {
     fixture.refuses(4, &["apply", "plan.yaml"]);
     // Unless more people are asked for than have approved.
     let said = fixture.refuses(6, &[&apply[..], &["--need", "2"]].concat());
-    assert!(said.contains("has to be approved by 2 people, and is by 0"), "{said}");
+    assert!(said.contains("has to be approved by 2 people, and is by 1"), "{said}");
     fixture.ends(0, &["apply", "plan.yaml", "--wait"]);
     assert_eq!(fixture.zone(), ZONE_DONE);
 }
@@ -278,10 +279,14 @@ www A 192.0.2.80
 
 /// A move, which has checkpoints, whose waits take seconds.
 fn a_move() -> ZonefileFixture {
+    a_move_with("")
+}
+
+fn a_move_with(more: &str) -> ZonefileFixture {
     let fixture = ZonefileFixture::new();
     let plan = "tests/fixtures/runs/2026-11-30/plan.yaml";
     let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join(plan);
-    fixture.write("plan.yaml", fs::read(plan).expect("a plan"));
+    fixture.write("plan.yaml", fs::read_to_string(plan).expect("a plan") + more);
     fixture.write("zones/acme.test.zone", BEFORE_THE_MOVE);
     fixture.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
     fixture
@@ -300,14 +305,14 @@ fn an_approval_that_expires_halts_the_run_before_its_next_checkpoint() {
     assert!(signed.contains("says: alice"), "{signed}");
     let said = fixture.ends(6, &apply);
     assert!(
-        said.contains("halted at checkpoint/before-switch: its approval has expired"),
+        said.contains("halted at checkpoint/before-switch: too few of its approvals still count"),
         "{said}"
     );
     assert!(said.contains("the approvals counted until 2"), "{said}");
     let zone = fixture.zone();
     assert!(zone.contains("mail.old.test.") && !zone.contains("mx.new.test."), "{zone}");
     let status = fixture.ends(6, &["status", "plan.yaml", "--exit-code"]);
-    assert!(status.contains("Expired approvals halt the run"), "{status}");
+    assert!(status.contains("Approvals that have expired, or whose signer"), "{status}");
     // Nothing is written when it halts again for the same reason.
     fixture.refuses(6, &["apply", "plan.yaml"]);
     // A new approval continues it.

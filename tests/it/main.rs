@@ -11,7 +11,6 @@ mod postgres;
 mod postgres_relay;
 #[path = "../lab/route53/mod.rs"]
 mod route53;
-#[expect(dead_code, reason = "the suite of the stores uses more of it")]
 #[path = "../../src/store/suite/s3/server.rs"]
 mod s3;
 #[path = "../../src/store/suite/s3/relay.rs"]

@@ -188,6 +188,8 @@ fn runs_that_rest_are_read_by_nobody() {
     begin(0);
     let listed = requests(0, &["status", "--all"]).0;
     assert!(listed < 10, "{listed} requests");
+    let stores_listed = requests(0, &["state", "list"]).0;
+    assert!(stores_listed < 10, "{stores_listed} requests");
     let second = begin(1);
     for n in 2..6 {
         assert_eq!(begin(n), second, "plan {n}");
@@ -195,6 +197,38 @@ fn runs_that_rest_are_read_by_nobody() {
     let (again, said) = requests(0, &["status", "--all"]);
     assert_eq!(again, listed, "{said}");
     assert!((0..6).all(|n| said.contains(&format!("p{n}    at least"))), "{said}");
+    let (again, said) = requests(0, &["state", "list", "--format", "json"]);
+    assert_eq!(again, stores_listed, "{said}");
+    let list: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let plans = list["plans"].as_array().expect("a list");
+    assert_eq!(plans.len(), 6);
+    for (n, plan) in plans.iter().enumerate() {
+        // What is shown is what whoever reads the run shows.
+        let said = one.ends(0, &["state", "show", &format!("p{n}"), "--format", "json"]);
+        let shown: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+        assert_eq!(plan["newest"], shown["runs"][0]["run"]);
+        assert_eq!((&plan["runs"], &plan["newest"]["stage"]), (&1.into(), &"running".into()));
+        assert!(plan["newest"]["entries"].as_u64() > Some(2) && plan["lease"].is_null(), "{plan}");
+    }
+    // Programs get the same lines. Every step of every run is another question.
+    let all = ["status", "--all", "--format", "json"];
+    let (again, said) = requests(0, &all);
+    assert_eq!(again, listed, "{said}");
+    let lines: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let (full, said) = requests(0, &[&all[..], &["--full"]].concat());
+    assert!(full > listed + 6, "{full} requests");
+    let steps: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    for n in 0..6 {
+        let (line, run) = (&lines["runs"][n], &steps["runs"][n]);
+        for key in ["plan", "artifact", "way_back", "stage"] {
+            assert!(!line[key].is_null() && line[key] == run[key], "{key}: {line}");
+        }
+        assert_eq!(line["next"]["step"], run["next"]["step"], "{line}");
+        let at = line["next"]["at"].as_str();
+        assert!(at.is_none_or(|at| Some(at) > lines["seen_at"].as_str()), "{line}");
+        let left = |of: &serde_json::Value| of["remaining_secs"].as_u64().expect("a span");
+        assert!(left(line).abs_diff(left(run)) < 60 && line["exit_code"] == 4, "{line} {run}");
+    }
     // What is in the same zone is found.
     let same = plan(6).replace("z6.test", "z3.test");
     one.files.write("p6.yaml", same);

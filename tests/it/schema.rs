@@ -87,7 +87,6 @@ fn keys_that_are_not_built_are_not_offered() {
         for word in [
             ".waves",
             ".dual_delivery",
-            ".approvals.signers",
             ".hosts.after_switch",
             ".envelope",
             ".sts_refresh",

@@ -150,6 +150,8 @@ codes! {
     UnknownProvider = "unknown-provider",
     /// There is no adapter of this type.
     UnknownProviderType = "unknown-provider-type",
+    /// The plan asks for an approval of somebody whom the allowed signers do not have.
+    UnknownSigner = "unknown-signer",
     /// There is no step of this name.
     UnknownStep = "unknown-step",
     /// The name is neither a file nor explained.

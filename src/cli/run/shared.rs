@@ -234,8 +234,9 @@ impl<'a> SharedTurns<'a> {
         let Looked { found, due: _, providers } = looked;
         self.at_provider.insert(plan.clone(), providers);
         let run = run_args(self.args, PathBuf::from(&plan), self.errors);
+        let demand = &self.args.demand;
         self.driven.push(Box::pin(async move {
-            let ended = speaking_of(&plan, go_on(&runs, &found, &run, Some(lease))).await;
+            let ended = speaking_of(&plan, go_on(&runs, &found, &run, demand, Some(lease))).await;
             (plan, ended)
         }));
     }

@@ -7,21 +7,24 @@
 //!
 //! [`Store::shares_out`]: crate::world::real::store::Store::shares_out
 
-mod v1;
+mod v2;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cutover_zone::Name;
+use serde::{Deserialize, Serialize};
 
 use super::due::{Due, LOOK_EVERY, Looked, look};
 use super::exit::Exit;
 use super::failure::Failure;
-use crate::engine::view::RunView;
+use crate::digest::Digest;
+use crate::engine::view::{RunView, Stage};
 use crate::render::overview::Line;
+use crate::world::Run;
 use crate::world::real::clashes::is_open;
 use crate::world::real::now;
-use crate::world::real::store::{Lease, Runs, Standing as Said, StoreResult};
+use crate::world::real::store::{Found, Lease, Runs, Standing as Said, StoreResult};
 
 /// Zones that are named at most. Our choice: a run of more is read whenever its zones matter, and a
 /// list of ten thousand plans stays small.
@@ -41,6 +44,77 @@ pub(super) struct Standing {
     /// The zones that the run changes or relies on, if the plan has no other run; `None`: they have to
     /// be looked up.
     pub(super) zones: Option<BTreeSet<Name>>,
+    /// What `state list` shows of the run.
+    pub(super) entry: RunEntry,
+}
+
+/// A run in a list of stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RunEntry {
+    /// Its name.
+    pub(super) name: String,
+    /// The digest of its artifact.
+    pub(super) artifact: Digest,
+    /// Whether it is the way back of another run.
+    pub(super) is_way_back: bool,
+    /// Whether it was taken out of the row of runs.
+    pub(super) is_given_up: bool,
+    /// How many entries its journal has.
+    pub(super) entries: u64,
+    /// The digest of the last line of its journal.
+    pub(super) head: Digest,
+    /// What it is doing.
+    pub(super) stage: RunStage,
+}
+
+/// What a run is doing, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RunStage {
+    Unopened,
+    Running,
+    Settling,
+    Halted,
+    Finished,
+}
+
+impl RunStage {
+    pub(super) fn of(run: &Run) -> Self {
+        if run.state.opened.is_none() {
+            return Self::Unopened;
+        }
+        match RunView::of(&run.artifact, &run.state, now()).stage {
+            Stage::Running => Self::Running,
+            Stage::Settling => Self::Settling,
+            Stage::Halted(_) => Self::Halted,
+            Stage::Finished { .. } => Self::Finished,
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Unopened => "unopened",
+            Self::Running => "running",
+            Self::Settling => "settling",
+            Self::Halted => "halted",
+            Self::Finished => "finished",
+        }
+    }
+}
+
+impl RunEntry {
+    /// A run that was read.
+    pub(super) fn of(Found { run, id, incomplete_octets: _ }: &Found) -> Self {
+        Self {
+            name: id.name.clone(),
+            artifact: run.state.artifact(),
+            is_way_back: run.artifact.is_way_back(),
+            is_given_up: id.number().is_none(),
+            entries: run.seq,
+            head: run.head,
+            stage: RunStage::of(run),
+        }
+    }
 }
 
 impl Standing {
@@ -52,13 +126,14 @@ impl Standing {
             artifact.zones.keys().chain(artifact.relies_on.keys()).cloned().collect();
         let zones = Some(zones).filter(|zones| is_only && zones.len() <= ZONES_MAX);
         let (line, exit) = (Line::of(&view), Exit::of_run(&view));
-        Self { line, exit, due: *due, is_open: is_open(found), zones }
+        let entry = RunEntry::of(found);
+        Self { line, exit, due: *due, is_open: is_open(found), zones, entry }
     }
 
     /// Reads what was said; `None` if another version of the program has said it, in a form that this
     /// one does not know.
     pub(super) fn read(text: &str) -> Option<Self> {
-        v1::read(text)
+        v2::read(text)
     }
 
     /// Whether no run of the plan changes or relies on anything in these zones, or in zones above or
@@ -128,7 +203,7 @@ pub(super) async fn leave_as(
     let said = Said {
         run: found.id.clone(),
         head: found.run.head,
-        text: v1::write(&Standing::of(looked, is_only)),
+        text: v2::write(&Standing::of(looked, is_only)),
     };
     lease.rest(due.span(now()).map(|span| span.max(rest)), Some(&said)).await
 }

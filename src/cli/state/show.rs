@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::super::exit::Exit;
 use super::super::failure::{ErrorFormat, Failure};
+use super::super::standing::RunStage;
 use super::super::{StateArgs, planning, print_out, print_raw, styling};
 use super::Format;
-use super::v1::{ShowV1, ShownV1, stage};
+use super::v1::{ShowV1, ShownV1};
 use crate::document::{Block, Document, Table, Text};
 use crate::world::real::store::{Found, Holder, ReadResult, RunId};
 
@@ -58,8 +59,8 @@ fn document(plan: &str, all: &[(RunId, ReadResult<Found>)], holder: Option<&Hold
             id.name.as_str().into(),
             run.seq.to_string().into(),
             match run.artifact.is_way_back() {
-                true => format!("{}, way back", stage(run)).into(),
-                false => stage(run).into(),
+                true => format!("{}, way back", RunStage::of(run).word()).into(),
+                false => RunStage::of(run).word().into(),
             },
             Text::value(run.state.artifact().to_string()),
             Text::value(run.head.to_string()),

@@ -3,9 +3,8 @@
 
 use serde::Serialize;
 
+use super::super::standing::RunEntry;
 use crate::calendar::{Timestamp, show_exact};
-use crate::engine::view::{RunView, Stage};
-use crate::world::real::now;
 use crate::world::real::store::{Found, Holder, RunId};
 
 /// The version of both forms.
@@ -80,8 +79,8 @@ impl ListV1 {
 impl PlanV1 {
     pub(super) fn of(
         plan: &str,
-        runs: &[RunId],
-        newest: Result<Option<&Found>, String>,
+        runs: usize,
+        newest: Result<Option<&RunEntry>, String>,
         lease: Option<&Holder>,
     ) -> Self {
         let (newest, error) = match newest {
@@ -89,7 +88,7 @@ impl PlanV1 {
             Err(error) => (None, Some(error)),
         };
         let (plan, lease) = (plan.to_owned(), lease.map(LeaseV1::of));
-        Self { plan, runs: runs.len(), newest, error, lease }
+        Self { plan, runs, newest, error, lease }
     }
 }
 
@@ -103,7 +102,7 @@ impl ShowV1 {
 impl ShownV1 {
     pub(super) fn of(id: &RunId, run: Result<&Found, String>) -> Self {
         let (run, error) = match run {
-            Ok(found) => (Some(RunV1::of(found)), None),
+            Ok(found) => (Some(RunV1::of(&RunEntry::of(found))), None),
             Err(error) => (None, Some(error)),
         };
         Self { name: id.name.clone(), run, error }
@@ -111,29 +110,17 @@ impl ShownV1 {
 }
 
 impl RunV1 {
-    fn of(Found { run, id, incomplete_octets: _ }: &Found) -> Self {
+    fn of(entry: &RunEntry) -> Self {
+        let RunEntry { name, artifact, is_way_back, is_given_up, entries, head, stage } = entry;
         Self {
-            name: id.name.clone(),
-            artifact: run.state.artifact().to_string(),
-            way_back: run.artifact.is_way_back(),
-            given_up: id.number().is_none(),
-            entries: run.seq,
-            head: run.head.to_string(),
-            stage: stage(run),
+            name: name.clone(),
+            artifact: artifact.to_string(),
+            way_back: *is_way_back,
+            given_up: *is_given_up,
+            entries: *entries,
+            head: head.to_string(),
+            stage: stage.word(),
         }
-    }
-}
-
-/// What a run is doing, in a word.
-pub(super) fn stage(run: &crate::world::Run) -> &'static str {
-    if run.state.opened.is_none() {
-        return "unopened";
-    }
-    match RunView::of(&run.artifact, &run.state, now()).stage {
-        Stage::Running => "running",
-        Stage::Settling => "settling",
-        Stage::Halted(_) => "halted",
-        Stage::Finished { .. } => "finished",
     }
 }
 

@@ -26,7 +26,7 @@ use cutover_contract::Adapter;
 use cutover_zone::{Name, NameError, Rdata, RrKey, RrType, Ttl};
 
 use cutover_base::calendar::window::Windows;
-use cutover_base::diag::{Diagnostic, Severity, Source, Spanned};
+use cutover_base::diag::{Diagnostic, Severity, Source, Span, Spanned};
 use cutover_mail::recipients::Recipient;
 use cutover_steps::approvals::Demand;
 use cutover_steps::authority::{Authority, Exception};
@@ -76,9 +76,26 @@ pub struct PlanSpec {
     /// What continues when a part of the plan cannot.
     pub on_drift: OnDrift,
     /// Who has to approve the plan before it is applied.
-    pub approvals: Demand,
+    pub approvals: ApprovalsSpec,
     /// The values that nobody has decided yet: texts that begin with `TODO`.
     pub undecided: Vec<Spanned<String>>,
+}
+
+/// Who has to approve.
+#[derive(Clone, Debug, Default)]
+pub struct ApprovalsSpec {
+    /// What the plan asks for.
+    pub demand: Demand,
+    /// The places of the signers that it names.
+    pub spans: Vec<Span>,
+}
+
+impl ApprovalsSpec {
+    /// The signers, with their places.
+    pub fn signers(&self) -> impl Iterator<Item = Spanned<&str>> {
+        let named = self.demand.signers.iter().zip(&self.spans);
+        named.map(|(name, span)| Spanned { value: &**name, span: *span })
+    }
 }
 
 /// A fact that the plan states.

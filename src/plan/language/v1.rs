@@ -110,7 +110,7 @@ pub fn plan(registry: Registry<'_>) -> Shape {
         ),
         optional(
             "approvals",
-            "People have to approve exactly this artifact before it is applied. Who may approve is said where it is applied (`--allowed-signers`), and so is how many must (`--need`); the plan can only ask for more.",
+            "People have to approve exactly this artifact before it is applied. Who may approve is said where it is applied (`--allowed-signers`), and so is how many must (`--need`); the plan can only ask for more people, or for some of those.",
             approvals(),
         ),
     ])
@@ -200,7 +200,11 @@ fn approvals() -> Shape {
             "How long an approval counts at most, from its signing. Default: as long as it says.",
             SPAN,
         ),
-        not_built("signers", "who may approve, of those whom `--allowed-signers` names"),
+        optional(
+            "signers",
+            "Whose approvals count, by their names in the list of `--allowed-signers`. Default: everybody's whom that list allows. Nobody is allowed by being named here.",
+            list(1, Shape::Text(Form::Any)),
+        ),
     ])
 }
 

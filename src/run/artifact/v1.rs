@@ -286,7 +286,7 @@ fn wire(artifact: &Artifact) -> ArtifactV1 {
         providers: providers.clone(),
         notify: notify.clone(),
         on_drift: on_drift.word().to_owned(),
-        approvals: approvals::wire(*approvals),
+        approvals: approvals::wire(approvals),
         zones: zones.iter().map(|(name, zone)| wire_zone(name, zone)).collect(),
         alike: Vec::new(),
         relies_on: relies_on.iter().map(|(zone, of)| relied::wire(zone, of)).collect(),

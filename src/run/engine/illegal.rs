@@ -1,8 +1,9 @@
 //! Events that a run refuses, and why.
 
 use super::StepState;
-use crate::journal::Event;
+use crate::journal::{Approvals, Event};
 use cutover_base::digest::Digest;
+use cutover_steps::approvals::Demand;
 use cutover_steps::graph::{Step, StepId};
 
 /// An event that is not legal now.
@@ -46,6 +47,9 @@ pub enum IllegalEvent {
     /// Approvals by fewer people than have to approve.
     #[error("the artifact is approved by too few people")]
     TooFewApprove,
+    /// An approval by somebody of whom the artifact asks none.
+    #[error("the artifact asks for approvals of others than {0}")]
+    NotNamed(String),
     /// A checkpoint that is reached after the approvals have expired.
     #[error("`{0}` is reached after the approval has expired")]
     Expired(StepId),
@@ -156,5 +160,20 @@ fn known_points(known: &[String]) -> String {
         [] => "is none".to_owned(),
         [name] => format!("is `{name}`"),
         names => format!("are `{}`", names.join("`, `")),
+    }
+}
+
+/// Refuses approvals that are fewer than the artifact asks for, or by others.
+pub(super) fn check_approvals(demand: &Demand, approvals: &Approvals) -> Result<(), IllegalEvent> {
+    let Approvals { need, by } = approvals;
+    if *need < demand.need || approvals.until().is_none() {
+        return Err(IllegalEvent::TooFewApprove);
+    }
+    let is_named = |of: &[String]| of.iter().any(|name| demand.signers.contains(name));
+    let mut others =
+        by.iter().filter(|one| !demand.signers.is_empty() && !is_named(&one.principals));
+    match others.next() {
+        Some(other) => Err(IllegalEvent::NotNamed(other.principals.join(", "))),
+        None => Ok(()),
     }
 }

@@ -318,7 +318,7 @@ impl RunState {
                 self.resume(artifact, moment);
             }
             Event::Approved(approvals) => {
-                approvals.until().ok_or(IllegalEvent::TooFewApprove)?;
+                illegal::check_approvals(&artifact.approvals, approvals)?;
                 self.approvals = Some(approvals.clone());
             }
             Event::SetAside(halt) => {

@@ -141,14 +141,14 @@ pub(super) fn of_step<'a>(
     }
 }
 
-/// A checkpoint is a place to rest, so approvals that have expired hold the run up here and nowhere
+/// A checkpoint is a place to rest, so approvals that no longer count hold the run up here and nowhere
 /// else: what has begun after the last one is still finished.
 fn reached(state: &RunState, step: &Step, now: Timestamp) -> Event {
     match state.expired(now) {
         None => Event::Reached { step: step.id.clone() },
         Some(expired) => {
             let detail = format!(
-                "the approvals counted until {}; they are looked at when a run begins, and before each checkpoint",
+                "the approvals counted until {}; they are looked at when a run begins or is resumed, and before each checkpoint",
                 show_second(expired)
             );
             Event::Halted(Halt::at(step, HaltReason::Unapproved, detail))

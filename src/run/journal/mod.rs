@@ -248,7 +248,7 @@ impl HaltReason {
             Self::Undecided if is_task => "nobody knows whether the task was done",
             Self::Undecided => "the gate got no clear result",
             Self::NoWayBack => "the gate has failed, and there is no way back",
-            Self::Unapproved => "its approval has expired",
+            Self::Unapproved => "too few of its approvals still count",
         }
     }
 }

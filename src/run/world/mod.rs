@@ -4,6 +4,7 @@
 //! the simulated world implement it, and [`drive`] is the same loop for both. The loop decides
 //! nothing: `engine` does.
 
+mod approved;
 mod begin;
 
 use std::future::Future;
@@ -70,6 +71,14 @@ pub trait World {
     fn rollback_request(&mut self) -> impl Future<Output = Option<String>> {
         std::future::ready(None)
     }
+    /// The approvals of the run as they count now, if that can be said anew; `None`: as its journal has
+    /// them. Asked before each checkpoint of a run that was approved.
+    fn approvals(
+        &mut self,
+        _state: &RunState,
+    ) -> impl Future<Output = Result<Option<Approvals>, NotJudged>> {
+        std::future::ready(Ok(None))
+    }
     /// Makes a change.
     fn perform(
         &mut self,
@@ -98,6 +107,11 @@ pub trait World {
     /// Whatever keeps it from being written; the entry then counts as not written.
     fn append(&mut self, line: &Line) -> impl Future<Output = Result<(), AppendError>>;
 }
+
+/// Why it cannot be said who may approve, for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotJudged(pub String);
 
 /// Why an entry cannot be written. The type is opaque because no caller knows which store it is.
 pub type AppendError = Box<dyn std::error::Error + Send + Sync>;
@@ -444,6 +458,10 @@ pub async fn drive<W: World>(
                     memory.waits();
                 }
                 continue;
+            }
+            Next::Record(event @ Event::Reached { .. }) if run.state.approvals.is_some() => {
+                let approvals = world.approvals(&run.state).await;
+                (approved::before_checkpoint(&run.state, event, approvals), now)
             }
             Next::Record(event) => (vec![event], now),
             Next::Look { step, changes, look } => {

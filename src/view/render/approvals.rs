@@ -21,8 +21,34 @@ pub fn approvals(
         let rows = standing.checked.iter().map(|checked| row(checked, is_known_who, now));
         blocks.push(Block::Table(Table::new(["who", "signed", "state", "key"], rows)));
     }
-    blocks.push(Block::Lines(vec![sum(standing, is_known_who).into()]));
+    let mut lines: Vec<Text> = vec![sum(standing, is_known_who).into()];
+    if standing.need > 0 {
+        lines.extend(open(standing));
+    }
+    blocks.push(Block::Lines(lines));
     Document(blocks)
+}
+
+/// How many people who may still approve are named. Our choice: a line of them can be read.
+pub const OPEN_SHOWN_MAX: usize = 10;
+
+/// Who may still approve, and whose approval cannot count.
+fn open(standing: &Standing) -> Vec<Text> {
+    let Standing { checked: _, need: _, open, barred } = standing;
+    let barred = barred.iter().map(|(name, why)| {
+        Text::from("cannot approve: ").and_value(name.as_str()).and(format!(": {why}"))
+    });
+    let barred: Vec<Text> = barred.collect();
+    if standing.missing() == 0 || open.is_empty() {
+        return barred;
+    }
+    let shown = open.iter().take(OPEN_SHOWN_MAX).cloned().collect::<Vec<_>>().join(", ");
+    let more = match open.len().saturating_sub(OPEN_SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let open = Text::from("still to approve: ").and_value(shown).and(more);
+    std::iter::once(open).chain(barred).collect()
 }
 
 fn row(checked: &Checked, is_known_who: bool, now: Timestamp) -> [Text; 4] {

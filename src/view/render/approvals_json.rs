@@ -17,9 +17,21 @@ struct ApprovalsV1 {
     /// How many do, whose keys are known.
     people: usize,
     missing: u32,
+    /// Whose approvals count, of those who may approve; empty: everybody's.
+    signers: Vec<String>,
+    /// Who may still approve and has not.
+    open: Vec<String>,
+    /// Whom the plan names in vain, and why.
+    barred: Vec<BarredV1>,
     /// Whether somebody has said who may approve. Without that, no signature counts.
     allowed_signers: bool,
     signatures: Vec<SignatureV1>,
+}
+
+#[derive(Serialize)]
+struct BarredV1 {
+    name: String,
+    why: String,
 }
 
 #[derive(Serialize)]
@@ -52,6 +64,13 @@ pub fn json(artifact: &Artifact, standing: &Standing, is_known_who: bool) -> Str
         need: standing.need,
         people,
         missing,
+        signers: artifact.approvals.signers.clone(),
+        open: standing.open.clone(),
+        barred: standing
+            .barred
+            .iter()
+            .map(|(name, why)| BarredV1 { name: name.clone(), why: why.to_string() })
+            .collect(),
         allowed_signers: is_known_who,
         signatures: standing
             .checked

@@ -13,6 +13,7 @@ pub mod explain;
 mod fold;
 mod gate;
 pub mod overview;
+pub mod overview_json;
 pub mod plan;
 pub mod probe;
 pub mod profile;

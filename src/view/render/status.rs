@@ -125,7 +125,7 @@ fn by_whom(approvals: &Approvals, now: Timestamp) -> Vec<Text> {
     let (people, need) = (approvals.people(), approvals.need);
     vec![
         format!("Approved by {people} ({need} needed); this counts until {until}.").into(),
-        "Expired approvals halt the run before its next checkpoint.".into(),
+        "Approvals that have expired, or whose signer may not approve any more, halt the run before its next checkpoint.".into(),
     ]
 }
 

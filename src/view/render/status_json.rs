@@ -241,7 +241,13 @@ fn next_v1(next: StepNext<'_>) -> NextV1 {
         StepNext::At { at, pause } => ("at", Some((at, pause))),
         StepNext::Person(_) => ("person", None),
     };
-    let pause = at.map(|(_, pause)| match pause {
+    let pause = at.map(|(_, pause)| pause_word(pause));
+    NextV1 { step: None, what, at: at.map(|(at, _)| show_exact(at)), pause }
+}
+
+/// What holds a step up, in a word.
+pub(super) fn pause_word(pause: Pause) -> &'static str {
+    match pause {
         Pause::Wait => "wait",
         Pause::Window => "window",
         Pause::Gate => "gate",
@@ -249,8 +255,7 @@ fn next_v1(next: StepNext<'_>) -> NextV1 {
         Pause::Propagation => "propagation",
         Pause::Doubt => "doubt",
         Pause::Retry => "retry",
-    });
-    NextV1 { step: None, what, at: at.map(|(at, _)| show_exact(at)), pause }
+    }
 }
 
 fn approvals_v1(approvals: &Approvals) -> ApprovalsV1 {

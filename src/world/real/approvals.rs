@@ -108,7 +108,14 @@ pub fn allowed_signers(path: &Path, reviewed: &Path) -> Result<AllowedSigners, A
     let place = || path.display().to_string();
     let io = |source| StoreError::Io { place: place(), source };
     let file = fs::canonicalize(path).map_err(io)?;
-    let reviewed = fs::canonicalize(reviewed).map_err(io)?;
+    // A run that is known by its name alone is continued from the present directory.
+    let reviewed = match fs::canonicalize(reviewed) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            fs::canonicalize(".").map(|here| here.join(reviewed))
+        }
+        found => found,
+    };
+    let reviewed = reviewed.map_err(io)?;
     let tree = reviewed.ancestors().skip(1).find(|dir| dir.join(".git").exists());
     if let Some(tree) = tree.or(reviewed.parent()).filter(|tree| file.starts_with(tree)) {
         let tree = tree.display().to_string();

@@ -26,13 +26,14 @@ use cutover_contract::{ChangeSet, Provider, ProviderError, Receipt, Secret};
 use cutover_zone::{Name, RrKey};
 use futures_util::stream::{self, StreamExt as _};
 
-use super::{AppendError, ProviderRead, World};
+use super::{AppendError, NotJudged, ProviderRead, World};
 use crate::ask::{Answered, AskServer, NoEnd, NotStarted, Outside, Query, Said, Served};
 use crate::calendar::{Steady, Timestamp};
 use crate::digest::Digest;
+use crate::engine::RunState;
 use crate::engine::notification::{Message, NotSent};
 use crate::graph::{Step, StepId};
-use crate::journal::Line;
+use crate::journal::{Approvals, Line};
 use dns::Resolver;
 use notify::Recipient;
 use store::{Lease, Note, RunId, Store};
@@ -80,6 +81,9 @@ async fn pause(span: Duration) {
 /// The longest single sleep.
 const NAP_MAX: Duration = Duration::from_secs(1);
 
+/// Which approvals of a run count now ([`World::approvals`]).
+pub type Approving = Box<dyn Fn(&RunState) -> Result<Option<Approvals>, NotJudged>>;
+
 /// The real world of one run.
 pub struct Real<'l> {
     /// The adapters by the providers' names.
@@ -102,6 +106,8 @@ pub struct Real<'l> {
     pub querying: BTreeMap<StepId, JoinHandle<Vec<Answered>>>,
     /// Ends a sleep when a command has ended or queries were answered.
     pub wake: Arc<Notify>,
+    /// Judges approvals anew, if somebody has said who may approve.
+    pub approving: Option<Approving>,
     /// The right to write the journal.
     pub lease: &'l mut dyn Lease,
 }
@@ -184,6 +190,10 @@ impl World for Real<'_> {
 
     fn steady(&self) -> Option<Steady> {
         steady()
+    }
+
+    async fn approvals(&mut self, state: &RunState) -> Result<Option<Approvals>, NotJudged> {
+        self.approving.as_ref().map_or(Ok(None), |judge| judge(state))
     }
 
     async fn sleep_until(&mut self, until: Timestamp) {

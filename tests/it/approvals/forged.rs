@@ -37,6 +37,7 @@ fn flaw(signers: &AllowedSigners, artifact: &str, text: &str, signature: &str) -
     let question = Question {
         artifact,
         signers: Some(signers),
+        named: &[],
         lasts_max: None,
         now: now(),
         not_before: None,

@@ -162,7 +162,7 @@ fn with_no_zones(intent: &Intent) -> Intent {
         overrides: intent.overrides.clone(),
         ignored: intent.ignored.clone(),
         on_drift: intent.on_drift,
-        approvals: intent.approvals,
+        approvals: intent.approvals.clone(),
         undecided: intent.undecided.clone(),
     }
 }

@@ -3,6 +3,7 @@
 mod relay;
 mod server;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cutover_store::{Store, StoreError};
@@ -82,17 +83,40 @@ async fn every_call_survives_a_lost_connection() {
     }
 }
 
-/// What the store relies on, asked by another client: of several writers one creates the object.
-#[tokio::test]
-async fn the_server_creates_an_object_for_one_of_several_writers() {
+/// boto3 lists and gets what the store has written: the artifact, and records without a gap that hold the
+/// journal octet for octet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_client_reads_what_the_store_writes() {
     let server = Server::shared();
-    for round in 0..10 {
-        let mut codes = server.race(&format!("race/{round}"), 8);
-        codes.sort();
-        let (created, refused) = codes.split_first().expect("eight answers");
-        assert_eq!(created, "200");
-        assert!(refused.iter().all(|code| ["409", "412"].contains(&code.as_str())), "{codes:?}");
+    let store = open(&url(server.port(), "read/by-others", ""));
+    let mut ada = store.lease(PLAN, &claim("Ada")).await.expect("nobody has it");
+    let run = ada.create("an artifact: \u{e4}\n").await.expect("created");
+    let (mut after, mut written) = (none(), Vec::new());
+    for count in 0..6 {
+        let one = line(format!("{count} \u{1f4ee}"), after);
+        let two = line(format!("{count} again"), one.digest());
+        ada.append(&run, after, &[one.clone(), two.clone()]).await.expect("written");
+        after = two.digest();
+        written.extend([one.text().to_owned(), two.text().to_owned()]);
     }
+    ada.give_back().await.expect("given back");
+    let said = tokio::task::block_in_place(|| server.judge("contents", "read/by-others"));
+    let objects: BTreeMap<String, String> = serde_json::from_str(&said).expect("JSON");
+    let below = format!("read/by-others/{PLAN}");
+    let (artifacts, records): (Vec<_>, Vec<_>) =
+        objects.iter().partition(|(key, _)| key.starts_with(&format!("{below}/artifacts/")));
+    let texts: Vec<&str> = artifacts.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts, ["an artifact: \u{e4}\n"]);
+    let numbers = (1..=records.len()).map(|number| format!("{below}/log/{number:010}"));
+    assert!(records.iter().map(|(key, _)| (*key).clone()).eq(numbers), "{:?}", objects.keys());
+    // The first line of a record says what it is.
+    let contents = records.iter().map(|(_, text)| text.split_once('\n').expect("a record"));
+    let chain: String = contents
+        .filter(|(first, _)| first.contains("\"is\":\"lines\""))
+        .map(|(_, contents)| contents)
+        .collect();
+    assert_eq!(lines(&*store, &run).await, written);
+    assert_eq!(chain, written.iter().map(|line| format!("{line}\n")).collect::<String>());
 }
 
 /// The gateway is restarted between two writes, and the writer goes on.

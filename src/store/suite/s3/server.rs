@@ -1,9 +1,10 @@
 //! A Ceph cluster of one machine with its S3 gateway: on loopback, below a temporary directory.
 //!
-//! Ceph is in Debian, and creates an object with `If-None-Match: *` for one of several writers.
+//! Ceph is in Debian, and creates an object with `If-None-Match: *` for one of several writers. boto3
+//! judges that each time the server is started.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -89,42 +90,43 @@ impl Server {
         server.daemon(&["radosgw", "-n", "client.rgw"]);
         server.wait(|| TcpStream::connect((Ipv4Addr::LOCALHOST, gateway)).is_ok());
         server.put("", "");
+        // What the store relies on, asked by a client that others wrote, before anything relies on it.
+        server.judge("conditions", "judged");
         server
     }
 
     /// Makes the object with this key, or the bucket, by other means than ours.
     pub(crate) fn put(&self, key: &str, text: &str) {
-        let put = Self::curl(self.gateway, key, text, &["--fail"]);
-        self.until(&put.iter().map(String::as_str).collect::<Vec<_>>());
-    }
-
-    /// How curl puts an object, with more options.
-    fn curl(gateway: u16, key: &str, text: &str, more: &[&str]) -> Vec<String> {
         let digest = Digest::of(text.as_bytes()).to_string();
         let digest = format!("x-amz-content-sha256: {}", digest.trim_start_matches("sha256:"));
-        let url = format!("http://127.0.0.1:{gateway}/{BUCKET}/{key}");
+        let url = format!("http://127.0.0.1:{}/{BUCKET}/{key}", self.gateway);
         let user = format!("{ID}:{SECRET}");
-        let put = ["curl", "--silent", "--request", "PUT", "--user", &user];
+        let put = ["curl", "--silent", "--fail", "--request", "PUT", "--user", &user];
         let signed = ["--aws-sigv4", "aws:amz:us-east-1:s3", "--header", &digest];
         let body = ["--data-binary", text];
         let body = if text.is_empty() { &[][..] } else { &body };
-        let all = [&put[..], &signed, body, more, &[url.trim_end_matches('/')]].concat();
-        all.into_iter().map(str::to_owned).collect()
+        self.until(&[&put[..], &signed, body, &[url.trim_end_matches('/')]].concat());
     }
 
-    /// The answers to so many writers that create the same object at once (RFC 9110 §13.1.2).
-    pub(crate) fn race(&self, key: &str, writers: usize) -> Vec<String> {
-        let start = |writer: usize| {
-            let only = ["--header", "if-none-match: *", "--write-out", "%{http_code}"];
-            let put = Self::curl(self.gateway, key, &format!("writer {writer}"), &only);
-            let put: Vec<&str> = put.iter().map(String::as_str).collect();
-            self.command(&put).stdout(Stdio::piped()).spawn().expect("curl runs")
-        };
-        let all: Vec<Child> = (0..writers).map(start).collect();
-        let said = all.into_iter().map(|one| one.wait_with_output().expect("an end").stdout);
-        // The answer's text stands before its code.
-        said.map(|said| String::from_utf8_lossy(&said[said.len().saturating_sub(3)..]).into_owned())
-            .collect()
+    /// What boto3 says of the server, or of the objects below this prefix. Panics if it does not hold.
+    pub(crate) fn judge(&self, command: &str, prefix: &str) -> String {
+        // Two packages have this file.
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = package.ancestors().find(|dir| dir.join("Cargo.lock").exists());
+        let root = root.expect("a workspace");
+        let (lib, script) = (root.join("target/boto3/lib"), root.join("tests/lab/boto3/judge.py"));
+        assert!(lib.is_dir(), "{} is missing: `tests/run` installs it", lib.display());
+        let endpoint = format!("http://127.0.0.1:{}", self.gateway);
+        let mut judge = Command::new("python3");
+        judge.arg(script).args([command, &endpoint, BUCKET, prefix]).stdin(Stdio::null());
+        judge.env("PYTHONPATH", lib).env("PYTHONDONTWRITEBYTECODE", "1");
+        judge.env("AWS_ACCESS_KEY_ID", ID).env("AWS_SECRET_ACCESS_KEY", SECRET);
+        // Nothing of the machine's own keys or settings.
+        judge.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+        judge.env("AWS_EC2_METADATA_DISABLED", "true").env_remove("AWS_PROFILE");
+        let said = judge.output().expect("python3 runs");
+        assert!(said.status.success(), "{command}: {}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).expect("text")
     }
 
     /// Ends the gateway without a warning, and starts another one at its port.

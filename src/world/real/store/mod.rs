@@ -12,7 +12,7 @@ use crate::world::LineError;
 
 pub use cutover_store::{
     Claim, Directory, Holder, Lease, Line, Listed, Note, Part, RunId, Standing, Store, StoreError,
-    StoreResult, read_text,
+    StoreResult, Summary, read_text,
 };
 pub use runs::{Found, Runs};
 

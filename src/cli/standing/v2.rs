@@ -1,4 +1,4 @@
-//! How it is written: `cutover/standing/1`, one JSON object. A reader that does not know the version
+//! How it is written: `cutover/standing/2`, one JSON object. A reader that does not know the version
 //! reads the run instead.
 
 use std::collections::BTreeSet;
@@ -9,16 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use super::super::due::Due;
 use super::super::exit::Exit;
-use super::Standing;
+use super::{RunEntry, RunStage, Standing};
 use crate::calendar::{Timestamp, parse_instant, show_exact};
+use crate::digest::Digest;
 use crate::engine::next::Pause;
 use crate::render::overview::{Doing, Line, NextUp};
 
-const FORMAT: &str = "cutover/standing/1";
+const FORMAT: &str = "cutover/standing/2";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StandingV1 {
+struct StandingV2 {
     format: String,
     way_back: bool,
     doing: DoingV1,
@@ -27,6 +28,17 @@ struct StandingV1 {
     due: DueV1,
     open: bool,
     zones: Option<BTreeSet<String>>,
+    run: RunV2,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunV2 {
+    name: String,
+    artifact: Digest,
+    entries: u64,
+    head: Digest,
+    stage: RunStage,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -87,8 +99,11 @@ enum ExitV1 {
 }
 
 pub(super) fn write(standing: &Standing) -> String {
-    let Standing { line: Line { is_way_back, doing, next }, exit, due, is_open, zones } = standing;
-    let standing = StandingV1 {
+    let Standing { line: Line { is_way_back, doing, next }, exit, due, is_open, zones, entry } =
+        standing;
+    // Only runs in the row are said anything of, and the way back is said already.
+    let RunEntry { name, artifact, is_way_back: _, is_given_up: _, entries, head, stage } = entry;
+    let standing = StandingV2 {
         format: FORMAT.to_owned(),
         way_back: *is_way_back,
         doing: match doing {
@@ -113,13 +128,20 @@ pub(super) fn write(standing: &Standing) -> String {
         },
         open: *is_open,
         zones: zones.as_ref().map(|zones| zones.iter().map(ToString::to_string).collect()),
+        run: RunV2 {
+            name: name.clone(),
+            artifact: *artifact,
+            entries: *entries,
+            head: *head,
+            stage: *stage,
+        },
     };
     serde_json::to_string(&standing).expect("it has string keys alone")
 }
 
 pub(super) fn read(text: &str) -> Option<Standing> {
-    let said: StandingV1 = serde_json::from_str(text).ok()?;
-    let StandingV1 { format, way_back, doing, next, exit, due, open, zones } = said;
+    let said: StandingV2 = serde_json::from_str(text).ok()?;
+    let StandingV2 { format, way_back, doing, next, exit, due, open, zones, run } = said;
     if format != FORMAT {
         return None;
     }
@@ -153,7 +175,10 @@ pub(super) fn read(text: &str) -> Option<Standing> {
         }
     };
     let line = Line { is_way_back: way_back, doing, next };
-    Some(Standing { line, exit: exit.into(), due, is_open: open, zones })
+    let RunV2 { name, artifact, entries, head, stage } = run;
+    let (is_way_back, is_given_up) = (way_back, false);
+    let entry = RunEntry { name, artifact, is_way_back, is_given_up, entries, head, stage };
+    Some(Standing { line, exit: exit.into(), due, is_open: open, zones, entry })
 }
 
 impl From<Pause> for PauseV1 {
@@ -225,6 +250,15 @@ mod tests {
             due,
             is_open: true,
             zones: Some(BTreeSet::from([Name::absolute("acme.test.").expect("a name")])),
+            entry: RunEntry {
+                name: "0012".to_owned(),
+                artifact: Digest::of(b"an artifact"),
+                is_way_back: false,
+                is_given_up: false,
+                entries: 7,
+                head: Digest::of(b"a line"),
+                stage: RunStage::Settling,
+            },
         };
         let next = |not_before| {
             let zone = "Europe/Zurich".parse().expect("a time zone");
@@ -247,7 +281,7 @@ mod tests {
         ] {
             let text = write(&standing);
             assert_eq!(read(&text), Some(standing), "{text}");
-            let other = text.replace("standing/1", "standing/2");
+            let other = text.replace("standing/2", "standing/1");
             assert_eq!(read(&other), None);
         }
         assert_eq!(read(""), None);

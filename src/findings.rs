@@ -1,14 +1,16 @@
 //! What the checks of [`crate::check`] find about a plan: in what is live, and in what the plan leaves.
 //!
-//! Findings are warnings. The proof decides whether a plan may be applied; a defect that was there
+//! Findings are warnings, and stand in the artifact for whoever reviews it. The proof decides whether a plan may be applied; a defect that was there
 //! before the plan does not stop it. Notes are left to `cutover discover`.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
+use crate::artifact::{self, FindingPlace};
 use crate::check::{self, Finding, Grade, Look, Subject};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Place, Position, Source, located};
 use crate::intent::{DomainMove, Exchange, Intent};
 use crate::model::end::in_the_end;
 use crate::observe::{Seen, Snapshot};
@@ -16,10 +18,49 @@ use crate::observe::{Seen, Snapshot};
 /// The check that compares both hosts.
 const SAME_HOST: &str = "same-host";
 
+/// What a check has found about a plan.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The same as a warning at its place in the plan.
+    diagnostic: Diagnostic,
+    grade: Grade,
+    /// Why the plan ignores it, if it does.
+    ignored: Option<String>,
+}
+
 /// What can be found without looking at anything: in the hosts that the plan describes.
 #[must_use]
 pub fn offline(intent: &Intent) -> Vec<Diagnostic> {
-    intent.moves.iter().flat_map(|one| shown(intent, one, of_hosts(one))).collect()
+    let all: Vec<Found> =
+        intent.moves.iter().flat_map(|one| found(intent, one, of_hosts(one))).collect();
+    warnings(&all)
+}
+
+/// As warnings, without those that the plan ignores.
+#[must_use]
+pub fn warnings(all: &[Found]) -> Vec<Diagnostic> {
+    let shown = all.iter().filter(|one| one.ignored.is_none());
+    shown.map(|one| one.diagnostic.clone()).collect()
+}
+
+/// As an artifact has them, with those that the plan ignores. Files are named without directories, since
+/// the same plan is the same artifact wherever it lies.
+#[must_use]
+pub fn sealed(all: &[Found], source: &Source) -> Vec<artifact::Finding> {
+    let of = |Found { diagnostic, grade, ignored }: &Found| {
+        let Place { file, begin: Position { line, column }, end: _ } =
+            located(source, diagnostic.span);
+        let name = || Some(Path::new(file).file_name()?.to_string_lossy().into_owned());
+        let file = if file == source.name { None } else { name() };
+        artifact::Finding {
+            code: diagnostic.code.name.to_owned(),
+            is_error: *grade == Grade::Error,
+            said: diagnostic.title.clone(),
+            place: FindingPlace { file, line, column },
+            ignored: ignored.clone(),
+        }
+    };
+    all.iter().map(of).collect()
 }
 
 /// The same for one domain.
@@ -48,7 +89,7 @@ fn mx(exchanges: &[Exchange]) -> Vec<Rdata> {
 
 /// What is found in what was seen.
 #[must_use]
-pub fn of_plan(intent: &Intent, snapshot: &Snapshot) -> Vec<Diagnostic> {
+pub fn of_plan(intent: &Intent, snapshot: &Snapshot) -> Vec<Found> {
     let end = in_the_end(intent, snapshot);
     let of = |one: &DomainMove| {
         let hosts = [&one.from, &one.to].into_iter().chain(&one.others);
@@ -69,7 +110,7 @@ pub fn of_plan(intent: &Intent, snapshot: &Snapshot) -> Vec<Diagnostic> {
         // Which host has the mail now, the plan says: the MX records may have been switched already.
         let seen = check::look(&subject).into_iter().filter(|one| one.code != SAME_HOST);
         let stated = of_hosts(one).into_iter().filter(|one| one.code == SAME_HOST);
-        shown(intent, one, seen.chain(stated).collect())
+        found(intent, one, seen.chain(stated).collect())
     };
     intent.moves.iter().flat_map(of).collect()
 }
@@ -93,13 +134,15 @@ fn look(snapshot: &Snapshot, key: &RrKey) -> Look {
     }
 }
 
-/// The findings as warnings at the domain, without notes and without those that the plan ignores.
-fn shown(intent: &Intent, of: &DomainMove, found: Vec<Finding>) -> Vec<Diagnostic> {
-    let is_ignored = |code: &str| intent.ignored.iter().any(|one| one.code.value == code);
-    let found = found.into_iter().filter(|one| one.grade != Grade::Note && !is_ignored(one.code));
-    let warning = |Finding { code, grade: _, seen, means, fix }: Finding| {
+/// The findings at the domain, without notes.
+fn found(intent: &Intent, of: &DomainMove, all: Vec<Finding>) -> Vec<Found> {
+    let all = all.into_iter().filter(|one| one.grade != Grade::Note);
+    let at = |Finding { code, grade, seen, means, fix }: Finding| {
         let title = format!("{}: {seen}", of.domain.value);
-        Diagnostic::warning(Code::semantic(code), of.domain.span, title, fix).why(means)
+        let diagnostic =
+            Diagnostic::warning(Code::semantic(code), of.domain.span, title, fix).why(means);
+        let ignored = intent.ignored.iter().find(|one| one.code.value == code);
+        Found { diagnostic, grade, ignored: ignored.map(|one| one.reason.clone()) }
     };
-    found.map(warning).collect()
+    all.map(at).collect()
 }

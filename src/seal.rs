@@ -303,5 +303,7 @@ fn verdict(intent: &Intent, findings: &Findings, why_refuted: Vec<Vec<String>>) 
             .collect(),
         story,
         derivation,
+        // Whoever has the plan's text adds them, with their places.
+        findings: Vec::new(),
     }
 }

@@ -194,11 +194,14 @@ pub(super) async fn plan(
         return Err(unseen(&disagreeing, source));
     }
     let found = findings::of_plan(intent, &snapshot);
-    let warnings = [&snapshot.remarks[..], &compiled.warnings[..], &found[..]].concat();
+    let warnings = findings::warnings(&found);
+    let warnings = [&snapshot.remarks[..], &compiled.warnings[..], &warnings[..]].concat();
     if !warnings.is_empty() {
         errors.remark(Problem::plan(&warnings, source));
     }
-    seal(intent, &snapshot, compiled, digest).map_err(|halt| never(&halt))
+    let mut artifact = seal(intent, &snapshot, compiled, digest).map_err(|halt| never(&halt))?;
+    artifact.verdict.findings = findings::sealed(&found, source);
+    Ok(artifact)
 }
 
 /// A gate that cannot pass, whatever its servers answer.

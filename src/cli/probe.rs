@@ -87,7 +87,7 @@ pub(super) async fn run(args: Args, errors: ErrorFormat) -> Result<Exit, Failure
     let published = |name: &_| -> Vec<IpAddr> {
         later.as_ref().map_or(Vec::new(), |published| published(name))
     };
-    let all = wanted(intent, &published);
+    let all = wanted(intent, &published, &only);
     let (asked, skipped): (Vec<Wanted>, Vec<Wanted>) = all
         .into_iter()
         .filter(|one| only.is_empty() || only.iter().any(|name| name == one.probe.keys.name))
@@ -134,7 +134,11 @@ fn known(name: &str) -> Result<(), Failure> {
 }
 
 /// The probes of the plan's gates, each once; and those that need no keys, for both hosts.
-fn wanted(intent: &Intent, published: &dyn Fn(&cutover_zone::Name) -> Vec<IpAddr>) -> Vec<Wanted> {
+fn wanted(
+    intent: &Intent,
+    published: &dyn Fn(&cutover_zone::Name) -> Vec<IpAddr>,
+    only: &[String],
+) -> Vec<Wanted> {
     let gates = &intent.gates;
     let before = gates.before_switch.iter().map(|gate| ("before_switch", gate.clone()));
     let after = gates.after_switch.iter().map(|gate| ("after_switch", gate.clone()));
@@ -146,12 +150,15 @@ fn wanted(intent: &Intent, published: &dyn Fn(&cutover_zone::Name) -> Vec<IpAddr
         probe.keys.host.is_some()
             && !has(probe)
             && (is_listed || !needs_list(probe))
+            && (!probe.keys.sends || only.iter().any(|name| name == probe.keys.name))
             && (probe.keys.check)(&Settings::new()).is_ok()
     });
     let hosts = intent.moves.first().map(|one| [&one.to.name, &one.from.name]);
     let by_themselves = by_themselves.flat_map(|probe| {
         // What only the old side is asked is asked of no other.
         let hosts = hosts.into_iter().flatten().filter(|_| probe.keys.host == Some(HostOf::New));
+        // A message is sent to the new host, and to the old one if a gate says so.
+        let hosts = hosts.take(if probe.keys.sends { 1 } else { usize::MAX });
         hosts.map(|host| ("", of_host(probe, host)))
     });
     let by_themselves: Vec<(&'static str, GateSpec)> = by_themselves.collect();
@@ -220,18 +227,10 @@ fn check_no_programs(asked: &[Wanted]) -> Result<(), Failure> {
     let mut programs = Vec::new();
     for one in asked {
         for (key, value) in &one.settings {
-            let argv = match value {
-                ConfigSpec::Secret(SecretRef::Command(argv)) => Some(argv),
-                ConfigSpec::Argv(argv) if one.probe.keys.name == "command" => Some(argv),
-                ConfigSpec::Argv(_)
-                | ConfigSpec::Secret(_)
-                | ConfigSpec::Text(_)
-                | ConfigSpec::Object(_)
-                | ConfigSpec::Number(_)
-                | ConfigSpec::Bool(_) => None,
-            };
             let name = one.probe.keys.name;
-            programs.extend(argv.map(|argv| format!("`{name}`, `{key}`: `{}`", argv.join(" "))));
+            let all = programs_of(value, name == "command");
+            let all = all.iter().map(|argv| format!("`{name}`, `{key}`: `{}`", argv.join(" ")));
+            programs.extend(all);
         }
     }
     if programs.is_empty() {
@@ -240,6 +239,22 @@ fn check_no_programs(asked: &[Wanted]) -> Result<(), Failure> {
     let text = "these probes run programs, and `--no-commands` forbids that";
     let help = "review them, and leave out `--no-commands` if you trust them";
     Err(Message::new(Code::ProgramsForbidden, text).details(programs).help(help).usage())
+}
+
+/// The programs in a value, also in one that the plan has filled in.
+fn programs_of(value: &ConfigSpec, is_command: bool) -> Vec<&[String]> {
+    match value {
+        ConfigSpec::Secret(SecretRef::Command(argv)) => vec![argv],
+        ConfigSpec::Argv(argv) if is_command => vec![argv],
+        ConfigSpec::Object(all) => {
+            all.values().flat_map(|value| programs_of(value, false)).collect()
+        }
+        ConfigSpec::Argv(_)
+        | ConfigSpec::Secret(_)
+        | ConfigSpec::Text(_)
+        | ConfigSpec::Number(_)
+        | ConfigSpec::Bool(_) => Vec::new(),
+    }
 }
 
 /// How many probes are done, on a terminal.

@@ -37,6 +37,15 @@ impl Account {
     /// # Errors
     /// Any [`ImapError`].
     pub async fn session(&self) -> Result<Session, ImapError> {
+        let bounds = Bounds { memory_octets_max: MEMORY_OCTETS_MAX, ..Bounds::default() };
+        self.session_within(bounds).await
+    }
+
+    /// A new session with these bounds.
+    ///
+    /// # Errors
+    /// Any [`ImapError`].
+    pub async fn session_within(&self, bounds: Bounds) -> Result<Session, ImapError> {
         let sign_in = match self.renew.clone() {
             None => self.sign_in.clone(),
             // A command may take its time.
@@ -46,7 +55,6 @@ impl Account {
                 renewed.map_err(ImapError::NoToken)?
             }
         };
-        let bounds = Bounds { memory_octets_max: MEMORY_OCTETS_MAX, ..Bounds::default() };
         Session::open(&self.server, &sign_in, bounds).await
     }
 }

@@ -28,12 +28,13 @@ use cutover_base::calendar::window::Windows;
 use cutover_base::diag::{
     Code, Diagnostic, FINDINGS_MAX, Severity, Span, Spanned, did_you_mean, listed, quoted,
 };
-use cutover_mail::recipients::Kind;
+use cutover_mail::recipients::{Kind, Recipient};
 use cutover_steps::config::{ConfigSpec, ProviderSpec};
 use cutover_steps::graph::OnDrift;
 use cutover_steps::notify::Notice;
 use cutover_steps::probe;
 use cutover_steps::probe::recipients::{ADDRESSES, FILE, is_address};
+use cutover_steps::probe::round_trip::ADDRESS;
 use cutover_steps::probe::target::HOST;
 pub use evidence::NoEvidence;
 
@@ -397,8 +398,10 @@ impl Resolver<'_> {
             {
                 self.unknown("host", &host, spec.hosts.keys());
             }
-            if gate.probe.value == "mailboxes" {
-                self.opened(gate);
+            match gate.probe.value.as_str() {
+                "mailboxes" => self.opened(gate),
+                "round_trip" => self.written_to(gate, text(gate, HOST), text(gate, ADDRESS)),
+                _ => {}
             }
             let keys = probe::of_name(&gate.probe.value).map(|probe| probe.keys.fields);
             let mut keys = keys.unwrap_or_default().iter().map(|field| field.name);
@@ -431,7 +434,7 @@ impl Resolver<'_> {
         let Some(RecipientsSpec { file, all }) = &migrate.recipients else { return };
         let domains: BTreeSet<&Name> = migrate.domains.iter().map(|one| &one.value).collect();
         for one in all.iter() {
-            let domain = evidence::domain_of(one);
+            let domain = evidence::domain_of(&one.address);
             let moves = domain.is_some_and(|domain| domains.contains(&domain));
             let address = quoted(&one.address);
             let (title, help) = match (moves, one.kind) {
@@ -466,6 +469,52 @@ impl Resolver<'_> {
             let help = format!("add {}", missing.join(", "));
             self.report(Diagnostic::error(NO_LIST, gate.probe.span, title, help));
         }
+    }
+
+    /// Checks that the plan says to which mailbox a gate sends its messages, and how it is opened.
+    fn written_to(
+        &mut self,
+        gate: &GateSpec,
+        host: Option<Spanned<String>>,
+        address: Option<Spanned<String>>,
+    ) {
+        let Some(Mailboxes { old, new, recipients }) = Mailboxes::of(self.spec) else { return };
+        let name = host.map_or(new.0.clone(), |host| host.value);
+        let side = [old, new].into_iter().find(|side| side.0 == name);
+        let all: Vec<&Recipient> = recipients.iter().flat_map(|list| list.all.iter()).collect();
+        let wanted = address.map(|address| address.value);
+        let found = evidence::mailbox_of(&all, wanted.as_deref());
+        let mailboxes =
+            format!("add `mailboxes: {{ imap: \"imap.example.com:993\" }}` to `{name}`");
+        let list = "add `recipients: { file: recipients.csv }` to `migrate:`, with a mailbox";
+        let (title, help) = match (side, found, &wanted) {
+            (None, _, _) => (
+                format!(
+                    "nobody can look into a mailbox of `{name}`, which mail does not move to or from"
+                ),
+                "name the old or the new host, or leave `host` out".to_owned(),
+            ),
+            (Some((_, None)), _, _) => {
+                ("the plan does not say how this gate opens a mailbox".to_owned(), mailboxes)
+            }
+            (_, None, None) => (
+                "nothing says to which mailbox this gate sends a message".to_owned(),
+                list.to_owned(),
+            ),
+            (_, None, Some(address)) => (
+                format!("the list of recipients has no mailbox {}", quoted(address)),
+                "add it to the file of `migrate.recipients`, with the kind `mailbox`".to_owned(),
+            ),
+            (_, Some(one), _) if !is_address(&one.address) => (
+                format!(
+                    "servers are asked in ASCII, and cannot be asked for {}",
+                    quoted(&one.address)
+                ),
+                "write another mailbox of the list as `address:`".to_owned(),
+            ),
+            (_, Some(_), _) => return,
+        };
+        self.report(Diagnostic::error(NO_LIST, gate.probe.span, title, help));
     }
 
     fn references(&mut self) {

@@ -4,6 +4,7 @@
 //! kind cannot be expressed.
 
 mod mail;
+mod round_trip;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub use mail::{
     Channel, Dane, Encrypts, Fetched, LoggedIn, Looked, MailLogin, MailSeen, MailboxesSeen,
     NoLines, Reply, Resolvers, SmtpCommand, Trust,
 };
+pub use round_trip::{Arrival, AskRoundTrip, MessageSeen, RoundTripSeen, SENDING, Unopened};
 
 /// Asks an authoritative server for an RRset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub enum Query {
     Lines(AskLines),
     /// To the mailboxes of two hosts.
     Mailboxes(Box<AskMailboxes>),
+    /// To servers that take mail, and to a mailbox.
+    RoundTrip(Box<AskRoundTrip>),
 }
 
 /// A [`Query`] and its answer.
@@ -109,6 +113,8 @@ pub enum Answered {
     Lines(AskLines, Result<Vec<String>, NoLines>),
     /// By the mailboxes of two hosts.
     Mailboxes(Box<AskMailboxes>, MailboxesSeen),
+    /// By servers that take mail, and by a mailbox.
+    RoundTrip(Box<AskRoundTrip>, RoundTripSeen),
 }
 
 /// What an answer of one kind is, and of another is not.
@@ -150,6 +156,12 @@ impl Answered {
     #[must_use]
     pub fn mailboxes(&self) -> Option<&MailboxesSeen> {
         only!(self, Mailboxes(_question, seen) => seen)
+    }
+
+    /// What became of messages that were sent, and the question.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<(&AskRoundTrip, &RoundTripSeen)> {
+        only!(self, RoundTrip(question, seen) => (question, seen))
     }
 
     /// What was seen of a server that takes mail, and the question.

@@ -192,6 +192,24 @@ impl MailboxHost {
     }
 }
 
+impl MailboxLogin {
+    /// As a key of a probe.
+    #[must_use]
+    pub fn to_config(&self) -> ConfigSpec {
+        let Self { user, secret } = self;
+        let user = ("user".to_owned(), ConfigSpec::Text(user.clone()));
+        let secret = secret.clone().map(|secret| ("secret".to_owned(), ConfigSpec::Secret(secret)));
+        ConfigSpec::Object([user].into_iter().chain(secret).collect())
+    }
+
+    /// From the key of a probe; `None` if it is no such value.
+    #[must_use]
+    pub fn of_config(settings: &Object, key: &str) -> Option<Self> {
+        let keys = object(settings, key)?;
+        Some(Self { user: text(keys, "user")?, secret: secret(keys, "secret") })
+    }
+}
+
 impl MailboxAccount {
     /// Accounts as a key of a probe.
     #[must_use]
@@ -252,9 +270,12 @@ mod tests {
             let settings = Object::from([
                 ("old".to_owned(), host.to_config()),
                 ("accounts".to_owned(), MailboxAccount::to_config(&accounts)),
+                ("login".to_owned(), accounts[0].old.to_config()),
             ]);
             assert_eq!(MailboxHost::of_config(&settings, "old"), Some(host));
             assert_eq!(MailboxAccount::of_config(&settings, "accounts"), Some(accounts.clone()));
+            let login = MailboxLogin::of_config(&settings, "login");
+            assert_eq!(login, Some(accounts[0].old.clone()));
             assert_eq!(MailboxHost::of_config(&settings, "new"), None);
             assert_eq!(MailboxHost::of_config(&settings, "accounts"), None);
         }

@@ -154,7 +154,8 @@ impl World for Forgetful {
             | Query::Name(_)
             | Query::Document(_)
             | Query::Lines(_)
-            | Query::Mailboxes(_) => {
+            | Query::Mailboxes(_)
+            | Query::RoundTrip(_) => {
                 unreachable!("the plan has no gate that asks this")
             }
         };

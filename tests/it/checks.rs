@@ -395,6 +395,68 @@ fn a_plan_shows_what_checks_find_unless_it_ignores_them_with_a_reason() {
     }
 }
 
+/// What checks find stands in what a reviewer reads, in each format, and in the artifact.
+#[test]
+fn a_reviewer_sees_what_checks_find() {
+    let fixture = with_ptr();
+    let out = |args: &[&str]| {
+        let output = fixture.command(args).output().expect("it can be run");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let plan = fixture.path("quickstart.yaml");
+    let text = fs::read_to_string(&plan).expect("a plan");
+    let at = |number: usize, line: &str| Some((number + 1, line.find("acme.test")? + 1));
+    let mut places = text.lines().enumerate().filter(|(_, line)| line.contains("domains:"));
+    let (line, column) = places.find_map(|(number, line)| at(number, line)).expect("the domain");
+    let place = format!("({line}:{column} of the plan)");
+    let said = out(&["plan", "quickstart.yaml"]);
+    let one = said.lines().find(|line| line.contains("spf-ptr")).expect("a line");
+    assert!(one.contains("! warning `spf-ptr` acme.test.: the SPF record has `ptr`"), "{one}");
+    assert!(one.ends_with(&place), "{one} {place}");
+    let (verdict, found) = (said.find("\nVerdict"), said.find("\nFound by checks"));
+    assert!(verdict < found && verdict.is_some(), "{said}");
+    let markdown = out(&["plan", "quickstart.yaml", "--format", "markdown"]);
+    let one = markdown.lines().find(|line| line.contains("spf-ptr")).expect("a line");
+    assert!(one.starts_with("- ⚠ warning `spf-ptr` acme"), "{one}");
+    let before = &markdown[..markdown.find("`spf-ptr`").expect("it is there")];
+    assert_eq!(before.matches("<details>").count(), before.matches("</details>").count());
+    // It is left out last, and counted.
+    let all = markdown.lines().filter(|line| line.starts_with("- ⚠ warning `")).count();
+    let cut = ["plan", "quickstart.yaml", "--format", "markdown", "--max-chars"];
+    let (_, refused) = fixture.cutover(&[&cut[..], &["1"]].concat());
+    let chars = refused.split("has ").find_map(|rest| rest.split_once(" characters, more than"));
+    let (chars, _) = chars.unwrap_or_else(|| panic!("{refused}"));
+    let least = out(&[&cut[..], &[chars]].concat());
+    let kept = least.lines().filter(|line| line.starts_with("- ⚠ warning `")).count();
+    let left = match (all - kept, all) {
+        (0, _) => String::new(),
+        (1, 1) => "the only finding (“Found by checks”)".to_owned(),
+        (left, all) if left == all => format!("all {all} findings (“Found by checks”)"),
+        (left, all) => format!("{left} of {all} findings (“Found by checks”)"),
+    };
+    assert!(kept < all && least.contains(&left), "{kept} of {all}: {least}");
+    let json = out(&["plan", "quickstart.yaml", "--format", "json"]);
+    let read: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let findings = read["verdict"]["findings"].as_array().expect("a list");
+    let one = findings.iter().find(|one| one["code"] == "spf-ptr").expect("it is there");
+    assert_eq!((&one["severity"], &one["line"]), (&"warning".into(), &line.into()));
+    assert_eq!(cutover::artifact::Artifact::decode(&json).expect("an artifact").encode(), json);
+    // The same plan elsewhere is the same artifact.
+    let whole = format!("{}", plan.display());
+    assert_eq!(out(&["plan", &whole, "--format", "json"]), json);
+    fixture.write("artifact.json", &json);
+    assert!(out(&["show", "artifact.json"]).contains("warning `spf-ptr` acme.test."));
+    // What the plan ignores is shown with the reason, and is no warning.
+    let ignoring = "checks: [ { ignore: spf-ptr, reason: \"all <b>receivers</b> know @us\" } ]\n";
+    fs::write(&plan, format!("{text}{ignoring}")).expect("a plan");
+    let said = out(&["plan", "quickstart.yaml"]);
+    let one = said.lines().find(|line| line.contains("ignored `spf-ptr`")).expect("a line");
+    assert!(one.ends_with("; ignored, since: all <b>receivers</b> know @us"), "{one}");
+    let markdown = out(&["plan", "quickstart.yaml", "--format", "markdown"]);
+    let one = markdown.lines().find(|line| line.contains("ignored `spf-ptr`")).expect("a line");
+    assert!(!one.contains("<b>") && !one.contains(" @us"), "{one}");
+}
+
 #[test]
 fn a_plan_alone_shows_that_both_hosts_are_the_same() {
     let fixture = ZonefileFixture::new();

@@ -6,6 +6,7 @@
 
 mod hostile;
 mod lists;
+mod round_trip;
 mod sessions;
 mod strict;
 

@@ -451,7 +451,8 @@ impl Storm {
             | Query::Name(_)
             | Query::Document(_)
             | Query::Lines(_)
-            | Query::Mailboxes(_) => {
+            | Query::Mailboxes(_)
+            | Query::RoundTrip(_) => {
                 panic!("no gate of a storm asks that: {query:?}")
             }
         }

@@ -14,13 +14,14 @@ use cutover_steps::graph::sample;
 use cutover_steps::mailboxes::MailboxAccount;
 use cutover_steps::probe::login::{IMPLICIT, STARTTLS, TLS};
 use cutover_steps::probe::recipients::{ADDRESSES, FILE, ROUTES};
+use cutover_steps::probe::round_trip::{ADDRESS, LOGIN, MAILBOX};
 use cutover_steps::probe::target::{
     DOMAIN, EXCHANGES, HOST, NO_RESOLVER, RESOLVER, SERVERS, Target,
 };
 use cutover_steps::probe::{self, HostOf, mailboxes};
 use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
-use crate::intent::evidence::listed;
+use crate::intent::evidence::{domain_of, listed, mailbox_of};
 use crate::intent::{DomainMove, Exchange, Host, Intent, Mailboxes};
 use crate::language::ResolverSpec;
 use crate::language::gate::GateSpec;
@@ -125,18 +126,22 @@ pub fn settings(
     };
     let takes = |key| keys.fields.iter().any(|field| field.name == key);
     if let Some(host_of) = keys.host {
-        let domain = match settings.get(DOMAIN) {
-            Some(ConfigSpec::Text(text)) => Name::from_user(text).ok(),
+        let named = match settings.get(HOST) {
+            Some(ConfigSpec::Text(name)) => Some(name.clone()),
             Some(_) | None => None,
+        };
+        if spec.probe.value == ROUND_TRIP {
+            settings.extend(of_mailbox(intent, &settings, named.as_deref()));
+        }
+        let domain = match (settings.get(DOMAIN), settings.get(ADDRESS)) {
+            (Some(ConfigSpec::Text(text)), _) => Name::from_user(text).ok(),
+            (_, Some(ConfigSpec::Text(text))) => domain_of(text),
+            (_, _) => None,
         };
         let moves = intent.moves.iter();
         let moves: Vec<&DomainMove> = moves
             .filter(|one| domain.as_ref().is_none_or(|domain| *domain == one.domain.value))
             .collect();
-        let named = match settings.get(HOST) {
-            Some(ConfigSpec::Text(name)) => Some(name.clone()),
-            Some(_) | None => None,
-        };
         if takes(ADDRESSES) && !settings.contains_key(EXCHANGES) {
             settings.extend(routes(&moves, named.as_deref(), host_of));
         }
@@ -148,7 +153,10 @@ pub fn settings(
                 .collect();
             let all: Vec<String> = all.iter().map(Target::to_string).collect();
             // Many domains may have exchanges of their own on the same machines.
-            let all = sample(&all).cloned().collect();
+            let all = match takes(ADDRESS) {
+                true => all,
+                false => sample(&all).cloned().collect(),
+            };
             settings.insert(EXCHANGES.to_owned(), ConfigSpec::Argv(all));
         }
         let has_list = settings.contains_key(FILE) || settings.contains_key(ADDRESSES);
@@ -232,6 +240,34 @@ fn of_mailboxes(intent: &Intent) -> Settings {
     });
     let ledger = (mailboxes::LEDGER.to_owned(), ConfigSpec::Text(intent.name.clone()));
     sides.chain(accounts).chain([ledger]).collect()
+}
+
+/// The name of the probe that sends a message to a mailbox.
+const ROUND_TRIP: &str = "round_trip";
+
+/// The mailbox that is written to, and how it is opened; nothing that the plan does not say.
+fn of_mailbox(intent: &Intent, settings: &Settings, named: Option<&str>) -> Settings {
+    let Some(Mailboxes { old, new, recipients: Some(list) }) = &intent.mailboxes else {
+        return Settings::new();
+    };
+    let side = match named {
+        Some(name) if *name == old.0 => old,
+        Some(name) if *name != new.0 => return Settings::new(),
+        Some(_) | None => new,
+    };
+    let wanted = match settings.get(ADDRESS) {
+        Some(ConfigSpec::Text(address)) => Some(address),
+        Some(_) | None => None,
+    };
+    let Some(one) = mailbox_of(&listed(&list.all, &intent.moves), wanted.map(String::as_str))
+    else {
+        return Settings::new();
+    };
+    let MailboxAccount { address, old: at_old, new: at_new } = account(one);
+    let login = if side.0 == old.0 { at_old } else { at_new };
+    let mailbox = side.1.as_ref().map(|spec| (MAILBOX.to_owned(), spec.unplaced().to_config()));
+    let address = (ADDRESS.to_owned(), ConfigSpec::Text(address));
+    mailbox.into_iter().chain([address, (LOGIN.to_owned(), login.to_config())]).collect()
 }
 
 /// The host that is meant.

@@ -63,13 +63,23 @@ struct Found {
 /// the address book receives nothing here.
 pub fn listed<'r>(all: &'r [Recipient], moves: &[DomainMove]) -> Vec<&'r Recipient> {
     let domains: BTreeSet<&Name> = moves.iter().map(|one| &one.domain.value).collect();
-    let moves = |one: &&Recipient| domain_of(one).is_some_and(|domain| domains.contains(&domain));
+    let moves =
+        |one: &&Recipient| domain_of(&one.address).is_some_and(|domain| domains.contains(&domain));
     all.iter().filter(|one| one.kind != Kind::Contact).filter(moves).collect()
 }
 
+/// The mailbox with this address, or the first.
+pub fn mailbox_of<'r>(all: &[&'r Recipient], wanted: Option<&str>) -> Option<&'r Recipient> {
+    let is_it = |one: &Recipient| match wanted {
+        Some(address) => one.address.eq_ignore_ascii_case(address),
+        None => true,
+    };
+    all.iter().copied().filter(|one| one.kind.is_mailbox()).find(|one| is_it(one))
+}
+
 /// The domain of an address.
-pub(super) fn domain_of(one: &Recipient) -> Option<Name> {
-    Name::from_user(one.address.rsplit_once('@')?.1).ok()
+pub fn domain_of(address: &str) -> Option<Name> {
+    Name::from_user(address.rsplit_once('@')?.1).ok()
 }
 
 /// Where a gate has to stand for its word to count, and from when on a plan can rely on it: the new
@@ -253,7 +263,7 @@ fn server_of(spec: &MailboxesSpec) -> (String, u16) {
 
 /// Refuses a list that names nobody at some domain.
 fn named_everywhere(said: &Said<'_>, all: &[&Recipient]) -> Result<(), String> {
-    let named: BTreeSet<Name> = all.iter().filter_map(|one| domain_of(one)).collect();
+    let named: BTreeSet<Name> = all.iter().filter_map(|one| domain_of(&one.address)).collect();
     let mut domains = said.moves.iter().map(|one| &one.domain.value);
     match domains.find(|domain| !named.contains(domain)) {
         Some(domain) => Err(format!("its list has nobody at {domain}")),

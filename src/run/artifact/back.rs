@@ -62,6 +62,7 @@ impl Artifact {
         let mut verdict = self.verdict.clone();
         verdict.holding.retain(|name| name != REVERSIBLE);
         verdict.at_old.clear();
+        verdict.findings.clear();
         let patterns = verdict.checked.patterns_back;
         verdict.checked = Checked { patterns, patterns_back: 0, ..verdict.checked };
         Self {

@@ -155,6 +155,35 @@ pub struct Verdict {
     pub story: Vec<String>,
     /// Why no other order works, line by line.
     pub derivation: Vec<String>,
+    /// What checks have found in what is live and in what the plan leaves, the worst of each domain
+    /// first. It decides nothing.
+    pub findings: Vec<Finding>,
+}
+
+/// What a check has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The check's code.
+    pub code: String,
+    /// Whether mail is lost or refused today already; otherwise some is at risk.
+    pub is_error: bool,
+    /// What was found: one line, which begins with the domain.
+    pub said: String,
+    /// Where the plan speaks of it.
+    pub place: FindingPlace,
+    /// Why the plan ignores it (`checks:`), if it does.
+    pub ignored: Option<String>,
+}
+
+/// A place in a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindingPlace {
+    /// The name of a file that the plan names, without directories; `None` for the plan itself.
+    pub file: Option<String>,
+    /// The line, from one.
+    pub line: usize,
+    /// The column, from one, in characters.
+    pub column: usize,
 }
 
 /// How much a proof checked.

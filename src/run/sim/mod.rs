@@ -20,8 +20,8 @@ use crate::world::{AppendError, DriveOutcome, Patience, ProviderRead, Run, World
 use cutover_base::calendar::{Steady, Timestamp};
 use cutover_base::digest::Digest;
 use cutover_steps::ask::{
-    Answered, AskServer, Fetched, Looked, MailSeen, MailboxesSeen, NoEnd, NotStarted, Outside,
-    Page, Query, Said, Served,
+    Answered, AskServer, Fetched, Looked, MailSeen, MailboxesSeen, MessageSeen, NoEnd, NotStarted,
+    Outside, Page, Query, RoundTripSeen, Said, Served,
 };
 use cutover_steps::graph::{Primitive, StepId};
 
@@ -109,6 +109,10 @@ impl Ideal {
             Query::Mailboxes(question) => {
                 let mailboxes = question.accounts.len();
                 Answered::Mailboxes(question, MailboxesSeen { mailboxes, ..Default::default() })
+            }
+            Query::RoundTrip(question) => {
+                let sent = question.exchanges.iter().map(MessageSeen::ideal).collect();
+                Answered::RoundTrip(question, RoundTripSeen::Sent(sent))
             }
             Query::Lines(question) => {
                 Answered::Lines(question, Ok(vec!["somebody@example.net".to_owned()]))

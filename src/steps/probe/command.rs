@@ -18,6 +18,7 @@ pub(super) const PROBE: Probe = Probe {
         check,
         in_dns: false,
         after_expiry: true,
+        sends: false,
         host: None,
         establishes: None,
     },

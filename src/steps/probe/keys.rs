@@ -18,6 +18,8 @@ pub struct ProbeKeys {
     pub in_dns: bool,
     /// Whether it first asks after the old records have expired in caches.
     pub after_expiry: bool,
+    /// Whether it sends a message, which nobody wants to get unasked.
+    pub sends: bool,
     /// The host of the plan whose servers it asks, unless the plan names another.
     pub host: Option<HostOf>,
     /// What is true of that host when it has passed.

@@ -14,6 +14,7 @@ pub mod login;
 pub mod mailboxes;
 mod old_side;
 pub mod recipients;
+pub mod round_trip;
 mod seen;
 mod served;
 mod session;
@@ -110,6 +111,7 @@ pub const ALL: &[Probe] = &[
     submission::PROBE,
     old_side::PROBE,
     mailboxes::PROBE,
+    round_trip::PROBE,
 ];
 
 /// The keys of all probes, for the plan language.

@@ -22,6 +22,7 @@ pub(super) const PROBE: Probe = Probe {
         check,
         in_dns: false,
         after_expiry: false,
+        sends: false,
         host: Some(HostOf::Old),
         establishes: None,
     },

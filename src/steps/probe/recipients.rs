@@ -36,6 +36,7 @@ pub(super) const PROBE: Probe = Probe {
         check,
         in_dns: false,
         after_expiry: false,
+        sends: false,
         host: Some(HostOf::New),
         establishes: Some(Establishes {
             fact: Fact::Accepts,
@@ -51,7 +52,7 @@ pub(super) const PROBE: Probe = Probe {
 pub const FILE: &str = "file";
 /// The key of the addresses themselves.
 pub const ADDRESSES: &str = "addresses";
-const FROM: &str = "from";
+pub(super) const FROM: &str = "from";
 const PAUSE: &str = "pause";
 const CATCH_ALL: &str = "catch_all";
 const SILENT: &str = "silent";

@@ -22,6 +22,7 @@ pub(super) const PROBE: Probe = Probe {
         check,
         in_dns: true,
         after_expiry: true,
+        sends: false,
         host: None,
         establishes: None,
     },

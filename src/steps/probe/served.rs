@@ -13,6 +13,7 @@ pub(super) const PROBE: Probe = Probe {
         check: |_| Ok(()),
         in_dns: true,
         after_expiry: false,
+        sends: false,
         host: None,
         establishes: None,
     },

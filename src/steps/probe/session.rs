@@ -38,6 +38,17 @@ pub(super) fn broken(broken: &Broken) -> Said {
 /// What a session shows until commands are sent: the greeting, EHLO, TLS and the certificate.
 /// `Err` if that is the finding.
 pub(super) fn opened(settings: &Settings, seen: &MailSeen) -> Result<String, Said> {
+    match opened_as_offered(settings, seen)? {
+        Some(said) => Ok(said),
+        None => Err((Finding::Fail, "it does not offer STARTTLS".to_owned())),
+    }
+}
+
+/// The same, but `None` if the server does not offer STARTTLS, and the session goes on without.
+pub(super) fn opened_as_offered(
+    settings: &Settings,
+    seen: &MailSeen,
+) -> Result<Option<String>, Said> {
     let fail = |said: String| Err((Finding::Fail, said));
     // Without TLS there is no greeting if TLS comes first.
     if let Channel::Failed(why) = &seen.channel {
@@ -60,7 +71,7 @@ pub(super) fn opened(settings: &Settings, seen: &MailSeen) -> Result<String, Sai
     }
     let certified = match &seen.channel {
         Channel::Tls(certified) => certified,
-        Channel::NotOffered => return fail("it does not offer STARTTLS".to_owned()),
+        Channel::NotOffered => return Ok(None),
         Channel::Refused(why) if why.starts_with('4') => {
             return Err((Finding::Inconclusive, format!("it puts STARTTLS off: {why}")));
         }
@@ -89,7 +100,7 @@ pub(super) fn opened(settings: &Settings, seen: &MailSeen) -> Result<String, Sai
         (_, _) => "certificate not checked".to_owned(),
     };
     let millis = seen.greeted_after.as_millis();
-    Ok(format!("greets after {millis} ms, {}, {valid}", certified.version))
+    Ok(Some(format!("greets after {millis} ms, {}, {valid}", certified.version)))
 }
 
 /// What a log-in shows.

@@ -14,6 +14,7 @@ pub(super) const PROBE: Probe = Probe {
         check: login::check,
         in_dns: false,
         after_expiry: false,
+        sends: false,
         host: Some(HostOf::New),
         establishes: None,
     },

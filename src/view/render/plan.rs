@@ -40,6 +40,7 @@ pub fn plan(artifact: &Artifact, detail: Detail) -> Document {
     let mut blocks = vec![Block::Lines(vec![title])];
     if artifact.graph.steps().is_empty() {
         blocks.push(Block::Lines(vec![NOTHING_TO_CHANGE.into()]));
+        blocks.extend(found(artifact, detail));
         return Document(blocks);
     }
     let beside = match verdict::beside(artifact) {
@@ -66,6 +67,7 @@ pub fn plan(artifact: &Artifact, detail: Detail) -> Document {
     let at_old = verdict::at_old(artifact, &folds);
     let verdict = verdict::whole(artifact, &folds).into_iter().chain(at_old).collect();
     blocks.push(section("Verdict", Room::Whole, verdict));
+    blocks.extend(found(artifact, detail));
     if detail == Detail::Brief {
         let more = Text::from("Add ").and_code("--full");
         let more = more.and(" to see every step, with its records and the reason for each wait. ");
@@ -86,7 +88,10 @@ pub fn review(artifact: &Artifact, detail: Detail, apply: &str, show: &str) -> D
     let digest = Text::from("Digest: ").and_value(artifact.digest().to_string());
     if artifact.graph.steps().is_empty() {
         let line = name.and(format!(": {NOTHING_TO_CHANGE}."));
-        return Document(vec![Block::Lines(vec![line]), Block::Lines(vec![digest])]);
+        let mut blocks = vec![Block::Lines(vec![line])];
+        blocks.extend(found(artifact, Detail::Full));
+        blocks.push(Block::Lines(vec![digest]));
+        return Document(blocks);
     }
     let summary = name.and(format!(": {}. ", totals(artifact)));
     let mut blocks = vec![
@@ -101,6 +106,8 @@ pub fn review(artifact: &Artifact, detail: Detail, apply: &str, show: &str) -> D
         ),
         section("Verdict", Room::Whole, verdict::whole(artifact, &folds)),
     ];
+    // A writer with little room counts what it leaves out.
+    blocks.extend(found(artifact, Detail::Full));
     let at_old = verdict::at_old(artifact, &folds);
     blocks.extend(at_old.map(|block| {
         section("What breaks when the old host is switched off", Room::Folded(AT_OLD), vec![block])
@@ -135,11 +142,36 @@ const STEPS: Spare = Spare { turn: 1, part: "step" };
 const WAYS_BACK: Spare = Spare { turn: 2, part: "point" };
 const AT_OLD: Spare = Spare { turn: 2, part: "record" };
 const ROWS: Spare = Spare { turn: 3, part: "row" };
-/// What is left out last.
 const CHANGES: Spare = Spare { turn: 4, part: "changed RRset" };
+/// What is left out last.
+const FINDINGS: Spare = Spare { turn: 5, part: "finding" };
+/// How many findings are shown to whoever does not ask for all. Our choice: the many domains of a large
+/// plan have the same ones.
+const FINDINGS_MAX: usize = 20;
 
 fn section(title: &str, room: Room, blocks: Vec<Block>) -> Block {
     Block::Section(Section { title: title.into(), blocks, room })
+}
+
+/// What checks have found, if they have found anything.
+fn found(artifact: &Artifact, detail: Detail) -> Option<Block> {
+    let mut items = verdict::findings(artifact);
+    if items.is_empty() {
+        return None;
+    }
+    let most = if detail == Detail::Full { items.len() } else { FINDINGS_MAX };
+    let more = items.len().saturating_sub(most);
+    items.truncate(most);
+    let how =
+        Text::from("They decide nothing about the verdict. ").and_code("cutover explain CODE");
+    let how = how.and(" says what one means, and what to do.");
+    let mut lines = vec![how];
+    if more > 0 {
+        let text = Text::from(format!("{} more: ", count(more, "finding"))).and_code("--full");
+        lines.push(text.and(" shows them."));
+    }
+    let blocks = vec![Block::List(items), Block::Lines(lines)];
+    Some(section("Found by checks", Room::Spare(FINDINGS), blocks))
 }
 
 /// How much is changed, and how long it takes.

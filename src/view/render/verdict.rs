@@ -6,7 +6,7 @@ use super::calendar::within;
 use super::fold::Folds;
 use super::{count, is_by_hand};
 use crate::document::{Block, Item, Mark, Text, list};
-use cutover_run::artifact::{Artifact, Checked, Outcome, Undo, Verdict};
+use cutover_run::artifact::{Artifact, Checked, Finding, FindingPlace, Outcome, Undo, Verdict};
 use cutover_steps::graph::Primitive;
 
 /// The verdict in one line.
@@ -101,6 +101,7 @@ pub(super) fn whole(artifact: &Artifact, folds: &Folds<'_>) -> Vec<Block> {
         present,
         story,
         derivation,
+        findings: _,
     } = &artifact.verdict;
     let texts = |lines: &[String]| lines.iter().map(|line| Text::from(&**line)).collect();
     let mut blocks = Vec::new();
@@ -155,4 +156,29 @@ pub(super) fn at_old(artifact: &Artifact, folds: &Folds<'_>) -> Option<Block> {
     let title = "still leads to the old host's addresses when it is released, and breaks when it is switched off:";
     (!at_old.is_empty())
         .then(|| Block::Group { title: title.into(), blocks: vec![Block::Code(at_old)] })
+}
+
+/// What checks have found, one line each: first what counts, and then what the plan ignores.
+pub(super) fn findings(artifact: &Artifact) -> Vec<Item> {
+    let of = |finding: &Finding| {
+        let Finding { code, is_error, said, place, ignored } = finding;
+        let FindingPlace { file, line, column } = place;
+        let file = file.as_ref().map_or("the plan".to_owned(), Clone::clone);
+        let word = match (ignored, is_error) {
+            (Some(_), _) => "ignored",
+            (None, true) => "error",
+            (None, false) => "warning",
+        };
+        let reason = match ignored {
+            Some(reason) => format!("; ignored, since: {reason}"),
+            None => String::new(),
+        };
+        let mark = if ignored.is_some() { Mark::Bullet } else { Mark::Warning };
+        let text = Text::from(format!("{word} ")).and_code(code.as_str());
+        Item::marked(mark, text.and(format!(" {said} ({line}:{column} of {file}){reason}")))
+    };
+    let all = &artifact.verdict.findings;
+    let (counting, ignored): (Vec<&Finding>, Vec<&Finding>) =
+        all.iter().partition(|one| one.ignored.is_none());
+    counting.into_iter().chain(ignored).map(of).collect()
 }

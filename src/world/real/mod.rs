@@ -13,6 +13,7 @@ mod mail;
 pub mod mailboxes;
 pub mod notify;
 pub mod plan_files;
+mod round_trip;
 pub mod snapshot;
 pub mod store;
 
@@ -168,6 +169,10 @@ async fn answer(query: Query, home: &Path, secrets: &[Secret]) -> Answered {
         Query::Mailboxes(question) => {
             let seen = mailboxes::compare(&question, home).await;
             Answered::Mailboxes(question, seen)
+        }
+        Query::RoundTrip(question) => {
+            let seen = round_trip::round_trip(&question, home).await;
+            Answered::RoundTrip(question, seen)
         }
         Query::Lines(question) => {
             let lines = gate::lines(&question, home).await;

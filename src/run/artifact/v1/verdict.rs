@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{Checked, Outcome, Verdict};
+use crate::artifact::{Checked, Finding, FindingPlace, Outcome, Verdict};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +22,48 @@ pub(super) struct VerdictV1 {
     present: Vec<String>,
     story: Vec<String>,
     derivation: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<FindingV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FindingV1 {
+    code: String,
+    severity: SeverityV1,
+    said: String,
+    /// The file that the plan names; none for the plan itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    line: usize,
+    column: usize,
+    /// The reason of `checks:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ignored: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SeverityV1 {
+    Error,
+    Warning,
+}
+
+impl From<Finding> for FindingV1 {
+    fn from(finding: Finding) -> Self {
+        let Finding { code, is_error, said, place, ignored } = finding;
+        let FindingPlace { file, line, column } = place;
+        let severity = if is_error { SeverityV1::Error } else { SeverityV1::Warning };
+        Self { code, severity, said, file, line, column, ignored }
+    }
+}
+
+impl From<FindingV1> for Finding {
+    fn from(wire: FindingV1) -> Self {
+        let FindingV1 { code, severity, said, file, line, column, ignored } = wire;
+        let is_error = matches!(severity, SeverityV1::Error);
+        Self { code, is_error, said, place: FindingPlace { file, line, column }, ignored }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -44,7 +86,9 @@ pub(super) fn wire(verdict: &Verdict) -> VerdictV1 {
         present,
         story,
         derivation,
+        findings,
     } = verdict.clone();
+    let findings = findings.into_iter().map(FindingV1::from).collect();
     let outcome = match outcome {
         Outcome::Proved => OutcomeV1::Proved,
         Outcome::Refuted => OutcomeV1::Refuted,
@@ -63,6 +107,7 @@ pub(super) fn wire(verdict: &Verdict) -> VerdictV1 {
         present,
         story,
         derivation,
+        findings,
     }
 }
 
@@ -81,7 +126,9 @@ pub(super) fn read(wire: VerdictV1) -> Verdict {
         present,
         story,
         derivation,
+        findings,
     } = wire;
+    let findings = findings.into_iter().map(Finding::from).collect();
     let outcome = match outcome {
         OutcomeV1::Proved => Outcome::Proved,
         OutcomeV1::Refuted => Outcome::Refuted,
@@ -99,5 +146,6 @@ pub(super) fn read(wire: VerdictV1) -> Verdict {
         present,
         story,
         derivation,
+        findings,
     }
 }

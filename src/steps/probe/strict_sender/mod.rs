@@ -36,6 +36,7 @@ pub(super) const PROBE: Probe = Probe {
         check,
         in_dns: false,
         after_expiry: false,
+        sends: false,
         host: Some(HostOf::New),
         establishes: None,
     },

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use crate::ask::{AskHost, AskImap, AskSmtp, Broken, LoggedIn, MailSeen, Trust};
 
 use super::connect::{Commands, secret};
+pub(super) use smtp::Letter;
 
 /// Characters of what a server says that are kept. Our choice: as much as a person reads.
 const SAID_CHARS_MAX: usize = 200;
@@ -34,6 +35,15 @@ pub(super) async fn smtp(question: &AskSmtp, home: &Path) -> MailSeen {
     let session = smtp::session(question, password.as_ref(), &mut seen);
     let ended = timeout(within, session).await.unwrap_or(Err(Broken::TooSlow(within)));
     redacted(MailSeen { broken: ended.err(), ..seen }, &question.host, password.as_ref())
+}
+
+/// Sends a message, in a session of its own.
+pub(super) async fn deliver(host: &AskHost, letter: &Letter<'_>) -> MailSeen {
+    let mut seen = MailSeen::default();
+    let session = smtp::deliver(host, letter, &mut seen);
+    let ended = timeout(host.within, session).await;
+    let ended = ended.unwrap_or(Err(Broken::TooSlow(host.within)));
+    MailSeen { broken: ended.err(), ..seen }
 }
 
 /// Opens a session by IMAP.

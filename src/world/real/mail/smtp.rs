@@ -6,13 +6,15 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use cutover_contract::Secret;
 use cutover_web::one_line;
+use cutover_zone::Rdata;
 use smtp_proto::response::parser::ResponseReceiver;
 
 use super::certificate::Recorder;
 use super::line::Line;
 use super::{SAID_CHARS_MAX, keeps_password};
 use crate::ask::{
-    AskSmtp, Broken, Channel, Encrypts, LoggedIn, MailLogin, MailSeen, Reply, SmtpCommand,
+    AskHost, AskSmtp, Broken, Channel, Encrypts, LoggedIn, MailLogin, MailSeen, Reply, SENDING,
+    SmtpCommand, Trust,
 };
 use crate::world::real::pause;
 
@@ -30,38 +32,7 @@ pub(super) async fn session(
     seen: &mut MailSeen,
 ) -> Result<(), Broken> {
     let AskSmtp { host, tlsa, commands, group, pause: rest } = question;
-    let mut line = Line::open(host.server).await?;
-    #[expect(clippy::disallowed_methods, reason = "how long a server takes is what is measured")]
-    let begun = Instant::now();
-    if host.encrypts == Encrypts::Implicit {
-        seen.channel = line.secure(&host.name, Recorder::new(tlsa)).await;
-        if seen.channel.certified().is_none() {
-            return Ok(());
-        }
-    }
-    let greeting = reply(&mut line).await?;
-    seen.greeted_after = begun.elapsed();
-    let is_open = greeting.0.class() == 2;
-    seen.greeting = Some(greeting.0);
-    if !is_open || !greets(&mut line, seen).await? {
-        return quits(line).await;
-    }
-    if host.encrypts == Encrypts::Upgraded {
-        if !seen.offers("STARTTLS") {
-            seen.channel = Channel::NotOffered;
-        } else {
-            line.send("STARTTLS\r\n").await?;
-            let (ready, _) = reply(&mut line).await?;
-            if ready.code != 220 {
-                seen.channel = Channel::Refused(ready.to_string());
-            } else {
-                seen.channel = line.secure(&host.name, Recorder::new(tlsa)).await;
-                if seen.channel.certified().is_none() || !greets(&mut line, seen).await? {
-                    return Ok(());
-                }
-            }
-        }
-    }
+    let Some(mut line) = opened(host, tlsa, seen).await? else { return Ok(()) };
     if let (Some(login), Some(password)) = (&host.login, password) {
         seen.login = Some(match keeps_password(seen) {
             Some(kept) => kept,
@@ -86,6 +57,102 @@ pub(super) async fn session(
         if !rest.is_zero() && sent.is_multiple_of((*group).max(1)) && sent < question.commands.len()
         {
             pause(*rest).await;
+        }
+    }
+    quits(line).await
+}
+
+/// Connects, says EHLO, and turns TLS on if that is asked for and offered. `None` if the session is over.
+async fn opened(
+    host: &AskHost,
+    tlsa: &[Rdata],
+    seen: &mut MailSeen,
+) -> Result<Option<Line>, Broken> {
+    let mut line = Line::open(host.server).await?;
+    #[expect(clippy::disallowed_methods, reason = "how long a server takes is what is measured")]
+    let begun = Instant::now();
+    if host.encrypts == Encrypts::Implicit {
+        seen.channel = line.secure(&host.name, Recorder::new(tlsa)).await;
+        if seen.channel.certified().is_none() {
+            return Ok(None);
+        }
+    }
+    let greeting = reply(&mut line).await?;
+    seen.greeted_after = begun.elapsed();
+    let is_open = greeting.0.class() == 2;
+    seen.greeting = Some(greeting.0);
+    if !is_open || !greets(&mut line, seen).await? {
+        quits(line).await?;
+        return Ok(None);
+    }
+    if host.encrypts == Encrypts::Upgraded {
+        if !seen.offers("STARTTLS") {
+            seen.channel = Channel::NotOffered;
+        } else {
+            line.send("STARTTLS\r\n").await?;
+            let (ready, _) = reply(&mut line).await?;
+            if ready.code != 220 {
+                seen.channel = Channel::Refused(ready.to_string());
+            } else {
+                seen.channel = line.secure(&host.name, Recorder::new(tlsa)).await;
+                if seen.channel.certified().is_none() || !greets(&mut line, seen).await? {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+    Ok(Some(line))
+}
+
+/// A message, and for whom it is.
+pub(in crate::world::real) struct Letter<'l> {
+    /// The sender's address; empty for none.
+    pub(in crate::world::real) from: &'l str,
+    /// The recipient's address.
+    pub(in crate::world::real) to: &'l str,
+    /// The message: lines in ASCII that end with CRLF.
+    pub(in crate::world::real) text: &'l str,
+    /// Whether it is kept from a server whose certificate is not valid.
+    pub(in crate::world::real) needs_valid: bool,
+}
+
+/// Sends a message. It is kept from a server that offers STARTTLS and fails at it.
+///
+/// # Errors
+/// Why the session ended early; what was seen until then is in `seen`.
+pub(super) async fn deliver(
+    host: &AskHost,
+    letter: &Letter<'_>,
+    seen: &mut MailSeen,
+) -> Result<(), Broken> {
+    let Letter { from, to, text, needs_valid } = letter;
+    let Some(mut line) = opened(host, &[], seen).await? else { return Ok(()) };
+    let gets_it = match &seen.channel {
+        Channel::NotOffered => true,
+        Channel::Tls(certified) => !needs_valid || certified.trust == Trust::Valid,
+        Channel::NotReached | Channel::Refused(_) | Channel::Failed(_) => false,
+    };
+    if !gets_it {
+        return quits(line).await;
+    }
+    // A line that begins with a dot gets another one (RFC 5321 §4.5.2).
+    let lines = text.split_inclusive("\r\n").map(|line| match line.starts_with('.') {
+        true => format!(".{line}"),
+        false => line.to_owned(),
+    });
+    let commands = [
+        format!("MAIL FROM:<{from}>\r\n"),
+        format!("RCPT TO:<{to}>\r\n"),
+        "DATA\r\n".to_owned(),
+        lines.collect::<String>() + ".\r\n",
+    ];
+    for (command, (_, class)) in commands.iter().zip(SENDING) {
+        line.send(command).await?;
+        let (reply, _) = reply(&mut line).await?;
+        let goes_on = reply.class() == class;
+        seen.replies.push(reply);
+        if !goes_on {
+            break;
         }
     }
     quits(line).await

@@ -192,7 +192,7 @@ fn macros_stay_and_names_that_are_not_queried_are_assumed() {
       3600 "v=spf1 exists:%{i}._ip.acme.test exists:%{l}.users.acme.test ip4:192.0.2.10 -all" -> 3600 "v=spf1 exists:%{i}._ip.acme.test exists:%{l}.users.acme.test ip4:192.0.2.10 include:_spf.elsewhere.test -all"
     T+1h 6m switch/acme.test/@/MX
       300 10 mail.acme.test. -> 300 10 mx1.host.test.
-    T+7d 1h 11m narrow/acme.test/@/TXT
+    T+12d 1h 12m narrow/acme.test/@/TXT
       3600 "v=spf1 exists:%{i}._ip.acme.test exists:%{l}.users.acme.test ip4:192.0.2.10 include:_spf.elsewhere.test -all" -> 3600 "v=spf1 exists:%{i}._ip.acme.test exists:%{l}.users.acme.test include:_spf.elsewhere.test -all"
     "#);
 }

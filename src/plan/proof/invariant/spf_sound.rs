@@ -14,7 +14,7 @@ use cutover_zone::{Name, RrKey, RrSet, RrType};
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::draft::Draft;
 use crate::proof::pattern::Harm;
-use crate::proof::spf_view::evaluated;
+use crate::proof::spf_view::{evaluated, matches_all};
 use crate::proof::view::View;
 use cutover_mail::spf::{Outcome, Problem, SpfRecord, TERMS_MAX, Target, Term};
 use cutover_steps::ask::Outside;
@@ -217,32 +217,4 @@ fn unseen_at(draft: &Draft<'_>, (look_up, leaves_at): Asked<'_>, domain: &Name) 
         }
     }
     unseen.into_iter().collect()
-}
-
-/// Whether a term matches every client, so that no evaluation goes further: an `exists` with macros
-/// for whose names a wildcard answers. If nothing is at or below the name where they end, all of
-/// them get the same answer (RFC 4592 §2.2.1).
-fn matches_all(draft: &Draft<'_>, look_up: &dyn Fn(&RrKey) -> Outside, term: &Term) -> bool {
-    if !term.is_existence() || term.existence().is_some() {
-        return false;
-    }
-    let below = term.answered_below(&Name::root());
-    let Some(zone) = draft.snapshot.zone_of(&below) else { return false };
-    let live = || zone.zone.rrsets.keys();
-    let has_names = || {
-        live().any(|key| key.name.is_at_or_below(&below)) || !draft.owners_below(&below).is_empty()
-    };
-    let is_cut = |key: &RrKey| {
-        matches!(key.rtype, RrType::NS | RrType::DNAME)
-            && key.name != zone.zone.origin
-            && below.is_at_or_below(&key.name)
-    };
-    let apex = RrKey::new(zone.zone.origin.clone(), RrType::DNAME);
-    let is_below_a_cut = || live().chain(draft.owned()).any(|key| is_cut(key) || *key == apex);
-    below != zone.zone.origin
-        && !has_names()
-        && !is_below_a_cut()
-        && below
-            .child("any")
-            .is_ok_and(|any| matches!(look_up(&RrKey::new(any, RrType::A)), Outside::Records(_)))
 }

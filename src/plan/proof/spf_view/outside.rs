@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::{RECORDS_MAX, evaluated_in};
+use crate::proof::draft::Draft;
 use crate::proof::view::View;
 use cutover_mail::spf::{Outcome, SpfRecord, Target, Term};
 use cutover_steps::ask::Outside;
@@ -40,6 +41,7 @@ impl Wanted<'_> {
     /// and is not refused by what is there today.
     pub(super) fn passes(&self, view: &View<'_>, domain: &Name, of_today: bool) -> bool {
         let today = Records {
+            draft: view.draft(),
             look_up: &|key| view.live(key),
             leaves_at: &|key| view.leaves_today_at(key),
             sender: domain,
@@ -64,6 +66,7 @@ impl Wanted<'_> {
 /// Records at one time, and the mail that is followed through them.
 #[derive(Clone, Copy)]
 struct Records<'r> {
+    draft: &'r Draft<'r>,
     look_up: &'r dyn Fn(&RrKey) -> Outside,
     leaves_at: &'r dyn Fn(&RrKey) -> Option<Name>,
     sender: &'r Name,
@@ -119,7 +122,8 @@ impl Records<'_> {
         for term in &record.terms {
             // A redirect counts only after all other terms (RFC 7208 §6.1).
             let Some(on_match) = term.on_match() else { continue };
-            if term.is_all() || self.is_wanted(domain, term) {
+            let is_for_all = || term.is_all() || matches_all(self.draft, self.look_up, term);
+            if is_for_all() || self.is_wanted(domain, term) {
                 return Some(match on_match == Outcome::Pass {
                     true => Way::Through,
                     false => Way::Stopped,
@@ -270,4 +274,32 @@ fn leads_alike(term: &Term, wanted: &Term, of: &Name) -> bool {
         (Some(Target::Record(left)), Some(Target::Record(right))) => left == right,
         (_, _) => false,
     }
+}
+
+/// Whether a term matches every client, so that no evaluation goes further: an `exists` with macros
+/// for whose names a wildcard answers. If nothing is at or below the name where they end, all of
+/// them get the same answer (RFC 4592 §2.2.1).
+pub fn matches_all(draft: &Draft<'_>, look_up: &dyn Fn(&RrKey) -> Outside, term: &Term) -> bool {
+    if !term.is_existence() || term.existence().is_some() {
+        return false;
+    }
+    let below = term.answered_below(&Name::root());
+    let Some(zone) = draft.snapshot.zone_of(&below) else { return false };
+    let live = || zone.zone.rrsets.keys();
+    let has_names = || {
+        live().any(|key| key.name.is_at_or_below(&below)) || !draft.owners_below(&below).is_empty()
+    };
+    let is_cut = |key: &RrKey| {
+        matches!(key.rtype, RrType::NS | RrType::DNAME)
+            && key.name != zone.zone.origin
+            && below.is_at_or_below(&key.name)
+    };
+    let apex = RrKey::new(zone.zone.origin.clone(), RrType::DNAME);
+    let is_below_a_cut = || live().chain(draft.owned()).any(|key| is_cut(key) || *key == apex);
+    below != zone.zone.origin
+        && !has_names()
+        && !is_below_a_cut()
+        && below
+            .child("any")
+            .is_ok_and(|any| matches!(look_up(&RrKey::new(any, RrType::A)), Outside::Records(_)))
 }

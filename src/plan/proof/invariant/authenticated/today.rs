@@ -112,10 +112,6 @@ fn of_the_client(
 ) {
     let draft = builder.draft();
     let snapshot = draft.snapshot;
-    let terms_of = |host: &Host| -> Vec<Term> {
-        let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
-        spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms).collect()
-    };
     let via_term = |terms: &[Term]| -> BTreeSet<(Name, String)> {
         let all = sources(terms, domain, snapshot, edges).into_values().flatten();
         all.filter_map(|source| match source {
@@ -138,7 +134,7 @@ fn of_the_client(
         .into_iter()
         .flat_map(|domain_move| [&domain_move.from].into_iter().chain(&domain_move.others));
     let declared: Vec<(&Host, BTreeSet<(Name, String)>)> =
-        hosts.map(|host| (host, via_term(&terms_of(host)))).collect();
+        hosts.map(|host| (host, via_term(&terms_of(host, domain)))).collect();
     for (number, (owner, text)) in all.iter().enumerate() {
         let term = Term::new(text);
         let below = term.answered_below(owner);
@@ -236,17 +232,21 @@ fn undeclared_today(
     let terms: Vec<Term> = live.terms_that_count().cloned().collect();
     let today = sources(&terms, domain, snapshot, edges).into_values().flatten();
     let declared: BTreeSet<Source> = domain_move.map_or(BTreeSet::new(), |domain_move| {
-        let terms = |host: &Host| -> Vec<Term> {
-            let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
-            spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms)
-                .collect()
-        };
-        let old = terms(&domain_move.from);
+        let old = terms_of(&domain_move.from, domain);
         let mut found = sources(&old, domain, snapshot, edges);
         of_old_exchanges(builder, domain, &old, edges, &mut found);
         let mut declared: BTreeSet<Source> = found.into_values().flatten().collect();
+        // After an earlier run of the plan the new host's addresses pass as well, and caches hold
+        // records in which they do not.
+        if builder.draft().beginning().is_some() {
+            let new = terms_of(&domain_move.to, domain);
+            let later = sources(&new, domain, &builder.end, edges);
+            declared.extend(later.into_values().flatten());
+        }
         for host in &domain_move.others {
-            declared.extend(sources(&terms(host), domain, snapshot, edges).into_values().flatten());
+            declared.extend(
+                sources(&terms_of(host, domain), domain, snapshot, edges).into_values().flatten(),
+            );
         }
         declared
     });
@@ -297,6 +297,12 @@ fn all_others(builder: &mut PatternBuilder<'_>, domain: &Name, domain_move: Opti
 fn is_refused_now(today: Outcome, now: Outcome) -> bool {
     let is_open = matches!(today, Outcome::None | Outcome::Neutral | Outcome::SoftFail);
     is_open && now == Outcome::Fail
+}
+
+/// The SPF terms that a host declares.
+fn terms_of(host: &Host, domain: &Name) -> Vec<Term> {
+    let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());
+    spf.flat_map(|spf| SpfRecord::of_terms(&spf.value).named(domain, domain).terms).collect()
 }
 
 fn records_at(at: &Snapshot, name: &Name) -> Vec<SpfRecord> {

@@ -83,7 +83,9 @@ fn a_run_goes_its_whole_way_in_every_store() {
                 one.ends(0, &["plan", "plan.yaml", "-o", "plan.json"]);
                 one.ends(4, &["apply", "plan.json", "--auto-approve"]);
                 let said = one.ends(0, &["status", "plan.yaml"]);
-                assert!(said.contains("[>] lower/acme.test/www/A"), "{kind}: {said}");
+                // A slow machine asks when it is done.
+                let begun = ["[>] lower/acme.test/www/A", "[x] lower/acme.test/www/A"];
+                assert!(begun.iter().any(|line| said.contains(line)), "{kind}: {said}");
                 let said = one.ends(4, &["status", "--all", "--exit-code"]);
                 assert!(said.contains("move  at least"), "{kind}: {said}");
                 // Another machine goes on, with a name and the store.

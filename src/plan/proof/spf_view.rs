@@ -23,7 +23,7 @@ use outside::Wanted;
 
 mod outside;
 
-pub use outside::{is_of_address, matches_all, means_the_same};
+pub use outside::{NOBODY, is_host, is_of_address, matches_all, means_the_same};
 
 /// The maximum number of SPF records that are followed, so that a cycle of includes ends. Our
 /// choice: RFC 7208 §4.6.4 allows ten look-ups.

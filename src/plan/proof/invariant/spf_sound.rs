@@ -6,7 +6,6 @@
 //! all terms. A name that a record leads to and that nobody has seen may cost anything.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use cutover_zone::{Name, RrKey, RrSet, RrType};
@@ -14,7 +13,7 @@ use cutover_zone::{Name, RrKey, RrSet, RrType};
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::draft::Draft;
 use crate::proof::pattern::Harm;
-use crate::proof::spf_view::{evaluated, matches_all};
+use crate::proof::spf_view::{NOBODY, evaluated, matches_all};
 use crate::proof::view::View;
 use cutover_mail::spf::{Outcome, Problem, SpfRecord, TERMS_MAX, Target, Term};
 use cutover_steps::ask::Outside;
@@ -22,8 +21,6 @@ use cutover_steps::fact::{Fact, Subject, Value};
 
 const ID: &str = "spf-sound";
 const NOW: Duration = Duration::ZERO;
-/// "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
-const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
 /// The maximum number of SPF records that are followed, so that a cycle of includes ends. Our
 /// choice.
 const RECORDS_MAX: usize = 64;

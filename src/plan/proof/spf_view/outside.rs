@@ -13,10 +13,10 @@ use crate::proof::view::View;
 use cutover_mail::spf::{Outcome, SpfRecord, Target, Term};
 use cutover_steps::ask::Outside;
 
-/// "This network" (RFC 1122 §3.2.1.3) and its like for IPv6 (RFC 6666): nobody sends from there, and
-/// no record names it.
-const NOBODIES: [IpAddr; 2] =
-    [IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1)), IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1))];
+/// "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
+pub const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
+/// The same over IPv6 (RFC 6666).
+const NOBODY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1));
 
 /// The result of following a source's mail through a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Records<'_> {
             }
         };
         let passes = |ip| evaluated_in(&look_up, self.sender, ip).outcome == Outcome::Pass;
-        NOBODIES.into_iter().all(passes)
+        [NOBODY, NOBODY_V6].into_iter().all(passes)
     }
 
     fn through(
@@ -217,9 +217,6 @@ pub fn means_the_same(
     if term.hangs_on_the_client() {
         let draft = view.draft();
         let mut below = draft.names_that_answer_below(&term.answered_below(domain));
-        // Whoever has a name in DNS for its address is a host, and the names of hosts have no
-        // underscores (RFC 1123 §2.1).
-        let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
         below.retain(|name| !term.is_of_host_names() || is_host(name));
         let pointers = draft.owned().map(|key| &key.name);
         let mut pointers =
@@ -259,6 +256,12 @@ pub fn means_the_same(
                 }
         }
     }
+}
+
+/// Whether a name can be that of a host, as the name of an address is: those have no underscores (RFC
+/// 1123 §2.1).
+pub fn is_host(name: &Name) -> bool {
+    !name.labels().any(|label| label.first() == Some(&b'_'))
 }
 
 /// Whether a name can hold the name of an address (RFC 1035 §3.5, RFC 3596 §2.5).

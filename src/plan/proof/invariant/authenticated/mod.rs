@@ -16,7 +16,7 @@
 //! any other sender's mail can always be in flight.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use cutover_zone::{Name, RrKey, RrSet, RrType};
@@ -26,8 +26,8 @@ use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{
-    Edges, Source, evaluated, is_accepted, may_refuse, may_refuse_today, means_the_same, passes,
-    sources,
+    Edges, NOBODY, Source, evaluated, is_accepted, may_refuse, may_refuse_today, means_the_same,
+    passes, sources,
 };
 use crate::proof::view::{Choice, View};
 use cutover_mail::spf::{Outcome, SpfRecord, Target, Term};
@@ -45,8 +45,6 @@ pub use dmarc::dmarc_requires_a_pass;
 
 const ID: &str = "authenticated";
 const NOW: Duration = Duration::ZERO;
-/// "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
-const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
 
 pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
     let edges = builder.always(("edges", &Name::root(), 0), &|| edges::edges(builder));

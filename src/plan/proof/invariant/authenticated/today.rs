@@ -12,7 +12,7 @@ use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::spf_view::{
-    Edges, Source, evaluated, evaluated_today, is_accepted, is_of_address, sources,
+    Edges, Source, evaluated, evaluated_today, is_accepted, is_host, is_of_address, sources,
 };
 use crate::proof::view::View;
 use cutover_mail::spf::{Outcome, SpfRecord, Term};
@@ -138,10 +138,8 @@ fn of_the_client(
     for (number, (owner, text)) in all.iter().enumerate() {
         let term = Term::new(text);
         let below = term.answered_below(owner);
-        // Whoever has a name in DNS for its address is a host, and the names of hosts have no
-        // underscores (RFC 1123 §2.1).
+        // Whoever has a name in DNS for its address is a host.
         let of_hosts = term.is_of_host_names();
-        let is_host = |name: &Name| !name.labels().any(|label| label.first() == Some(&b'_'));
         let names = draft
             .owned()
             .map(|key| &key.name)

@@ -200,11 +200,10 @@ fn of_family(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>, family:
             // either.
             .filter(|choice| family == Family::V4 || !builder.library.is_left_over(choice))
             .collect();
-        let name_of = |name: &Name| Subject::Name(name.clone());
         // The exchanges of the new host have to be stated anyway.
         let is_there = |name: &Name| {
             is_of_new_host(builder, mail_domain, name)
-                || !is_in_doubt(builder, mail_domain, name, &today)
+                || is_third_party(builder, mail_domain, name, &today)
         };
         if choices.is_empty() || unknown.iter().any(is_there) {
             continue;
@@ -224,9 +223,9 @@ fn of_family(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>, family:
         );
         let mut sets: Vec<Vec<usize>> = each(&builder.facts.of_any(fact, &subjects, Value::True));
         for name in unknown {
-            let absent = builder.facts.having(Fact::Published, &name_of(name), Value::False);
+            let absent = absent(builder, mail_domain, name);
             let with = |set: &Vec<usize>| -> Vec<Vec<usize>> {
-                absent.iter().map(|atom| [set.as_slice(), &[*atom]].concat()).collect()
+                absent.iter().map(|other| [set.as_slice(), other].concat()).collect()
             };
             sets = sets.iter().flat_map(with).collect();
         }
@@ -244,21 +243,36 @@ fn each(atoms: &[usize]) -> Vec<Vec<usize>> {
     atoms.iter().map(|atom| vec![*atom]).collect()
 }
 
-/// Whether an exchange that nobody could ask for may not exist. A third party that is stated to
-/// accept the mail exists, and for an unknown one that has to be stated.
-fn is_in_doubt(
+/// Whether an exchange that nobody could ask for is none of the domain's today and none of a host
+/// of the move. Somebody has to state then that it accepts the mail (`strangers`), so it exists.
+fn is_third_party(
     builder: &PatternBuilder<'_>,
     mail_domain: &Domain<'_>,
     name: &Name,
     today: &Routes,
 ) -> bool {
-    if is_of_new_host(builder, mail_domain, name) {
-        return true;
-    }
     let is_known =
         mail_domain.moves.is_none() && today.all().iter().any(|route| route.exchange == *name);
-    let is_said = builder.facts.is_stated(Fact::Accepts, &Subject::Name(name.clone()));
-    !is_said && (is_known || builder.parties().names(Side::From).contains(name))
+    !is_known
+        && !is_of_new_host(builder, mail_domain, name)
+        && !builder.parties().names(Side::From).contains(name)
+}
+
+/// The sets of atoms with which an exchange that nobody could ask for does not exist. A third party
+/// that is stated to accept the mail exists for as long.
+fn absent(builder: &PatternBuilder<'_>, mail_domain: &Domain<'_>, name: &Name) -> Vec<Vec<usize>> {
+    let of = Subject::Name(name.clone());
+    let unpublished = builder.facts.having(Fact::Published, &of, Value::False);
+    if accepts_by_name(builder, mail_domain, name) {
+        return both(&unpublished, &builder.facts.having(Fact::Accepts, &of, Value::False));
+    }
+    each(&unpublished)
+}
+
+/// Whether it is stated of an exchange that is not the new host's that it accepts the mail.
+fn accepts_by_name(builder: &PatternBuilder<'_>, mail_domain: &Domain<'_>, name: &Name) -> bool {
+    !is_of_new_host(builder, mail_domain, name)
+        && builder.facts.is_stated(Fact::Accepts, &Subject::Name(name.clone()))
 }
 
 fn is_of_new_host(builder: &PatternBuilder<'_>, mail_domain: &Domain<'_>, name: &Name) -> bool {
@@ -301,7 +315,7 @@ fn unseen(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
             Routes::Nowhere => None,
         };
         let of = Subject::Name(name.clone());
-        if is_exchange && !is_in_doubt(builder, mail_domain, name, &today) {
+        if is_exchange && is_third_party(builder, mail_domain, name, &today) {
             // Both facts are asked for together, so either may be stated with the other.
             if builder.facts.is_stated(Fact::Accepts, &of) {
                 let _ = builder.facts.values(Fact::Published, &of);
@@ -318,14 +332,20 @@ fn unseen(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
                 builder.statement(Fact::Published, &of, Value::True, "")
             ),
         );
+        let missing = match is_exchange {
+            true => absent(builder, mail_domain, name),
+            false => each(&builder.facts.having(Fact::Published, &of, Value::False)),
+        };
+        // That it accepts the mail is asked for wherever mail is led to it.
+        let is_said = is_exchange && accepts_by_name(builder, mail_domain, name);
         let led = builder.routed(ID, ("unseen-name", domain, number), &is_led_there);
-        for (choice, ()) in led.iter().filter(|_| !is_old) {
+        for (choice, ()) in led.iter().filter(|_| !is_old && !is_said) {
             // A domain that stays as it is may still depend on a host that goes.
             if is_untouched(mail_domain, choice) && builder.sides().is_none() {
                 continue;
             }
-            for bad in builder.facts.having(Fact::Published, &of, Value::False) {
-                builder.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
+            for missing in &missing {
+                builder.forbid(ID, (choice, Duration::ZERO), missing, &harm);
             }
         }
         // The exchange was one of several, and is all that is left.
@@ -338,8 +358,8 @@ fn unseen(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
             if is_untouched(mail_domain, choice) {
                 continue;
             }
-            for bad in builder.facts.having(Fact::Published, &of, Value::False) {
-                builder.forbid(ID, (choice, Duration::ZERO), &[bad], &harm);
+            for missing in &missing {
+                builder.forbid(ID, (choice, Duration::ZERO), missing, &harm);
             }
         }
     }

@@ -11,6 +11,7 @@ mod pasted;
 mod refusing;
 mod reported;
 mod senders;
+mod stories;
 mod undeclared;
 
 use std::fs;

@@ -15,7 +15,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
-use cutover::spf::{Answer, Client, Evaluation, Outcome, check_mail};
+use cutover::spf::{Answer, Client, Evaluation, Outcome, VOIDS_MAX, check_mail};
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 use serde::Deserialize;
 use serde_json::Value;
@@ -129,6 +129,7 @@ fn run(case: &Case, nodes: &BTreeMap<Name, Node>) -> Evaluation {
         helo: &case.helo,
         receiver: "unknown",
         now: chrono::DateTime::UNIX_EPOCH,
+        voids_max: VOIDS_MAX,
     };
     check_mail(&client, &|key| answer(nodes, key))
 }

@@ -19,7 +19,7 @@ use super::grammar::{self, Mechanism, Prefixes, Record};
 use super::identity::{Client, Sender, domain_text};
 use super::macros::{DomainSpec, MacroString, Place, Values, dotted, name_of};
 use super::outcome::{
-    EXCHANGES_MAX, Evaluation, Outcome, POINTERS_MAX, Problem, Reached, TERMS_MAX, VOIDS_MAX,
+    EXCHANGES_MAX, Evaluation, Outcome, POINTERS_MAX, Problem, Reached, TERMS_MAX,
 };
 
 /// The maximum size of an explanation, in octets; a longer explanation is ignored. Our choice:
@@ -38,6 +38,8 @@ pub enum Answer {
     /// Nobody was asked. It counts as something that is there and matches no client: an evaluation
     /// that goes on as far as it can.
     MatchesNobody,
+    /// Nobody was asked. It counts as something that matches this client.
+    MatchesClient,
 }
 
 /// The answers of the DNS. The same question must always get the same answer.
@@ -213,12 +215,14 @@ impl<'e> Evaluator<'e> {
                 let Some(name) = self.name(spec, domain) else { return Ok(false) };
                 // Always A, also for a client with an IPv6 address (RFC 7208 §5.7).
                 let key = RrKey::new(name, RrType::A);
-                // Any record would match, so there is none.
-                if (self.world)(&key) == Answer::MatchesNobody {
-                    self.count_void()?;
-                    return Ok(false);
+                match (self.world)(&key) {
+                    // Any record would match, so there is none.
+                    Answer::MatchesNobody => self.count_void().map(|()| false),
+                    Answer::MatchesClient => Ok(true),
+                    Answer::Records(_) | Answer::Absent | Answer::Unknown => {
+                        Ok(!self.ask_counting(&key.name, RrType::A)?.is_empty())
+                    }
                 }
-                Ok(!self.ask_counting(&key.name, RrType::A)?.is_empty())
             }
             Mechanism::Ip4(network, bits) => {
                 Ok(self.ip.is_ipv4() && is_within(self.ip, IpAddr::V4(*network), *bits))
@@ -241,6 +245,10 @@ impl<'e> Evaluator<'e> {
     /// More than ten exchanges are an error even if one of the first ten would match: which are
     /// first depends on the order of the answer, which is arbitrary.
     fn has_exchange(&mut self, name: &Name, prefixes: Prefixes) -> Result<bool, Problem> {
+        let key = RrKey::new(name.clone(), RrType::MX);
+        if (self.world)(&key) == Answer::MatchesClient {
+            return Ok(true);
+        }
         let exchanges = self.ask_counting(name, RrType::MX)?;
         if exchanges.len() > EXCHANGES_MAX {
             return Err(Problem::ManyExchanges { domain: name.clone() });
@@ -346,7 +354,7 @@ impl<'e> Evaluator<'e> {
 
     fn count_void(&mut self) -> Result<(), Problem> {
         self.voids += 1;
-        if self.voids > VOIDS_MAX { Err(Problem::ManyVoids) } else { Ok(()) }
+        if self.voids > self.client.voids_max { Err(Problem::ManyVoids) } else { Ok(()) }
     }
 
     /// The records of this type; empty if there are none.
@@ -361,10 +369,23 @@ impl<'e> Evaluator<'e> {
             }
             Answer::Absent => Ok(Arc::default()),
             Answer::MatchesNobody if let Some(rdata) = matches_nobody(rtype) => Ok([rdata].into()),
-            Answer::Unknown | Answer::MatchesNobody => {
+            Answer::MatchesClient if let Some(rdata) = self.matches_client(rtype) => {
+                Ok([rdata].into())
+            }
+            Answer::Unknown | Answer::MatchesNobody | Answer::MatchesClient => {
                 self.unanswered.push(key.clone());
                 Err(Problem::Unanswered(key))
             }
+        }
+    }
+
+    /// A record that matches the client; `None` for types that name no client.
+    fn matches_client(&self, rtype: RrType) -> Option<Rdata> {
+        match (rtype, self.ip) {
+            (RrType::TXT, _) => Some(Rdata::txt(b"v=spf1 +all")),
+            (RrType::A, IpAddr::V4(ip)) => Some(Rdata::a(ip)),
+            (RrType::AAAA, IpAddr::V6(ip)) => Some(Rdata::aaaa(ip)),
+            _ => None,
         }
     }
 

@@ -19,6 +19,7 @@ fn client<'c>(ip: &str, mail_from: &'c str) -> Client<'c> {
         helo: "mx.b.test",
         receiver: "here.test",
         now: chrono::DateTime::UNIX_EPOCH,
+        voids_max: VOIDS_MAX,
     }
 }
 

@@ -23,6 +23,9 @@ pub struct Client<'c> {
     pub receiver: &'c str,
     /// The time of the evaluation, for `%{t}`.
     pub now: Timestamp,
+    /// How many look-ups may find nothing: [`super::VOIDS_MAX`], or more at a receiver that does not
+    /// follow that advice (RFC 7208 §4.6.4 says SHOULD).
+    pub voids_max: usize,
 }
 
 /// The parts of a sender's address.
@@ -84,6 +87,7 @@ mod tests {
                 helo: "mx.a.test",
                 receiver: "unknown",
                 now: chrono::DateTime::UNIX_EPOCH,
+                voids_max: super::super::VOIDS_MAX,
             });
             assert_eq!((sender.local_part, &*sender.domain), (local_part, domain));
             assert_eq!(sender.whole, format!("{local_part}@{domain}"));

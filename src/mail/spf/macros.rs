@@ -314,7 +314,8 @@ impl Letter {
 
 /// An address as labels: a dotted quad, or 32 hexadecimal digits with dots (RFC 7208 §7.3). Upper
 /// case, because the published test suite compares explanations that way.
-pub(super) fn dotted(ip: IpAddr) -> String {
+#[must_use]
+pub fn dotted(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => {

@@ -22,6 +22,7 @@ mod outcome;
 pub use eval::{Answer, EXPLANATION_OCTETS_MAX, World, check_host, check_mail};
 pub use hint::{BadTerm, mechanism_with_equals_sign};
 pub use identity::Client;
+pub use macros::dotted;
 pub use meaning::TermMeaning;
 pub use network::Network;
 pub use outcome::{

@@ -11,20 +11,28 @@ use std::sync::Arc;
 
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 
+use super::draft::Draft;
 use super::view::View;
 use crate::model::spf_meaning::{Meaning, meaning};
 use crate::observe::{Seen, Snapshot};
 use cutover_base::calendar::Timestamp;
 use cutover_mail::spf::{
-    Answer, Client, Evaluation, Network, Outcome, SpfRecord, Target, Term, check_host,
+    Answer, Client, Evaluation, Network, Outcome, Problem, SpfRecord, Target, Term, VOIDS_MAX,
+    World, check_host,
 };
 use cutover_steps::ask::Outside;
 use outside::Wanted;
 
 mod outside;
+mod stories;
 
-pub use outside::{NOBODY, is_host, is_of_address, matches_all, means_the_same};
+pub use outside::{NOBODY, NOBODY_V6, is_host, is_of_address, matches_all, matches_no_more};
+pub use stories::stories;
 
+/// A local part, and a name in HELO, that the sender chooses.
+const SOMEBODY: &str = "whoeversends";
+/// The first label of a host name that the owner of an address chooses.
+const SOME_HOST: &str = "whateverhost";
 /// The maximum number of SPF records that are followed, so that a cycle of includes ends. Our
 /// choice: RFC 7208 §4.6.4 allows ten look-ups.
 const RECORDS_MAX: usize = 64;
@@ -60,13 +68,19 @@ pub struct Edges {
     refuse_by_name: bool,
     /// Whether some record does not pass some clients, but not all: `-ip4:`, `?include:`.
     refuse_some: bool,
+    /// The domains to which a host's name may have to belong: `ptr`.
+    hosts_of: BTreeSet<Name>,
+    /// Whether some record leads to what nobody could see.
+    are_open: bool,
 }
 
 impl Edges {
-    /// The edges of the networks in these records.
-    pub fn of<'r>(records: impl IntoIterator<Item = &'r SpfRecord>) -> Self {
+    /// The edges of the networks in these records, each with its domain.
+    pub fn of<'r>(records: impl IntoIterator<Item = (&'r Name, &'r SpfRecord)>) -> Self {
         let mut edges = Self::default();
-        for record in records {
+        for (domain, record) in records {
+            let of_hosts = record.terms.iter().filter(|term| term.is_of_host_names());
+            edges.hosts_of.extend(of_hosts.map(|term| term.answered_below(domain)));
             edges.refuse_by_name |= record.terms.iter().any(refuses_by_name);
             let refuses = |term: &Term| {
                 term.on_match().is_some_and(|outcome| outcome != Outcome::Pass) && !term.is_all()
@@ -83,6 +97,21 @@ impl Edges {
     pub fn add(&mut self, network: Network) {
         self.all.extend([network.first, network.last]);
         self.all.extend(network.neighbours().into_iter().flatten());
+    }
+
+    /// Notes that some record leads to what nobody could see.
+    pub fn open(&mut self) {
+        self.are_open = true;
+    }
+
+    /// Whether some record leads to what nobody could see.
+    pub fn are_open(&self) -> bool {
+        self.are_open
+    }
+
+    /// The domains to which a host's name may have to belong.
+    pub fn hosts_of(&self) -> &BTreeSet<Name> {
+        &self.hosts_of
     }
 
     /// Whether some record refuses by name.
@@ -253,35 +282,75 @@ fn says_nothing_of_senders(view: &View<'_>, domain: &Name) -> bool {
 /// what it costs; and [`may_refuse`] finds the terms by which it could refuse the mail.
 #[must_use]
 pub fn evaluated(view: &View<'_>, domain: &Name, ip: IpAddr) -> Evaluation {
-    evaluated_in(&|key| view.look_up(key), domain, ip)
+    evaluated_in(view.draft(), &|key| view.look_up(key), domain, ip)
 }
 
 /// The same before the first step.
 #[must_use]
 pub fn evaluated_today(view: &View<'_>, domain: &Name, ip: IpAddr) -> Evaluation {
-    evaluated_in(&|key| view.live(key), domain, ip)
+    evaluated_in(view.draft(), &|key| view.live(key), domain, ip)
 }
 
-fn evaluated_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) -> Evaluation {
-    let mut mail_from = format!("postmaster@{domain}");
-    if mail_from.ends_with('.') {
-        mail_from.pop();
-    }
+/// Whether a domain's record today has more void look-ups than receivers have to allow, so that
+/// they differ.
+#[must_use]
+pub fn receivers_differ_today(draft: &Draft<'_>, domain: &Name) -> bool {
+    let of = |ip| evaluated_in(draft, &|key| draft.snapshot.told(key), domain, ip).problem;
+    [NOBODY, NOBODY_V6].into_iter().any(|ip| of(ip) == Some(Problem::ManyVoids))
+}
+
+fn evaluated_in(
+    draft: &Draft<'_>,
+    look_up: &dyn Fn(&RrKey) -> Outside,
+    domain: &Name,
+    ip: IpAddr,
+) -> Evaluation {
     let world = |key: &RrKey| match look_up(key) {
+        _ if is_for_the_sender_to_choose(draft, &key.name) => Answer::MatchesNobody,
         Outside::Records(records) => Answer::Records(records),
         // The client's operator may have no name for its address.
         Outside::Unknown(_) if key.rtype == RrType::PTR => Answer::Absent,
         Outside::Absent => Answer::Absent,
         Outside::Unknown(_) => Answer::MatchesNobody,
     };
+    check(&world, domain, ip, VOIDS_MAX)
+}
+
+/// The evaluation of mail that somebody sends as a domain.
+fn check(world: &World<'_>, domain: &Name, ip: IpAddr, voids_max: usize) -> Evaluation {
+    let mut mail_from = format!("{SOMEBODY}@{domain}");
+    if mail_from.ends_with('.') {
+        mail_from.pop();
+    }
     let client = Client {
         ip,
         mail_from: &mail_from,
-        helo: "unknown",
+        helo: SOMEBODY,
         receiver: "unknown",
         now: Timestamp::UNIX_EPOCH,
+        voids_max,
     };
-    check_host(&client, domain, &world)
+    check_host(&client, domain, world)
+}
+
+/// Whether a name comes from a macro with something that the sender chooses, and it depends on that
+/// choice what is found there: below where the macro ends there is more than a wildcard.
+fn is_for_the_sender_to_choose(draft: &Draft<'_>, name: &Name) -> bool {
+    let holds = |label: &&[u8]| {
+        let label = String::from_utf8_lossy(label).to_ascii_lowercase();
+        label.contains(SOMEBODY) || label.contains(SOME_HOST)
+    };
+    let labels: Vec<&[u8]> = name.labels().collect();
+    let Some(last) = labels.iter().rposition(|label| holds(label)) else { return false };
+    let Ok(below) = Name::from_labels(labels[last + 1..].iter().copied()) else { return true };
+    let is_single =
+        |other: &Name| other.is_at_or_below(&below) && *other != below && !other.is_wildcard();
+    let live = draft.snapshot.zone_of(&below).is_some_and(|zone| {
+        let from = RrKey::new(below.clone(), RrType::new(0));
+        let mut keys = zone.zone.rrsets.range(from..).map(|(key, _)| &key.name);
+        keys.by_ref().take_while(|name| name.is_at_or_below(&below)).any(is_single)
+    });
+    live || draft.owned().any(|key| is_single(&key.name))
 }
 
 /// A term that may refuse mail: the domain of its record, the term as written, and the names that it
@@ -292,17 +361,22 @@ pub type Open = (Name, String, BTreeSet<String>);
 /// if they match, which nobody can say in advance.
 #[must_use]
 pub fn may_refuse(view: &View<'_>, domain: &Name, ip: IpAddr) -> BTreeSet<Open> {
-    may_refuse_in(&|key| view.look_up(key), domain, ip)
+    may_refuse_in(view.draft(), &|key| view.look_up(key), domain, ip)
 }
 
 /// The same before the first step.
 #[must_use]
 pub fn may_refuse_today(view: &View<'_>, domain: &Name, ip: IpAddr) -> BTreeSet<Open> {
-    may_refuse_in(&|key| view.live(key), domain, ip)
+    may_refuse_in(view.draft(), &|key| view.live(key), domain, ip)
 }
 
-fn may_refuse_in(look_up: &dyn Fn(&RrKey) -> Outside, domain: &Name, ip: IpAddr) -> BTreeSet<Open> {
-    let evaluation = evaluated_in(look_up, domain, ip);
+fn may_refuse_in(
+    draft: &Draft<'_>,
+    look_up: &dyn Fn(&RrKey) -> Outside,
+    domain: &Name,
+    ip: IpAddr,
+) -> BTreeSet<Open> {
+    let evaluation = evaluated_in(draft, look_up, domain, ip);
     // The last record is the target of a redirect, if nothing in it matches.
     let last = evaluation.path.last().and_then(|last| {
         match last.term.named(&last.domain, domain).target(&last.domain) {

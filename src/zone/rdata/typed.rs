@@ -63,6 +63,12 @@ impl Rdata {
         Self::of(RrType::CNAME, &[target.wire()])
     }
 
+    /// The PTR record to a target.
+    #[must_use]
+    pub fn ptr(target: &Name) -> Self {
+        Self::of(RrType::PTR, &[target.wire()])
+    }
+
     /// The MX record of an exchange; the null MX is preference 0 and the root (RFC 7505 §3).
     #[must_use]
     pub fn mx(preference: u16, exchange: &Name) -> Self {

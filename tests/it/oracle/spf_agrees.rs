@@ -141,6 +141,7 @@ fn spf_is_evaluated_as_by_the_evaluator_that_passes_the_suite() {
             helo: "b.test",
             receiver: "unknown",
             now: chrono::DateTime::UNIX_EPOCH,
+            voids_max: cutover::spf::VOIDS_MAX,
         };
         let answer = |key: &RrKey| match names.0.get(key) {
             Some(records) => cutover::spf::Answer::Records(records.clone().into()),

@@ -16,7 +16,7 @@ use cutover_steps::ask::Outside;
 /// "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
 pub const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
 /// The same over IPv6 (RFC 6666).
-const NOBODY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1));
+pub const NOBODY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1));
 
 /// The result of following a source's mail through a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Wanted<'_> {
             let stops = |at: &Name, met: &Term| at == of && met.same_as(term, of);
             of_today
                 && today.let_through(&|at, met| !stops(at, met)) != Some(Way::Through)
-                && means_the_same(view, (of, domain), term, &mut BTreeSet::new())
+                && matches_no_more(view, (of, domain), term)
         };
         let now = Records {
             look_up: &|key| view.look_up(key),
@@ -99,7 +99,8 @@ impl Records<'_> {
                 false => found,
             }
         };
-        let passes = |ip| evaluated_in(&look_up, self.sender, ip).outcome == Outcome::Pass;
+        let passes =
+            |ip| evaluated_in(self.draft, &look_up, self.sender, ip).outcome == Outcome::Pass;
         [NOBODY, NOBODY_V6].into_iter().all(passes)
     }
 
@@ -199,11 +200,16 @@ fn spf_in(txt: &[Rdata]) -> Vec<SpfRecord> {
     txt.iter().filter_map(SpfRecord::of_rdata).collect()
 }
 
-/// Whether a term of a domain's record matches the clients that it would match today.
-pub fn means_the_same(
+/// Whether a term of a domain's record matches no other clients than those that it would match today.
+pub fn matches_no_more(view: &View<'_>, (domain, sender): (&Name, &Name), term: &Term) -> bool {
+    means_the_same(view, (domain, sender), (term, false), &mut BTreeSet::new())
+}
+
+/// `exactly`: it matches no fewer clients either.
+fn means_the_same(
     view: &View<'_>,
     (domain, sender): (&Name, &Name),
-    term: &Term,
+    (term, exactly): (&Term, bool),
     reached: &mut BTreeSet<Name>,
 ) -> bool {
     let is_same = |name: &Name, rtype| {
@@ -211,8 +217,17 @@ pub fn means_the_same(
         view.look_up(&key) == view.live(&key)
     };
     let has_same = |name: &Name| is_same(name, RrType::A) && is_same(name, RrType::AAAA);
+    // An `exists` asks only whether there is a record.
+    let has_no_more = |name: &Name| {
+        let key = RrKey::new(name.clone(), RrType::A);
+        match (view.live(&key), view.look_up(&key)) {
+            (Outside::Records(_), Outside::Records(_)) => true,
+            (_, Outside::Absent) if !exactly => true,
+            (live, now) => live == now,
+        }
+    };
     if let Some(name) = term.existence() {
-        return is_same(&name, RrType::A);
+        return has_no_more(&name);
     }
     if term.hangs_on_the_client() {
         let draft = view.draft();
@@ -221,8 +236,11 @@ pub fn means_the_same(
         let pointers = draft.owned().map(|key| &key.name);
         let mut pointers =
             pointers.filter(|name| term.asks_names_of_addresses() && is_of_address(name));
-        return below.iter().all(|name| term.asks_for().iter().all(|rtype| is_same(name, *rtype)))
-            && pointers.all(|name| is_same(name, RrType::PTR));
+        let stays = |name: &Name| match term.is_existence() {
+            true => has_no_more(name),
+            false => term.asks_for().iter().all(|rtype| is_same(name, *rtype)),
+        };
+        return below.iter().all(stays) && pointers.all(|name| is_same(name, RrType::PTR));
     }
     match term.target(domain) {
         None => true,
@@ -250,7 +268,12 @@ pub fn means_the_same(
                         let named = spf_in(&txt).into_iter().map(|r| r.named(&name, sender));
                         let terms: Vec<Term> = named.flat_map(|record| record.terms).collect();
                         let of = (&name, sender);
-                        terms.iter().all(|term| means_the_same(view, of, term, reached))
+                        // What does not pass in it keeps others from matching it.
+                        let exactly =
+                            |term: &Term| exactly || term.on_match() != Some(Outcome::Pass);
+                        terms
+                            .iter()
+                            .all(|term| means_the_same(view, of, (term, exactly(term)), reached))
                     }
                     Outside::Absent | Outside::Unknown(_) => true,
                 }

@@ -6,6 +6,7 @@ use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::{ID, NOW, Role};
 use crate::intent::{Host, Selector, Sender};
+use crate::observe::Snapshot;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::draft::Draft;
 use crate::proof::pattern::Harm;
@@ -38,17 +39,33 @@ pub(super) fn of_dkim(
                 host.name
             ),
         );
-        let fails = |view: &View<'_>| (key(view, selector) == Key::Missing).then_some(());
+        let txt = RrKey::new(owner.clone(), RrType::TXT);
+        let leads_at = |at: &Snapshot| at.leaves_at(&txt).map(|key| key.name);
+        let today = leads_at(builder.draft().snapshot);
+        // Whoever sends today signs with the key of today; whoever begins to, with that of the end.
+        let signs_with = match role {
+            Role::New => leads_at(&builder.end).or_else(|| today.clone()),
+            Role::Old | Role::Other => today.clone().or_else(|| leads_at(&builder.end)),
+        };
+        let key = |view: &View<'_>| match key(view, selector) {
+            Key::Unseen(name) if selector.publish.is_none() => {
+                let had_another = role != Role::New && is_key_today(view, &txt);
+                match had_another || signs_with.as_ref().is_some_and(|known| *known != name) {
+                    // Another key, as far as anybody knows.
+                    true => Key::Missing,
+                    false => Key::Unseen(name),
+                }
+            }
+            key => key,
+        };
+        let fails = |view: &View<'_>| (key(view) == Key::Missing).then_some(());
         let found = builder.cases(ID, ("dkim", domain, *stream), &fails);
         builder.forbid_each(ID, (&found, NOW), in_flight, &missing);
-        let unseen = builder.met(ID, ("dkim-unseen", domain, *stream << 16), &|view| match key(
-            view, selector,
-        ) {
-            Key::Unseen(name) => vec![name],
-            Key::There | Key::Missing => Vec::new(),
-        });
-        let txt = RrKey::new(owner.clone(), RrType::TXT);
-        let today = builder.draft().snapshot.leaves_at(&txt).map(|key| key.name);
+        let unseen =
+            builder.met(ID, ("dkim-unseen", domain, *stream << 16), &|view| match key(view) {
+                Key::Unseen(name) => vec![name],
+                Key::There | Key::Missing => Vec::new(),
+            });
         for (number, name) in unseen.iter().enumerate() {
             // A key that is in use today exists, where it is today.
             let is_there = today.as_ref() == Some(name);
@@ -71,7 +88,7 @@ pub(super) fn of_dkim(
             // While nobody says anything about it, the verdict asks for it, however the plan could
             // be ordered. What is stated may become true later than the alias leads there.
             let leads = |view: &View<'_>| {
-                let is_there = || matches!(key(view, selector), Key::Unseen(at) if at == *name);
+                let is_there = || matches!(key(view), Key::Unseen(at) if at == *name);
                 (!is_stated || is_there()).then_some(())
             };
             let label = ("dkim-unseen", domain, (*stream << 16) + number + 1);
@@ -133,6 +150,11 @@ fn key(view: &View<'_>, selector: &Selector) -> Key {
         Outside::Records(_) | Outside::Absent => Key::Missing,
         Outside::Unknown(_) => Key::Unseen(view.leaves_at(&txt).unwrap_or(txt.name)),
     }
+}
+
+/// Whether the zones have a key before the first step.
+fn is_key_today(view: &View<'_>, txt: &RrKey) -> bool {
+    matches!(view.live(txt), Outside::Records(live) if usable(&live))
 }
 
 /// The key that a selector leads to.

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
-use cutover_zone::{Name, Rdata, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use crate::model::spf_meaning::{Meaning, meaning};
 use crate::proof::builder::PatternBuilder;
@@ -35,7 +36,10 @@ pub(super) fn edges(builder: &PatternBuilder<'_>) -> Edges {
         spf.map(|spf| (&domain_move.domain.value, SpfRecord::of_terms(&spf.value)))
     });
     let records: Vec<(&Name, SpfRecord)> = records.chain(declared).collect();
-    let mut edges = Edges::of(records.iter().map(|(_, record)| record));
+    let mut edges = Edges::of(records.iter().map(|(name, record)| (*name, record)));
+    if is_open(builder, &records) {
+        edges.open();
+    }
     // What `a` and `mx` mean, with each prefix length that a term gives them.
     let mut lengths: BTreeMap<String, Term> = BTreeMap::new();
     let mut targets: BTreeSet<Target> = BTreeSet::new();
@@ -76,6 +80,53 @@ pub(super) fn edges(builder: &PatternBuilder<'_>) -> Edges {
     let around = |ip: IpAddr| lengths.values().filter_map(move |term| term.around(ip));
     addresses.into_iter().flat_map(around).for_each(|network| edges.add(network));
     edges
+}
+
+/// Whether some record leads to what nobody could see, before the plan, in the end or in between.
+fn is_open(builder: &PatternBuilder<'_>, records: &[(&Name, SpfRecord)]) -> bool {
+    let draft = builder.draft();
+    let changes = draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes);
+    let aliases = changes
+        .filter(|change| matches!(change.key.rtype, RrType::CNAME | RrType::DNAME))
+        .flat_map(|change| change.after.iter().flat_map(|rrset| rrset.rdata()));
+    let leaves =
+        aliases.filter_map(Rdata::target).any(|target| draft.snapshot.zone_of(&target).is_none());
+    if leaves {
+        return true;
+    }
+    for at in [draft.snapshot, &*builder.end] {
+        let ask = |name: &Name, rtype| match at.told(&RrKey::new(name.clone(), rtype)) {
+            Outside::Records(records) => Some(records),
+            Outside::Absent => Some(Arc::default()),
+            Outside::Unknown(_) => None,
+        };
+        for (name, record) in records {
+            for term in record.terms.iter().map(|term| term.named(name, name)) {
+                let names = match term.target(name) {
+                    _ if term.hangs_on_the_client() => return true,
+                    None => continue,
+                    Some(Target::Record(name)) => {
+                        if ask(&name, RrType::TXT).is_none() {
+                            return true;
+                        }
+                        continue;
+                    }
+                    Some(Target::Addresses(name)) => vec![name],
+                    Some(Target::Exchanges(name)) => {
+                        let Some(mx) = ask(&name, RrType::MX) else { return true };
+                        mx.iter().filter_map(Rdata::as_mx).map(|(_, exchange)| exchange).collect()
+                    }
+                };
+                for name in names {
+                    let asked = [RrType::A, RrType::AAAA].map(|rtype| ask(&name, rtype).is_none());
+                    if asked.contains(&true) {
+                        return true;
+                    }
+                }
+            }
+        }
+    }
+    false
 }
 
 /// The addresses for which a name with the macro `i` can stand, in either order (RFC 7208 §7.3): the

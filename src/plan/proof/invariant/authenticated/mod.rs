@@ -26,7 +26,7 @@ use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{
-    Edges, NOBODY, Source, evaluated, is_accepted, may_refuse, may_refuse_today, means_the_same,
+    Edges, NOBODY, Source, evaluated, is_accepted, matches_no_more, may_refuse, may_refuse_today,
     passes, sources,
 };
 use crate::proof::view::{Choice, View};
@@ -291,7 +291,7 @@ fn may_be_refused(
                 let today = may_refuse_today(view, domain, *ip);
                 now.retain(|open| {
                     let (of, term) = (&open.0, Term::new(&open.1));
-                    let same = || means_the_same(view, (of, domain), &term, &mut BTreeSet::new());
+                    let same = || matches_no_more(view, (of, domain), &term);
                     !(today.contains(open) && same())
                 });
             }

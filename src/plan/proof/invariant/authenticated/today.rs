@@ -12,7 +12,8 @@ use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::spf_view::{
-    Edges, Source, evaluated, evaluated_today, is_accepted, is_host, is_of_address, sources,
+    Edges, Source, evaluated, evaluated_today, is_accepted, is_host, is_of_address,
+    receivers_differ_today, sources,
 };
 use crate::proof::view::View;
 use cutover_mail::spf::{Outcome, SpfRecord, Term};
@@ -20,6 +21,7 @@ use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Subject, Value};
 
 mod refused;
+mod undecided;
 
 /// What the current record lets pass and no sender of the move declares: somebody may rely on it.
 pub(super) fn still_passes(
@@ -35,6 +37,9 @@ pub(super) fn still_passes(
     }
     if edges.refuse_some() {
         refused::newly_refused(builder, domain, domain_move, edges);
+    }
+    if edges.are_open() || receivers_differ_today(builder.draft(), domain) {
+        undecided::undecided(builder, domain, domain_move, edges);
     }
     let rest = builder.always(("undeclared-today", domain, 0), &|| {
         undeclared_today(builder, domain, domain_move, edges)
@@ -163,9 +168,11 @@ fn of_the_client(
             let keys: Vec<RrKey> =
                 asks_for.iter().map(|rtype| RrKey::new(name.clone(), *rtype)).collect();
             let changed = |view: &View<'_>| {
-                let is_other = |key: &RrKey| {
-                    let live = view.live(key);
-                    live != Outside::Absent && view.look_up(key) != live
+                // An `exists` asks only whether there is a record.
+                let is_other = |key: &RrKey| match (view.live(key), view.look_up(key)) {
+                    (Outside::Absent, _) => false,
+                    (Outside::Records(_), Outside::Records(_)) if term.is_existence() => false,
+                    (live, now) => live != now,
                 };
                 keys.iter().any(is_other).then_some(())
             };

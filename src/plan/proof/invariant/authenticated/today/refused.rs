@@ -27,8 +27,16 @@ pub(super) fn newly_refused(
 ) {
     let all = builder.always(("named", domain, 0), &|| named(builder, domain, edges));
     let worse = |view: &View<'_>, ip: IpAddr| -> Option<Outcome> {
-        let today = evaluated_today(view, domain, ip).outcome;
-        is_refused_now(today, evaluated(view, domain, ip).outcome).then_some(today)
+        let today = evaluated_today(view, domain, ip);
+        let now = evaluated(view, domain, ip).outcome;
+        // Whom a term names that passes is judged separately, but not whom `all` passes.
+        let worse = match today.outcome {
+            Outcome::Pass => {
+                today.path.last().is_some_and(|at| at.term.is_all()) && now != Outcome::Pass
+            }
+            outcome => is_refused_now(outcome, now),
+        };
+        worse.then_some(today.outcome)
     };
     let begins = |view: &View<'_>, ip: IpAddr| match worse(view, NOBODY) {
         Some(_) => None,
@@ -61,7 +69,11 @@ pub(super) fn newly_refused(
 
 /// Addresses that stand for all that the domain's record may name, directly or by what it leads to:
 /// today, in the end and in between.
-fn named(builder: &PatternBuilder<'_>, domain: &Name, edges: &Edges) -> BTreeSet<IpAddr> {
+pub(super) fn named(
+    builder: &PatternBuilder<'_>,
+    domain: &Name,
+    edges: &Edges,
+) -> BTreeSet<IpAddr> {
     let draft = builder.draft();
     let ends = [draft.snapshot, &*builder.end];
     // The zones in the end lack the records that a move makes.

@@ -27,7 +27,7 @@ mod outside;
 mod stories;
 
 pub use outside::{NOBODY, NOBODY_V6, is_host, is_of_address, matches_all, matches_no_more};
-pub use stories::stories;
+pub use stories::{Story, stories};
 
 /// A local part, and a name in HELO, that the sender chooses.
 const SOMEBODY: &str = "whoeversends";

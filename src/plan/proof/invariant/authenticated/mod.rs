@@ -285,19 +285,7 @@ fn may_be_refused(
 ) {
     let From { domain, id, who } = from;
     let open = |view: &View<'_>| -> Vec<(Name, String)> {
-        let of_source = |ip: &IpAddr| {
-            let mut now = may_refuse(view, domain, *ip);
-            if !is_new {
-                let today = may_refuse_today(view, domain, *ip);
-                now.retain(|open| {
-                    let (of, term) = (&open.0, Term::new(&open.1));
-                    let same = || matches_no_more(view, (of, domain), &term);
-                    !(today.contains(open) && same())
-                });
-            }
-            now.into_iter().map(|(owner, text, _)| (owner, text))
-        };
-        sources.iter().flat_map(of_source).collect()
+        sources.iter().flat_map(|ip| newly_open(view, domain, *ip, is_new)).collect()
     };
     let all = builder.met(ID, ("may-refuse", domain, number << 16), &open);
     for (place, term) in all.iter().enumerate() {
@@ -323,6 +311,25 @@ fn may_be_refused(
             }
         }
     }
+}
+
+/// The terms that may refuse mail from an address, each with the domain of its record, and could not
+/// do so today if it is not sent for the first time.
+fn newly_open(
+    view: &View<'_>,
+    domain: &Name,
+    ip: IpAddr,
+    is_new: bool,
+) -> impl Iterator<Item = (Name, String)> {
+    let mut now = may_refuse(view, domain, ip);
+    if !is_new {
+        let today = may_refuse_today(view, domain, ip);
+        now.retain(|open| {
+            let (of, term) = (&open.0, Term::new(&open.1));
+            !(today.contains(open) && matches_no_more(view, (of, domain), &term))
+        });
+    }
+    now.into_iter().map(|(owner, text, _)| (owner, text))
 }
 
 /// A term whose matches only its publisher knows: it has to pass the new host's mail.

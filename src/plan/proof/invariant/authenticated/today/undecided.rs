@@ -12,13 +12,13 @@ use super::refused::named;
 use super::{is_refused_now, records_at, sends_from, sends_today, terms_of};
 use crate::intent::DomainMove;
 use crate::proof::builder::{PatternBuilder, shown};
-use crate::proof::invariant::authenticated::{ID, NOBODY, NOW, of_old_exchanges};
+use crate::proof::invariant::authenticated::{ID, NOBODY, NOW, newly_open, of_old_exchanges};
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{
-    Edges, NOBODY_V6, Source, evaluated, evaluated_today, is_accepted, sources, stories,
+    Edges, NOBODY_V6, Source, Story, evaluated, evaluated_today, is_accepted, sources, stories,
 };
 use crate::proof::view::View;
-use cutover_mail::spf::{Evaluation, Outcome, Term};
+use cutover_mail::spf::{Evaluation, Outcome, Reached, Term};
 use cutover_steps::ask::Outside;
 use cutover_steps::fact::{Fact, Subject, Value};
 
@@ -79,7 +79,21 @@ pub(super) fn undecided(
                 });
                 continue;
             };
-            for story in stories.iter().filter(|story| is_worse(&story.today, &story.now)) {
+            let worse: Vec<&Story> =
+                stories.iter().filter(|story| is_worse(&story.today, &story.now)).collect();
+            // That a term refuses it for the first time may be ruled out by a statement.
+            let open: BTreeSet<(Name, String)> = match worse.is_empty() {
+                true => BTreeSet::new(),
+                false => newly_open(view, domain, ip, false).collect(),
+            };
+            for story in worse {
+                let refuses = |at: &Reached| {
+                    let term = at.term.named(&at.domain, domain);
+                    open.contains(&(at.domain.clone(), term.to_string()))
+                };
+                if story.now.path.iter().any(refuses) {
+                    continue;
+                }
                 let path = &story.today.path;
                 let met = |(of, term): &(Name, Term)| {
                     path.iter()

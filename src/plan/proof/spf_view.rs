@@ -253,7 +253,12 @@ pub fn is_accepted(view: &View<'_>, domain: &Name, source: &Source) -> bool {
 /// Whether mail from a source that sends for the first time passes at a receiver with this view.
 #[must_use]
 pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
+    let anybody_passes = |ip: IpAddr| {
+        let [_, now] = evaluated_for_anybody(view, domain, ip);
+        now.outcome == Outcome::Pass
+    };
     passes_where(view, domain, source, false)
+        && !matches!(source, Source::Address(ip) if !anybody_passes(*ip))
 }
 
 fn passes_where(view: &View<'_>, domain: &Name, source: &Source, of_today: bool) -> bool {
@@ -282,31 +287,45 @@ fn says_nothing_of_senders(view: &View<'_>, domain: &Name) -> bool {
 /// what it costs; and [`may_refuse`] finds the terms by which it could refuse the mail.
 #[must_use]
 pub fn evaluated(view: &View<'_>, domain: &Name, ip: IpAddr) -> Evaluation {
-    evaluated_in(view.draft(), &|key| view.look_up(key), domain, ip)
+    evaluated_in(Some(view.draft()), &|key| view.look_up(key), domain, ip)
 }
 
 /// The same before the first step.
 #[must_use]
 pub fn evaluated_today(view: &View<'_>, domain: &Name, ip: IpAddr) -> Evaluation {
-    evaluated_in(view.draft(), &|key| view.live(key), domain, ip)
+    evaluated_in(Some(view.draft()), &|key| view.live(key), domain, ip)
+}
+
+/// The evaluations before the first step and in a view, for a sender of whom no name in the zones
+/// knows.
+#[must_use]
+pub fn evaluated_for_anybody(view: &View<'_>, domain: &Name, ip: IpAddr) -> [Evaluation; 2] {
+    [
+        evaluated_in(None, &|key| view.live(key), domain, ip),
+        evaluated_in(None, &|key| view.look_up(key), domain, ip),
+    ]
 }
 
 /// Whether a domain's record today has more void look-ups than receivers have to allow, so that
 /// they differ.
 #[must_use]
 pub fn receivers_differ_today(draft: &Draft<'_>, domain: &Name) -> bool {
-    let of = |ip| evaluated_in(draft, &|key| draft.snapshot.told(key), domain, ip).problem;
+    let of = |ip| evaluated_in(Some(draft), &|key| draft.snapshot.told(key), domain, ip).problem;
     [NOBODY, NOBODY_V6].into_iter().any(|ip| of(ip) == Some(Problem::ManyVoids))
 }
 
+/// `draft`: whatever depends on what the sender chooses matches nobody; without, the sender chooses
+/// what no name in the zones knows.
 fn evaluated_in(
-    draft: &Draft<'_>,
+    draft: Option<&Draft<'_>>,
     look_up: &dyn Fn(&RrKey) -> Outside,
     domain: &Name,
     ip: IpAddr,
 ) -> Evaluation {
     let world = |key: &RrKey| match look_up(key) {
-        _ if is_for_the_sender_to_choose(draft, &key.name) => Answer::MatchesNobody,
+        _ if draft.is_some_and(|draft| is_for_the_sender_to_choose(draft, &key.name)) => {
+            Answer::MatchesNobody
+        }
         Outside::Records(records) => Answer::Records(records),
         // The client's operator may have no name for its address.
         Outside::Unknown(_) if key.rtype == RrType::PTR => Answer::Absent,
@@ -376,7 +395,7 @@ fn may_refuse_in(
     domain: &Name,
     ip: IpAddr,
 ) -> BTreeSet<Open> {
-    let evaluation = evaluated_in(draft, look_up, domain, ip);
+    let evaluation = evaluated_in(Some(draft), look_up, domain, ip);
     // The last record is the target of a redirect, if nothing in it matches.
     let last = evaluation.path.last().and_then(|last| {
         match last.term.named(&last.domain, domain).target(&last.domain) {

@@ -273,6 +273,7 @@ fn plan_of(seed: u64) -> (Plan, Random) {
     });
     let mut plan = Plan::random(&mut random);
     plan.refuse_by_name(seed);
+    plan.hide(seed);
     plan.lead_along(seed, &mut random);
     plan.further(seed);
     (plan, random)

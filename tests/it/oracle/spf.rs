@@ -36,7 +36,7 @@ pub(super) trait Resolver {
         self.ask(name, RrType::A)
     }
     /// Whether an undecidable mechanism matches: `ptr`, and `%{p}`. `None` if they are evaluated.
-    fn undecidable(&mut self) -> Option<bool>;
+    fn undecidable(&mut self, domain: &str) -> Option<bool>;
 }
 
 /// The sender.
@@ -176,7 +176,7 @@ impl<R: Resolver> Evaluation<'_, R> {
         // A name that contains the sender's own words may be any unknown name, which exists if
         // there is a wildcard.
         let is_open = matches!(mechanism, Mechanism::Ptr(_)) || spec.is_some_and(|s| of_pointer(s));
-        if is_open && let Some(is_match) = self.resolver.undecidable() {
+        if is_open && let Some(is_match) = self.resolver.undecidable(domain) {
             // An address without a name is a void look-up too.
             if !is_match && matches!(mechanism, Mechanism::Ptr(_)) {
                 self.count_void()?;

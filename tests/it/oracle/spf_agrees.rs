@@ -110,7 +110,7 @@ impl Resolver for Plain<'_> {
         found.map_or(Reply::Nothing, |records| Reply::Records(records.clone()))
     }
 
-    fn undecidable(&mut self) -> Option<bool> {
+    fn undecidable(&mut self, _: &str) -> Option<bool> {
         None
     }
 }

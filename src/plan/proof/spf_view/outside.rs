@@ -100,7 +100,7 @@ impl Records<'_> {
             }
         };
         let passes =
-            |ip| evaluated_in(self.draft, &look_up, self.sender, ip).outcome == Outcome::Pass;
+            |ip| evaluated_in(Some(self.draft), &look_up, self.sender, ip).outcome == Outcome::Pass;
         [NOBODY, NOBODY_V6].into_iter().all(passes)
     }
 

@@ -165,6 +165,46 @@ impl Plan {
         }
     }
 
+    /// In some plans, it depends on the sender, or on what nobody could see, what an SPF record says.
+    /// This depends only on the seed.
+    pub(super) fn hide(&mut self, seed: u64) {
+        const OWN: &str = "\n@ TXT \"v=spf1 ";
+        let zone = &mut self.zones[0].1;
+        let Some(at) = zone.find(OWN).map(|at| at + OWN.len()).filter(|_| seed % 13 == 5) else {
+            return;
+        };
+        let end = zone[at..].find("all\"").map(|end| at + end - 1);
+        let names = "*.l A 127.0.0.2\nbob.l TXT x\n";
+        match seed / 13 % 6 {
+            0 => {
+                let end = end.unwrap_or(at);
+                zone.insert_str(end, "?exists:%{i}.l.isp.example ");
+            }
+            1 => {
+                zone.insert_str(at, "-exists:%{l}.l.acme.test ");
+                *zone += names;
+            }
+            2 => {
+                zone.insert_str(at, "exists:%{l}.l.acme.test ");
+                *zone += names;
+            }
+            3 => zone.insert_str(at, "a:g1.acme.test exists:%{i}.l.isp.example "),
+            4 => {
+                let end = end.unwrap_or(at);
+                zone.insert_str(end, "?ptr ");
+            }
+            _ => {
+                zone.insert_str(at, "-include:_b.acme.test ");
+                *zone += "_b TXT \"v=spf1 -exists:%{i}.l.isp.example ip4:192.0.2.0/24 -all\"\n";
+            }
+        }
+        // Some plans write the record anew without it.
+        let own = self.records.iter_mut().find(|record| record.contains("v=spf1 "));
+        if let Some(record) = own.filter(|_| seed.is_multiple_of(3)) {
+            *record = record.replacen("v=spf1 ", "v=spf1 ?exists:%{i}.l.isp.example ", 1);
+        }
+    }
+
     /// States the facts that these lines of a verdict ask for. Returns `false` if there are none.
     pub(super) fn paste(&mut self, lines: &[String]) -> bool {
         let before = self.facts.len();

@@ -26,6 +26,7 @@ mod policies;
 mod routes;
 mod senders;
 mod set_up;
+mod strangers;
 
 pub(super) use ground::Ground;
 
@@ -125,6 +126,7 @@ impl<'a> World<'a> {
         for (domain, kind) in &self.ground.domains {
             self.of_routes(domain, *kind);
             self.of_live_senders(domain, Some(*kind));
+            self.of_strangers(domain, Some(*kind));
             if with_possible {
                 self.of_foreign_exchanges(domain);
                 self.of_other_policies(domain);
@@ -143,6 +145,7 @@ impl<'a> World<'a> {
             self.of_records(owner);
             if with_possible && !self.ground.domains.iter().any(|(domain, _)| domain == owner) {
                 self.of_live_senders(owner, None);
+                self.of_strangers(owner, None);
             }
         }
         let zones = self.ground.zones.values().flat_map(|records| records.keys());

@@ -9,6 +9,7 @@ use super::super::dns::{Dns, Resolved, plain};
 use super::super::language::{Sender, has_names};
 use super::super::spf::{self, Reply, Resolver, Verdict};
 use super::ground::*;
+use super::strangers::LOCALS;
 use super::*;
 
 /// The adversary's choices of views in an SPF evaluation.
@@ -132,8 +133,10 @@ impl Resolver for Views<'_> {
         }
     }
 
-    fn undecidable(&mut self) -> Option<bool> {
-        Some(self.choose(2) == 1)
+    fn undecidable(&mut self, domain: &str) -> Option<bool> {
+        // It is stated that nothing there refuses this mail.
+        let is_ruled_out = self.stated.is_some_and(|is_stated| is_stated(&super::name(domain)));
+        Some(!is_ruled_out && self.choose(2) == 1)
     }
 }
 
@@ -164,13 +167,16 @@ impl<'a> World<'a> {
     /// The SPF results of an address, in every view.
     pub(super) fn outcomes(&self, domain: &Name, ip: IpAddr) -> BTreeSet<Verdict> {
         let from = From::Address(ip);
-        self.outcomes_where(domain, (&from, None), &|name| self.is_published(name), &|_, _| false)
+        let is_published = |name: &Name| self.is_published(name);
+        let of =
+            |local| self.outcomes_where(domain, (&from, local, None), &is_published, &|_, _| false);
+        LOCALS.into_iter().flat_map(of).collect()
     }
 
     fn outcomes_where(
         &self,
         domain: &Name,
-        (from, stated): (&From, Stated<'_>),
+        (from, local, stated): (&From, &str, Stated<'_>),
         is_published: &dyn Fn(&Name) -> bool,
         is_open: &dyn Fn(&Name, &Name) -> bool,
     ) -> BTreeSet<Verdict> {
@@ -190,7 +196,8 @@ impl<'a> World<'a> {
             said: HashMap::new(),
         };
         let mut found = BTreeSet::new();
-        let sender = spf::Sender::of(ip, &domain.to_string());
+        let mut sender = spf::Sender::of(ip, &domain.to_string());
+        sender.local = local.to_owned();
         for _ in 0..VIEWS_MAX {
             found.insert(spf::check(&mut views, &sender));
             if !views.advance() {
@@ -205,8 +212,16 @@ impl<'a> World<'a> {
         let is_open = |asked: &Name, at: &Name| !self.is_published(asked) && !self.is_published(at);
         let stated = |name: &Name| self.is_published(name);
         let stated: Stated<'_> = is_new.then_some(&stated);
-        let outcomes = self.outcomes_where(domain, (from, stated), &|_| true, &is_open);
-        outcomes.iter().any(|verdict| !matches!(verdict, Verdict::Pass | Verdict::TempError))
+        // What was refused before the plan began is none of its concern.
+        let passed = |local: &str| {
+            is_new
+                || local == LOCALS[0]
+                || self.verdict_before(domain, from, local) == Verdict::Pass
+        };
+        LOCALS.into_iter().filter(|local| passed(local)).any(|local| {
+            let outcomes = self.outcomes_where(domain, (from, local, stated), &|_| true, &is_open);
+            outcomes.iter().any(|verdict| !matches!(verdict, Verdict::Pass | Verdict::TempError))
+        })
     }
 
     pub(super) fn has_key(view: &Resolved) -> bool {
@@ -405,7 +420,10 @@ impl<'a> World<'a> {
         let is_domain = self.ground.domains.iter().any(|(domain, _)| domain == owner);
         let outcomes = self.outcomes(owner, NOBODY);
         if outcomes.contains(&Verdict::PermError) {
-            self.add("spf-sound", owner, "an error for everybody", is_domain);
+            let nobody = From::Address(NOBODY);
+            let before = self.verdict_before(owner, &nobody, LOCALS[0]);
+            let sure = is_domain && before != Verdict::PermError;
+            self.add("spf-sound", owner, "an error for everybody", sure);
         }
         if outcomes.contains(&Verdict::TempError) {
             self.add("spf-sound", owner, "a name that nobody asked", false);

@@ -15,7 +15,8 @@ use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::invariant::authenticated::{ID, NOBODY, NOW, newly_open, of_old_exchanges};
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{
-    Edges, NOBODY_V6, Source, Story, evaluated, evaluated_today, is_accepted, sources, stories,
+    Edges, NOBODY_V6, Source, Story, evaluated, evaluated_for_anybody, evaluated_today,
+    is_accepted, sources, stories,
 };
 use crate::proof::view::View;
 use cutover_mail::spf::{Evaluation, Outcome, Reached, Term};
@@ -25,7 +26,7 @@ use cutover_steps::fact::{Fact, Subject, Value};
 /// Mail that a story makes worse, and how.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Worse {
-    /// Who sends it; `None`: the host it moves to, about which more is asked elsewhere.
+    /// Who sends it.
     of: Subject,
     /// Its address, if a record names it.
     ip: Option<IpAddr>,
@@ -69,10 +70,28 @@ pub(super) fn undecided(
                 continue;
             }
             let is_named = ip != NOBODY && ip != NOBODY_V6;
+            let from = is_named.then_some(ip);
+            let owner = |sources: &[&Source]| {
+                let own = Source::Address(ip);
+                let known = || sources.iter().copied().chain(from.map(|_| &own));
+                let of = known().find_map(|source| declared.get(source)).cloned();
+                let of = || of.unwrap_or_else(|| sends_from(builder, ip, domain_move, &others));
+                (!known().any(|source| new.contains(source))).then(of)
+            };
+            let [before, now] = evaluated_for_anybody(view, domain, ip);
+            if let Some(of) = owner(&[]).filter(|_| is_worse(&before, &now)) {
+                found.insert(Worse {
+                    of,
+                    ip: from,
+                    today: decided(&before, &|key| view.live(key)),
+                    now: decided(&now, &|key| view.look_up(key)),
+                    story: "no name in the zones knows its sender".to_owned(),
+                });
+            }
             let Some(stories) = stories(view, domain, ip, edges.hosts_of()) else {
                 found.insert(Worse {
                     of: others.clone(),
-                    ip: is_named.then_some(ip),
+                    ip: from,
                     today: (usual.0.outcome, None),
                     now: (usual.1.outcome, None),
                     story: "more can be said of it than is checked".to_owned(),
@@ -108,16 +127,10 @@ pub(super) fn undecided(
                 if sources.iter().any(|source| !is_accepted(view, domain, source)) {
                     continue;
                 }
-                let own = Source::Address(ip);
-                let known = sources.iter().copied().chain(is_named.then_some(&own));
-                if known.clone().any(|source| new.contains(source)) {
-                    continue;
-                }
-                let of = known.into_iter().find_map(|source| declared.get(source)).cloned();
-                let of = of.unwrap_or_else(|| sends_from(builder, ip, domain_move, &others));
+                let Some(of) = owner(&sources) else { continue };
                 found.insert(Worse {
                     of,
-                    ip: is_named.then_some(ip),
+                    ip: from,
                     today: decided(&story.today, &|key| view.live(key)),
                     now: decided(&story.now, &|key| view.look_up(key)),
                     story: story.needs(ip),

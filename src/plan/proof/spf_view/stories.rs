@@ -85,6 +85,19 @@ pub fn stories(
 }
 
 impl Story {
+    /// The names about which it says something that matters, joined by `+`; without the labels that
+    /// stand for the client.
+    #[must_use]
+    pub fn names(&self, ip: IpAddr) -> String {
+        let told = self.guesses.iter().filter(|(_, guess)| **guess != Guess::Nobody);
+        let names: BTreeSet<String> =
+            told.map(|(key, _)| without_the_client(&key.name, ip)).collect();
+        match names.is_empty() {
+            true => "none".to_owned(),
+            false => names.into_iter().collect::<Vec<_>>().join("+"),
+        }
+    }
+
     /// What has to be so for the story, in words.
     #[must_use]
     pub fn needs(&self, ip: IpAddr) -> String {

@@ -34,6 +34,8 @@ struct Worse {
     today: (Outcome, Option<String>),
     /// The term that decides now.
     now: (Outcome, Option<String>),
+    /// The names about which the story says something.
+    names: String,
     /// What the story needs, in words.
     story: String,
 }
@@ -85,6 +87,7 @@ pub(super) fn undecided(
                     ip: from,
                     today: decided(&before, &|key| view.live(key)),
                     now: decided(&now, &|key| view.look_up(key)),
+                    names: "anybody".to_owned(),
                     story: "no name in the zones knows its sender".to_owned(),
                 });
             }
@@ -94,6 +97,7 @@ pub(super) fn undecided(
                     ip: from,
                     today: (usual.0.outcome, None),
                     now: (usual.1.outcome, None),
+                    names: "many".to_owned(),
                     story: "more can be said of it than is checked".to_owned(),
                 });
                 continue;
@@ -133,6 +137,7 @@ pub(super) fn undecided(
                     ip: from,
                     today: decided(&story.today, &|key| view.live(key)),
                     now: decided(&story.now, &|key| view.look_up(key)),
+                    names: story.names(ip),
                     story: story.needs(ip),
                 });
             }
@@ -155,7 +160,8 @@ pub(super) fn undecided(
             let is_it = |view: &View<'_>| find(builder, view).contains(worse).then_some(());
             builder.cases(ID, ("undecided", domain, place + 1), &is_it)
         };
-        let Worse { of, ip, today, now, story } = worse;
+        let Worse { of, ip, today, now, names, story } = worse;
+        let who = ip.map_or("others".to_owned(), |ip| ip.to_string());
         let from = match ip {
             Some(ip) => format!("from {ip}"),
             None => "from an address that no record names".to_owned(),
@@ -165,7 +171,7 @@ pub(super) fn undecided(
             None => format!("`{outcome}`"),
         };
         let harm = Harm::new(
-            format!("{ID}/{}/today/spf/undecided/{from}/{story}", shown(domain)),
+            format!("{ID}/{}/today/spf/undecided/{who}/{names}", shown(domain)),
             format!(
                 "mail as {domain} {from} gets {} today and {} then, if {story}: nobody can tell in advance, and nobody says that no such mail is sent",
                 by(today),

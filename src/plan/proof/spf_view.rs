@@ -5,6 +5,7 @@
 //! mail comes from an unknown source behind that term. It passes only by that very term, and only
 //! if nothing before the term can refuse it.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::draft::Draft;
-use super::view::View;
+use super::view::{Library, View};
 use crate::model::spf_meaning::{Meaning, meaning};
 use crate::observe::{Seen, Snapshot};
 use cutover_base::calendar::Timestamp;
@@ -31,7 +32,7 @@ pub use stories::{Story, stories};
 
 /// A local part, and a name in HELO, that the sender chooses.
 const SOMEBODY: &str = "whoeversends";
-/// The first label of a host name that the owner of an address chooses.
+/// The first label of a host name that the owner of an address chooses; as long as [`SOMEBODY`].
 const SOME_HOST: &str = "whateverhost";
 /// The maximum number of SPF records that are followed, so that a cycle of includes ends. Our
 /// choice: RFC 7208 §4.6.4 allows ten look-ups.
@@ -253,12 +254,26 @@ pub fn is_accepted(view: &View<'_>, domain: &Name, source: &Source) -> bool {
 /// Whether mail from a source that sends for the first time passes at a receiver with this view.
 #[must_use]
 pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
-    let anybody_passes = |ip: IpAddr| {
-        let [_, now] = evaluated_for_anybody(view, domain, ip);
-        now.outcome == Outcome::Pass
+    let asks_for_the_sender = Cell::new(false);
+    let passes = match source {
+        Source::ViaTerm(..) => passes_where(view, domain, source, false),
+        Source::Address(ip) => {
+            let look_up = |key: &RrKey| {
+                asks_for_the_sender
+                    .set(asks_for_the_sender.get() || holds_the_sender(key.name.wire()));
+                view.look_up(key)
+            };
+            evaluated_in(Some(view.draft()), &look_up, domain, *ip).outcome == Outcome::Pass
+        }
     };
-    passes_where(view, domain, source, false)
-        && !matches!(source, Source::Address(ip) if !anybody_passes(*ip))
+    let anybody_passes = || match source {
+        Source::Address(ip) if asks_for_the_sender.get() => {
+            let [_, now] = evaluated_for_anybody(view, domain, *ip);
+            now.outcome == Outcome::Pass
+        }
+        Source::Address(_) | Source::ViaTerm(..) => true,
+    };
+    passes && anybody_passes()
 }
 
 fn passes_where(view: &View<'_>, domain: &Name, source: &Source, of_today: bool) -> bool {
@@ -309,8 +324,9 @@ pub fn evaluated_for_anybody(view: &View<'_>, domain: &Name, ip: IpAddr) -> [Eva
 /// Whether a domain's record today has more void look-ups than receivers have to allow, so that
 /// they differ.
 #[must_use]
-pub fn receivers_differ_today(draft: &Draft<'_>, domain: &Name) -> bool {
-    let of = |ip| evaluated_in(Some(draft), &|key| draft.snapshot.told(key), domain, ip).problem;
+pub fn receivers_differ_today(library: &Library<'_>, domain: &Name) -> bool {
+    let draft = Some(library.draft);
+    let of = |ip| evaluated_in(draft, &|key| library.live(key), domain, ip).problem;
     [NOBODY, NOBODY_V6].into_iter().any(|ip| of(ip) == Some(Problem::ManyVoids))
 }
 
@@ -355,12 +371,13 @@ fn check(world: &World<'_>, domain: &Name, ip: IpAddr, voids_max: usize) -> Eval
 /// Whether a name comes from a macro with something that the sender chooses, and it depends on that
 /// choice what is found there: below where the macro ends there is more than a wildcard.
 fn is_for_the_sender_to_choose(draft: &Draft<'_>, name: &Name) -> bool {
-    let holds = |label: &&[u8]| {
-        let label = String::from_utf8_lossy(label).to_ascii_lowercase();
-        label.contains(SOMEBODY) || label.contains(SOME_HOST)
-    };
+    if !holds_the_sender(name.wire()) {
+        return false;
+    }
     let labels: Vec<&[u8]> = name.labels().collect();
-    let Some(last) = labels.iter().rposition(|label| holds(label)) else { return false };
+    let Some(last) = labels.iter().rposition(|label| holds_the_sender(label)) else {
+        return false;
+    };
     let Ok(below) = Name::from_labels(labels[last + 1..].iter().copied()) else { return true };
     let is_single =
         |other: &Name| other.is_at_or_below(&below) && *other != below && !other.is_wildcard();
@@ -370,6 +387,12 @@ fn is_for_the_sender_to_choose(draft: &Draft<'_>, name: &Name) -> bool {
         keys.by_ref().take_while(|name| name.is_at_or_below(&below)).any(is_single)
     });
     live || draft.owned().any(|key| is_single(&key.name))
+}
+
+/// Whether a name comes from a macro with something that the sender chooses.
+fn holds_the_sender(octets: &[u8]) -> bool {
+    let mut parts = octets.windows(SOMEBODY.len());
+    parts.any(|part| part == SOMEBODY.as_bytes() || part == SOME_HOST.as_bytes())
 }
 
 /// A term that may refuse mail: the domain of its record, the term as written, and the names that it

@@ -199,6 +199,13 @@ impl<'d> Library<'d> {
         found
     }
 
+    /// Where a name leads before the first step by an alias of its own.
+    pub(super) fn live_alias(&self, name: &Name) -> Option<Name> {
+        let zone = self.draft.snapshot.zone_of(name)?;
+        let alias = zone.get(&RrKey::new(name.clone(), RrType::CNAME))?;
+        alias.rdata().first().and_then(Rdata::target)
+    }
+
     /// The known addresses of a name before the first step, in both families.
     pub(super) fn live_addresses(&self, name: &Name) -> Vec<IpAddr> {
         let mut found = Vec::new();

@@ -85,48 +85,65 @@ pub(super) fn edges(builder: &PatternBuilder<'_>) -> Edges {
 /// Whether some record leads to what nobody could see, before the plan, in the end or in between.
 fn is_open(builder: &PatternBuilder<'_>, records: &[(&Name, SpfRecord)]) -> bool {
     let draft = builder.draft();
-    let changes = draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes);
-    let aliases = changes
-        .filter(|change| matches!(change.key.rtype, RrType::CNAME | RrType::DNAME))
-        .flat_map(|change| change.after.iter().flat_map(|rrset| rrset.rdata()));
-    let leaves =
-        aliases.filter_map(Rdata::target).any(|target| draft.snapshot.zone_of(&target).is_none());
-    if leaves {
-        return true;
-    }
-    for at in [draft.snapshot, &*builder.end] {
-        let ask = |name: &Name, rtype| match at.told(&RrKey::new(name.clone(), rtype)) {
-            Outside::Records(records) => Some(records),
-            Outside::Absent => Some(Arc::default()),
-            Outside::Unknown(_) => None,
-        };
-        for (name, record) in records {
-            for term in record.terms.iter().map(|term| term.named(name, name)) {
-                let names = match term.target(name) {
-                    _ if term.hangs_on_the_client() => return true,
-                    None => continue,
-                    Some(Target::Record(name)) => {
-                        if ask(&name, RrType::TXT).is_none() {
-                            return true;
-                        }
-                        continue;
-                    }
-                    Some(Target::Addresses(name)) => vec![name],
-                    Some(Target::Exchanges(name)) => {
-                        let Some(mx) = ask(&name, RrType::MX) else { return true };
-                        mx.iter().filter_map(Rdata::as_mx).map(|(_, exchange)| exchange).collect()
-                    }
-                };
-                for name in names {
-                    let asked = [RrType::A, RrType::AAAA].map(|rtype| ask(&name, rtype).is_none());
-                    if asked.contains(&true) {
-                        return true;
-                    }
+    let changes = || draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes);
+    let comes: Vec<(&RrKey, &Rdata)> = changes()
+        .flat_map(|change| change.after.iter().map(move |rrset| (&change.key, rrset)))
+        .flat_map(|(key, rrset)| rrset.rdata().iter().map(move |rdata| (key, rdata)))
+        .collect();
+    let ask = |name: &Name, rtype| match builder.library.live(&RrKey::new(name.clone(), rtype)) {
+        Outside::Records(records) => Some(records),
+        Outside::Absent => Some(Arc::default()),
+        Outside::Unknown(_) => None,
+    };
+    let mut reached: BTreeSet<Name> = BTreeSet::new();
+    for (name, record) in records {
+        for term in record.terms.iter().map(|term| term.named(name, name)) {
+            if term.hangs_on_the_client() {
+                return true;
+            }
+            let (names, types): (Vec<Name>, &[RrType]) = match term.target(name) {
+                None => continue,
+                Some(Target::Record(name)) => (vec![name], &[RrType::TXT]),
+                Some(Target::Addresses(name)) => (vec![name], &[RrType::A, RrType::AAAA]),
+                Some(Target::Exchanges(name)) => {
+                    let Some(mx) = ask(&name, RrType::MX) else { return true };
+                    let all = mx.iter().chain(comes.iter().map(|(_, rdata)| *rdata));
+                    let exchanges = all.filter_map(Rdata::as_mx).map(|(_, exchange)| exchange);
+                    (exchanges.collect(), &[RrType::A, RrType::AAAA])
                 }
+            };
+            for name in names {
+                if types.iter().any(|rtype| ask(&name, *rtype).is_none()) {
+                    return true;
+                }
+                reached.insert(name);
+            }
+        }
+    }
+    // An alias that comes may lead out of the zones.
+    let aliases: Vec<(&Name, Name)> =
+        comes.iter().filter_map(|(key, rdata)| Some((&key.name, rdata.target()?))).collect();
+    let mut open: Vec<Name> = reached.iter().cloned().collect();
+    while let Some(name) = open.pop().filter(|_| !aliases.is_empty()) {
+        let live = builder.library.live_alias(&name);
+        let comes = aliases.iter().filter(|(owner, _)| answers(owner, &name));
+        for target in comes.map(|(_, target)| target.clone()).chain(live) {
+            if draft.snapshot.zone_of(&target).is_none() {
+                return true;
+            }
+            if reached.insert(target.clone()) {
+                open.push(target);
             }
         }
     }
     false
+}
+
+/// Whether an alias of an owner may be met on the way from a name: it has that name, is above it
+/// (DNAME), or is a wildcard.
+fn answers(owner: &Name, name: &Name) -> bool {
+    let up = owner.parent().filter(|_| owner.is_wildcard());
+    name.is_at_or_below(up.as_ref().unwrap_or(owner))
 }
 
 /// The addresses for which a name with the macro `i` can stand, in either order (RFC 7208 §7.3): the

@@ -38,7 +38,7 @@ pub(super) fn still_passes(
     if edges.refuse_some() {
         refused::newly_refused(builder, domain, domain_move, edges);
     }
-    if edges.are_open() || receivers_differ_today(builder.draft(), domain) {
+    if edges.are_open() || receivers_differ_today(builder.library, domain) {
         undecided::undecided(builder, domain, domain_move, edges);
     }
     let rest = builder.always(("undeclared-today", domain, 0), &|| {

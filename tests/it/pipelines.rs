@@ -366,6 +366,19 @@ fn a_note_on_gitlab_is_edited_in_place_and_a_refusal_is_told() {
         assert_eq!(code, 0, "{said}");
         assert_eq!(forge.comments.all().len(), 1);
     }
+    // Whom the base branch does not allow cannot be asked for.
+    let clone = forge.clone_of("move");
+    let plan = clone.join("plans/move.yaml");
+    let text = fs::read_to_string(&plan).expect("a plan");
+    let named = format!("{text}approvals: {{ signers: [ mallory@example.com ] }}\n");
+    fs::write(&plan, named).expect("written");
+    forge.commit(&clone, "move");
+    let signers = ("CUTOVER_SIGNERS", "origin/main:allowed_signers");
+    let (code, said) =
+        forge.job("move", "plan.sh", &["plans/move.yaml"], &[&gitlab[..], &[signers]].concat());
+    assert!(code == 2 && said.contains("mallory@example.com"), "{code}: {said}");
+    let (code, said) = forge.job("move", "plan.sh", &["plans/move.yaml"], &gitlab);
+    assert_eq!(code, 0, "{said}");
     let wrong = [&gitlab[..4], &[("GITLAB_TOKEN", "wrong")]].concat();
     let (code, said) = forge.job("move", "plan.sh", &["plans/move.yaml"], &wrong);
     assert!(code != 0 && said.contains("401"), "{code}: {said}");

@@ -3,6 +3,8 @@
 #
 # CUTOVER_OUT      where artifacts and reviews are written (default: cutover-review)
 # CUTOVER_REQUEST  the number of the pull or merge request; without it nothing is posted
+# CUTOVER_SIGNERS  who may approve, as COMMIT:PATH of the base branch: a plan that asks for the approval of
+#                  somebody else is refused here, and not only after the merge
 set -eu
 here=$(dirname "$0")
 out=${CUTOVER_OUT:-cutover-review}
@@ -10,7 +12,14 @@ mkdir -p "$out"
 
 form=text
 [ -z "${GITHUB_ACTIONS:-}" ] || form=github
-cutover check --format "$form" "$@"
+if [ -n "${CUTOVER_SIGNERS:-}" ]; then
+    signers=$(mktemp)
+    trap 'rm -f "$signers"' EXIT
+    git -c safe.directory="$PWD" show "$CUTOVER_SIGNERS" >"$signers"
+    cutover check --format "$form" --allowed-signers "$signers" "$@"
+else
+    cutover check --format "$form" "$@"
+fi
 
 worst=0
 for plan in "$@"; do

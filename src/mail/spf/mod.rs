@@ -137,6 +137,16 @@ impl Term {
         }
     }
 
+    /// Whether its last macro is `i`: what stands before the rest of its name is part of an address
+    /// (RFC 7208 §7.2).
+    #[must_use]
+    pub fn ends_in_an_address(&self) -> bool {
+        let last = self.0.rsplit("%{").next().filter(|_| self.0.contains("%{"));
+        last.is_some_and(|last| {
+            last.starts_with(['i', 'I']) && last.contains("}.") && !last.contains('%')
+        })
+    }
+
     /// Whether it matches by the names of the client's address: `ptr` (RFC 7208 §5.5).
     #[must_use]
     pub fn is_of_host_names(&self) -> bool {
@@ -305,6 +315,20 @@ mod tests {
             let mut changed = record(before);
             changed.add(Term::new("ip4:192.0.2.1"));
             assert_eq!(changed.to_string(), after);
+        }
+    }
+
+    #[test]
+    fn rfc7208_section_7_2_what_ends_in_an_address() {
+        for (term, ends) in [
+            ("exists:%{i}.l.a.test", true),
+            ("-exists:%{l}.%{ir}.l.a.test", true),
+            ("exists:%{i}.%{l}.l.a.test", false),
+            ("exists:%{i}x.a.test", false),
+            ("exists:%{i}.%%.a.test", false),
+            ("exists:l.a.test", false),
+        ] {
+            assert_eq!(Term::new(term).ends_in_an_address(), ends, "{term}");
         }
     }
 

@@ -302,6 +302,17 @@ fn leads_alike(term: &Term, wanted: &Term, of: &Name) -> bool {
     }
 }
 
+/// Whether a name below another one, or that name itself, may be what the macro `i` makes of an
+/// address there: what stands next to it is an octet or a digit (RFC 7208 §7.3). A wildcard answers
+/// for all of these.
+fn may_end_an_address(name: &Name, below: &Name) -> bool {
+    let labels = name.labels().count() - below.labels().count();
+    match labels.checked_sub(1).and_then(|next| name.labels().nth(next)) {
+        None => true,
+        Some(next) => next.iter().all(u8::is_ascii_hexdigit),
+    }
+}
+
 /// Whether a term matches every client, so that no evaluation goes further: an `exists` with macros
 /// for whose names a wildcard answers. If nothing is at or below the name where they end, all of
 /// them get the same answer (RFC 4592 §2.2.1).
@@ -312,8 +323,13 @@ pub fn matches_all(draft: &Draft<'_>, look_up: &dyn Fn(&RrKey) -> Outside, term:
     let below = term.answered_below(&Name::root());
     let Some(zone) = draft.snapshot.zone_of(&below) else { return false };
     let live = || zone.zone.rrsets.keys();
+    let may_be_asked_for = |name: &Name| {
+        name.is_at_or_below(&below)
+            && (!term.ends_in_an_address() || may_end_an_address(name, &below))
+    };
     let has_names = || {
-        live().any(|key| key.name.is_at_or_below(&below)) || !draft.owners_below(&below).is_empty()
+        live().any(|key| may_be_asked_for(&key.name))
+            || draft.owned().any(|key| may_be_asked_for(&key.name))
     };
     let is_cut = |key: &RrKey| {
         matches!(key.rtype, RrType::NS | RrType::DNAME)

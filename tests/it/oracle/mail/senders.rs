@@ -421,8 +421,10 @@ impl<'a> World<'a> {
         let outcomes = self.outcomes(owner, NOBODY);
         if outcomes.contains(&Verdict::PermError) {
             let nobody = From::Address(NOBODY);
-            let before = self.verdict_before(owner, &nobody, LOCALS[0]);
-            let sure = is_domain && before != Verdict::PermError;
+            // It is no error before the plan begins, whoever sends.
+            let was_error =
+                |local: &str| self.verdict_before(owner, &nobody, local) == Verdict::PermError;
+            let sure = is_domain && !LOCALS.into_iter().any(was_error);
             self.add("spf-sound", owner, "an error for everybody", sure);
         }
         if outcomes.contains(&Verdict::TempError) {

@@ -56,7 +56,7 @@ pub(super) fn of_dkim(
                     false => Key::Unseen(name),
                 }
             }
-            key => key,
+            key @ (Key::There | Key::Missing | Key::Unseen(_)) => key,
         };
         let fails = |view: &View<'_>| (key(view) == Key::Missing).then_some(());
         let found = builder.cases(ID, ("dkim", domain, *stream), &fails);

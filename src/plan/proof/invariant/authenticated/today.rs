@@ -304,6 +304,11 @@ fn is_refused_now(today: Outcome, now: Outcome) -> bool {
     is_open && now == Outcome::Fail
 }
 
+/// Whether mail that passes today no longer does, or mail that is not refused today is.
+fn is_worse(today: Outcome, now: Outcome) -> bool {
+    (today == Outcome::Pass && now != Outcome::Pass) || is_refused_now(today, now)
+}
+
 /// The SPF terms that a host declares.
 fn terms_of(host: &Host, domain: &Name) -> Vec<Term> {
     let spf = host.senders.iter().filter_map(|sender| sender.spf.as_ref());

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use cutover_zone::{Name, RrType};
 
-use super::{is_refused_now, records_at, sends_from, sends_today};
+use super::{is_worse, records_at, sends_from, sends_today};
 use crate::intent::DomainMove;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::invariant::authenticated::{ID, NOBODY, NOW};
@@ -30,13 +30,9 @@ pub(super) fn newly_refused(
         let today = evaluated_today(view, domain, ip);
         let now = evaluated(view, domain, ip).outcome;
         // Whom a term names that passes is judged separately, but not whom `all` passes.
-        let worse = match today.outcome {
-            Outcome::Pass => {
-                today.path.last().is_some_and(|at| at.term.is_all()) && now != Outcome::Pass
-            }
-            outcome => is_refused_now(outcome, now),
-        };
-        worse.then_some(today.outcome)
+        let passes_by_all = || today.path.last().is_some_and(|at| at.term.is_all());
+        let is_judged_here = today.outcome != Outcome::Pass || passes_by_all();
+        (is_judged_here && is_worse(today.outcome, now)).then_some(today.outcome)
     };
     let begins = |view: &View<'_>, ip: IpAddr| match worse(view, NOBODY) {
         Some(_) => None,

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use cutover_zone::{Name, RrKey, RrType};
 
 use super::refused::named;
-use super::{is_refused_now, records_at, sends_from, sends_today, terms_of};
+use super::{is_worse, records_at, sends_from, sends_today, terms_of};
 use crate::intent::DomainMove;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::invariant::authenticated::{ID, NOBODY, NOW, newly_open, of_old_exchanges};
@@ -68,7 +68,7 @@ pub(super) fn undecided(
         for ip in all.iter().copied() {
             // What happens in every story.
             let usual = (evaluated_today(view, domain, ip), evaluated(view, domain, ip));
-            if is_worse(&usual.0, &usual.1) {
+            if is_worse(usual.0.outcome, usual.1.outcome) {
                 continue;
             }
             let is_named = ip != NOBODY && ip != NOBODY_V6;
@@ -81,7 +81,7 @@ pub(super) fn undecided(
                 (!known().any(|source| new.contains(source))).then(of)
             };
             let [before, now] = evaluated_for_anybody(view, domain, ip);
-            if let Some(of) = owner(&[]).filter(|_| is_worse(&before, &now)) {
+            if let Some(of) = owner(&[]).filter(|_| is_worse(before.outcome, now.outcome)) {
                 found.insert(Worse {
                     of,
                     ip: from,
@@ -102,8 +102,10 @@ pub(super) fn undecided(
                 });
                 continue;
             };
-            let worse: Vec<&Story> =
-                stories.iter().filter(|story| is_worse(&story.today, &story.now)).collect();
+            let worse: Vec<&Story> = stories
+                .iter()
+                .filter(|story| is_worse(story.today.outcome, story.now.outcome))
+                .collect();
             // That a term refuses it for the first time may be ruled out by a statement.
             let open: BTreeSet<(Name, String)> = match worse.is_empty() {
                 true => BTreeSet::new(),
@@ -188,14 +190,6 @@ pub(super) fn undecided(
                 builder.forbid(ID, (choice, NOW), &[*atom], &harm);
             }
         }
-    }
-}
-
-/// Whether mail that passes no longer does, or mail that is not refused is.
-fn is_worse(today: &Evaluation, now: &Evaluation) -> bool {
-    match today.outcome {
-        Outcome::Pass => now.outcome != Outcome::Pass,
-        outcome => is_refused_now(outcome, now.outcome),
     }
 }
 

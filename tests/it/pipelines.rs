@@ -370,7 +370,7 @@ fn a_note_on_gitlab_is_edited_in_place_and_a_refusal_is_told() {
     let clone = forge.clone_of("move");
     let plan = clone.join("plans/move.yaml");
     let text = fs::read_to_string(&plan).expect("a plan");
-    let named = format!("{text}approvals: {{ signers: [ mallory@example.com ] }}\n");
+    let named = format!("{text}approvals: {{ need: 1, signers: [ mallory@example.com ] }}\n");
     fs::write(&plan, named).expect("written");
     forge.commit(&clone, "move");
     let signers = ("CUTOVER_SIGNERS", "origin/main:allowed_signers");

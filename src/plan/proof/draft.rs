@@ -1,13 +1,16 @@
 //! The steps of a plan before they have an order: the changes that recipes want, the points of the
 //! move, and the moments at which stated facts begin to be true.
 
+mod names;
 mod tasks;
+
+pub use names::touched_by;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cutover_contract::{Change, ChangeSet};
-use cutover_zone::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, RrKey, RrType};
 use foldhash::{HashMap, HashSet};
 
 use super::parties::Parties;
@@ -353,41 +356,6 @@ impl<'d> Draft<'d> {
             .take_while(|(key, _)| key.name.is_at_or_below(name))
             .map(|(_, track)| *track)
             .collect()
-    }
-
-    /// The names on whose answers it depends what is found at the names at or below a name: as long
-    /// as these answers stay, all of those stay. A name outside of the zones stays as it is.
-    #[must_use]
-    pub fn names_that_answer_below(&self, name: &Name) -> BTreeSet<Name> {
-        // Wildcards and aliases of whole trees answer for names below where they are.
-        let answers_there = |key: &RrKey| {
-            let up = match key.rtype {
-                _ if key.name.is_wildcard() => key.name.parent(),
-                RrType::DNAME => Some(key.name.clone()),
-                _ => None,
-            };
-            key.name.is_at_or_below(name) || up.is_some_and(|up| name.is_at_or_below(&up))
-        };
-        let mut found: BTreeSet<Name> = BTreeSet::from([name.clone()]);
-        // A name that nothing is about.
-        found.extend(name.child("any"));
-        let zone = self.snapshot.zone_of(name);
-        let live = zone.into_iter().flat_map(|zone| &zone.zone.rrsets);
-        for (key, rrset) in live.filter(|(key, _)| answers_there(key)) {
-            match key.rtype {
-                RrType::CNAME => drop(found.insert(key.name.clone())),
-                RrType::DNAME => {
-                    let target = rrset.rdata().first().and_then(Rdata::target);
-                    let below = self.owned().map(|key| &key.name);
-                    let below =
-                        below.filter(|n| target.as_ref().is_some_and(|t| n.is_at_or_below(t)));
-                    found.extend(below.cloned());
-                }
-                _ => {}
-            }
-        }
-        found.extend(self.owned().filter(|key| answers_there(key)).map(|key| key.name.clone()));
-        found
     }
 
     /// Whether a name exists in a zone, whatever the plan does.

@@ -27,7 +27,7 @@ use outside::Wanted;
 mod outside;
 mod stories;
 
-pub use outside::{NOBODY, NOBODY_V6, is_host, is_of_address, matches_all, matches_no_more};
+pub use outside::{is_host, is_of_address, matches_all, matches_no_more, unnamed};
 pub use stories::{Story, stories};
 
 /// A local part, and a name in HELO, that the sender chooses.
@@ -98,6 +98,11 @@ impl Edges {
     pub fn add(&mut self, network: Network) {
         self.all.extend([network.first, network.last]);
         self.all.extend(network.neighbours().into_iter().flatten());
+    }
+
+    /// The addresses so far.
+    pub fn known(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.all.iter().copied()
     }
 
     /// Notes that some record leads to what nobody could see.
@@ -251,6 +256,22 @@ pub fn is_accepted(view: &View<'_>, domain: &Name, source: &Source) -> bool {
     says_nothing_of_senders(view, domain) || passes_where(view, domain, source, true)
 }
 
+/// Whether mail from a source passes before the first step, or the domain says nothing about its
+/// senders then.
+#[must_use]
+pub fn is_accepted_today(view: &View<'_>, domain: &Name, source: &Source) -> bool {
+    match source {
+        Source::Address(ip) => {
+            matches!(evaluated_today(view, domain, *ip).outcome, Outcome::Pass | Outcome::None)
+        }
+        Source::ViaTerm(of, term, beyond) => {
+            let term = Term::new(term).named(of, domain);
+            let wanted = Wanted { of, term: &term, beyond: beyond.as_ref() };
+            outside::passes_today(&wanted, view, domain)
+        }
+    }
+}
+
 /// Whether mail from a source that sends for the first time passes at a receiver with this view.
 #[must_use]
 pub fn passes(view: &View<'_>, domain: &Name, source: &Source) -> bool {
@@ -327,7 +348,7 @@ pub fn evaluated_for_anybody(view: &View<'_>, domain: &Name, ip: IpAddr) -> [Eva
 pub fn receivers_differ_today(library: &Library<'_>, domain: &Name) -> bool {
     let draft = Some(library.draft);
     let of = |ip| evaluated_in(draft, &|key| library.live(key), domain, ip).problem;
-    [NOBODY, NOBODY_V6].into_iter().any(|ip| of(ip) == Some(Problem::ManyVoids))
+    library.nobody().into_iter().any(|ip| of(ip) == Some(Problem::ManyVoids))
 }
 
 /// `draft`: whatever depends on what the sender chooses matches nobody; without, the sender chooses
@@ -379,8 +400,10 @@ fn is_for_the_sender_to_choose(draft: &Draft<'_>, name: &Name) -> bool {
         return false;
     };
     let Ok(below) = Name::from_labels(labels[last + 1..].iter().copied()) else { return true };
+    let is_the_wildcard =
+        |other: &Name| other.is_wildcard() && other.parent().as_ref() == Some(&below);
     let is_single =
-        |other: &Name| other.is_at_or_below(&below) && *other != below && !other.is_wildcard();
+        |other: &Name| other.is_at_or_below(&below) && *other != below && !is_the_wildcard(other);
     let live = draft.snapshot.zone_of(&below).is_some_and(|zone| {
         let from = RrKey::new(below.clone(), RrType::new(0));
         let mut keys = zone.zone.rrsets.range(from..).map(|(key, _)| &key.name);

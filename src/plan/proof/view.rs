@@ -9,7 +9,7 @@
 //! steps ensures that it cannot.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -22,6 +22,7 @@ use super::answers::{Answers, Class, Content, next_script};
 use super::draft::Draft;
 use super::parties::{Parties, Routes, routes_in};
 use super::pattern::{Atom, Start};
+use super::spf_view::unnamed;
 use super::states::{Directions, States};
 use crate::observe::{ALIASES_MAX, MANY_ALIASES, NOBODY_ASKED, unknown_at};
 use cutover_mail::resolution::reply;
@@ -52,6 +53,8 @@ pub struct Library<'d> {
     pub(super) undecided_back: Cell<bool>,
     /// The states of every track.
     states: States<'d>,
+    /// See [`Self::nobody`].
+    nobody: OnceCell<[IpAddr; 2]>,
 }
 
 /// Names an evaluation: what it asks, about which name, and a number.
@@ -113,7 +116,13 @@ impl<'d> Library<'d> {
             relied: RefCell::default(),
             undecided_back: Cell::new(false),
             states: States::of(draft),
+            nobody: OnceCell::new(),
         }
+    }
+
+    /// An IPv4 and an IPv6 address that stand for those that no SPF record names.
+    pub(super) fn nobody(&self) -> [IpAddr; 2] {
+        *self.nobody.get_or_init(|| unnamed(self.draft))
     }
 
     /// The answers to a question; `None` if there is one that never changes.
@@ -355,6 +364,12 @@ impl View<'_> {
     #[must_use]
     pub fn leaves_today_at(&self, key: &RrKey) -> Option<Name> {
         self.library.draft.snapshot.leaves_at(key).map(|key| key.name)
+    }
+
+    /// An IPv4 and an IPv6 address that stand for those that no SPF record names.
+    #[must_use]
+    pub fn nobody(&self) -> [IpAddr; 2] {
+        self.library.nobody()
     }
 
     /// The plan.

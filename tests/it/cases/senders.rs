@@ -375,6 +375,37 @@ fn alias_leads_to_another_unseen_key() {
     }
 }
 
+/// The same for an alias that a host declares, behind which another alias is changed.
+#[test]
+fn a_declared_alias_leads_to_another_unseen_key() {
+    let acme = format!("{SPF}o1._domainkey CNAME k.other.test.\n");
+    let other = "k CNAME k1.isp.example.\n";
+    let old = "spf: \"ip4:192.0.2.10\", dkim: [ { selector: o1, cname: k.other.test. } ]";
+    let change =
+        "  - { zone: other.test, name: k, type: CNAME, to: [ k2.isp.example. ], with: expand }\n";
+    let stated = "  - { fact: published, name: k2.isp.example., reason: r }\n";
+    let case = moves(&acme, "", other, NEW_SPF).with("spf: \"ip4:192.0.2.10\"", old);
+    let case = case.listing("records", change);
+    let said = case.planned().breaks("authenticated");
+    said.says("signed with o1._domainkey.acme.test. fails DKIM");
+    let case = moves(&acme, "", other, NEW_SPF).with("spf: \"ip4:192.0.2.10\"", old);
+    case.listing("records", change).listing("assume", stated).planned().breaks("authenticated");
+}
+
+/// An exchange outside that is stated to exist only later does not exist before, whatever it accepts.
+#[test]
+fn an_exchange_outside_that_exists_only_later() {
+    let other = "@ MX 10 m\n@ MX 20 bx.isp.example.\nm A 192.0.2.30\n";
+    let change = "  - { zone: other.test, name: m, type: A, absent: true, with: expand }\n";
+    let accepts = "  - { fact: accepts, name: bx.isp.example., reason: r }\n";
+    let later = "  - { fact: published, name: bx.isp.example., from: contract, reason: r }\n";
+    let case =
+        || moves(SPF, "", other, NEW_SPF).listing("records", change).listing("assume", accepts);
+    case().planned().proves();
+    let broken = "deliverable, deliverable/other.test/unseen/bx.isp.example";
+    case().listing("assume", later).planned().breaks(broken);
+}
+
 /// The same for a term that may refuse mail: that one record does not is no reason why the other
 /// does not.
 #[test]

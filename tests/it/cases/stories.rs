@@ -161,3 +161,99 @@ fn what_an_exists_finds_changes_only_its_value() {
         }
     }
 }
+
+/// Over IPv6 the hosts of `mx` and `a` are void look-ups, so that over IPv6 nothing passes by the
+/// include. Over IPv4 it does.
+#[test]
+fn an_include_outside_that_only_one_family_reaches() {
+    let hosts = "h1 A 192.0.2.21\nh2 A 192.0.2.22\nh3 A 192.0.2.23\n";
+    let terms = "a:h1.acme.test a:h2.acme.test a:h3.acme.test";
+    let acme = format!("{}{hosts}", spf(&format!("{terms} include:_spf.isp.example -all")));
+    for after in [
+        format!("{terms} -all"),
+        format!("-ip4:198.51.100.0/24 {terms} include:_spf.isp.example -all"),
+    ] {
+        let case = records(&acme, "", &txt(&after)).listing("assume", ISP_STATED);
+        case.planned().breaks("authenticated");
+    }
+    let more = format!("{terms} ip4:198.51.100.9 include:_spf.isp.example -all");
+    records(&acme, "", &txt(&more)).listing("assume", ISP_STATED).planned().proves();
+}
+
+/// Whatever networks a record names, some address is in none of them.
+#[test]
+fn an_address_that_no_record_names() {
+    for (before, after) in [
+        ("-ip4:0.0.0.0/8 include:_spf.isp.example -all", "-ip4:0.0.0.0/8 -all"),
+        ("-ip6:::/1 include:_spf.isp.example -all", "-ip6:::/1 -all"),
+        ("-ip4:0.0.0.0/8 ~all", "-ip4:0.0.0.0/8 -all"),
+        ("-ip4:0.0.0.0/8 +all", "-ip4:0.0.0.0/8 -all"),
+        ("-ip4:0.0.0.0/0 ~all", "-ip4:0.0.0.0/0 -all"),
+    ] {
+        let case = records(&spf(before), "", &txt(after));
+        let stated = before.contains("isp");
+        let case = if stated { case.listing("assume", ISP_STATED) } else { case };
+        case.planned().breaks("authenticated");
+    }
+}
+
+/// A name keeps a wildcard from whatever is below it, of its own type too, and so do the names above it
+/// that exist because of it (RFC 4592 §2.2.1, §2.2.2).
+#[test]
+fn a_name_that_keeps_a_wildcard_from_others() {
+    let change = |name: &str, what: &str| {
+        format!("  - {{ zone: acme.test, name: \"{name}\", type: {what} }}\n")
+    };
+    for (record, names, name, what) in [
+        ("exists:%{i}.l.acme.test -all", "*.l A 10.0.0.1\n", "10.l", "A, to: [ 10.0.0.1 ]"),
+        ("exists:%{h}.l.acme.test -all", "*.l A 10.0.0.1\n", "example.l", "A, to: [ 10.0.0.1 ]"),
+        ("exists:%{l}.l.acme.test -all", "*.l A 10.0.0.1\n", "bob.l", "A, to: [ 10.0.0.1 ]"),
+        ("exists:%{l}.l.acme.test -all", "*.l A 10.0.0.1\n", "x.bob.l", "A, to: [ 10.0.0.1 ]"),
+        (
+            "-exists:%{l}.l.acme.test ip4:192.0.2.10 -all",
+            "*.l A 10.0.0.1\nx.bob.l A 10.0.0.1\n",
+            "x.bob.l",
+            "A, absent: true",
+        ),
+        (
+            "-exists:%{l}.l.acme.test ip4:192.0.2.10 -all",
+            "*.l A 10.0.0.1\n*.bob.l TXT x\n",
+            "*.bob.l",
+            "TXT, absent: true",
+        ),
+        (
+            "-exists:%{i}.l.acme.test ip4:192.0.2.0/24 -all",
+            "*.l A 10.0.0.1\n10.l A 10.0.0.1\n",
+            "10.l",
+            "A, absent: true",
+        ),
+    ] {
+        let acme = format!("{}{names}", spf(record));
+        records(&acme, "", &change(name, what)).planned().breaks("authenticated");
+    }
+}
+
+/// A name of a client's address counts only if it leads back to the address (RFC 7208 §5.5, §7.3).
+#[test]
+fn a_host_name_in_a_macro_no_longer_leads_back() {
+    let acme = format!(
+        "{}mail2 A 192.0.2.77\nmail2.acme.test.l A 10.0.0.1\n",
+        spf("exists:%{p}.l.acme.test -all")
+    );
+    let change = "  - { zone: acme.test, name: mail2, type: A, to: [ 192.0.2.78 ] }\n";
+    records(&acme, "", change).planned().breaks("authenticated");
+}
+
+/// That nobody sends as a name with a record of its own says nothing of a domain that includes it for
+/// some senders.
+#[test]
+fn nobody_sends_as_a_name_that_others_include() {
+    let acme = format!(
+        "{}bob.s TXT \"v=spf1 ip4:192.0.2.10 -all\"\n",
+        spf("include:%{l}.s.acme.test -all")
+    );
+    let change = "  - { zone: acme.test, name: bob.s, type: TXT, to: [ '\"v=spf1 -all\"' ] }\n";
+    let stated = "  - { fact: sends, name: bob.s.acme.test., value: false, reason: r }
+  - { fact: published, name: s.acme.test., reason: r }\n";
+    records(&acme, "", change).listing("assume", stated).planned().breaks("authenticated");
+}

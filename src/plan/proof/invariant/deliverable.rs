@@ -258,12 +258,13 @@ fn is_third_party(
         && !builder.parties().names(Side::From).contains(name)
 }
 
-/// The sets of atoms with which an exchange that nobody could ask for does not exist. A third party
-/// that is stated to accept the mail exists for as long.
+/// The sets of atoms with which an exchange that nobody could ask for does not exist. If nothing is
+/// stated about that, it exists for as long as it is stated to accept the mail.
 fn absent(builder: &PatternBuilder<'_>, mail_domain: &Domain<'_>, name: &Name) -> Vec<Vec<usize>> {
     let of = Subject::Name(name.clone());
     let unpublished = builder.facts.having(Fact::Published, &of, Value::False);
-    if accepts_by_name(builder, mail_domain, name) {
+    let is_stated = builder.facts.is_stated(Fact::Published, &of);
+    if !is_stated && accepts_by_name(builder, mail_domain, name) {
         return both(&unpublished, &builder.facts.having(Fact::Accepts, &of, Value::False));
     }
     each(&unpublished)
@@ -315,11 +316,8 @@ fn unseen(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
             Routes::Nowhere => None,
         };
         let of = Subject::Name(name.clone());
-        if is_exchange && is_third_party(builder, mail_domain, name, &today) {
-            // Both facts are asked for together, so either may be stated with the other.
-            if builder.facts.is_stated(Fact::Accepts, &of) {
-                let _ = builder.facts.values(Fact::Published, &of);
-            }
+        let is_stated = builder.facts.is_stated(Fact::Published, &of);
+        if is_exchange && !is_stated && is_third_party(builder, mail_domain, name, &today) {
             continue;
         }
         let harm = Harm::new(
@@ -336,8 +334,9 @@ fn unseen(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
             true => absent(builder, mail_domain, name),
             false => each(&builder.facts.having(Fact::Published, &of, Value::False)),
         };
-        // That it accepts the mail is asked for wherever mail is led to it.
-        let is_said = is_exchange && accepts_by_name(builder, mail_domain, name);
+        // That it accepts the mail is asked for wherever mail is led to it, and that it exists only
+        // if the plan says something about it.
+        let is_said = is_exchange && !is_stated && accepts_by_name(builder, mail_domain, name);
         let led = builder.routed(ID, ("unseen-name", domain, number), &is_led_there);
         for (choice, ()) in led.iter().filter(|_| !is_old && !is_said) {
             // A domain that stays as it is may still depend on a host that goes.

@@ -13,7 +13,7 @@ use cutover_zone::{Name, RrKey, RrSet, RrType};
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::draft::Draft;
 use crate::proof::pattern::Harm;
-use crate::proof::spf_view::{NOBODY, evaluated, matches_all};
+use crate::proof::spf_view::{evaluated, matches_all};
 use crate::proof::view::View;
 use cutover_mail::spf::{Outcome, Problem, SpfRecord, TERMS_MAX, Target, Term};
 use cutover_steps::ask::Outside;
@@ -81,7 +81,7 @@ fn harm(view: &View<'_>, domain: &Name) -> Option<Harm> {
     if found.is_empty() {
         return None;
     }
-    let evaluation = evaluated(view, domain, NOBODY);
+    let evaluation = evaluated(view, domain, view.nobody()[0]);
     match (evaluation.outcome, evaluation.problem) {
         (Outcome::PermError, Some(Problem::ManyTerms)) => harm(
             "look-ups",

@@ -5,18 +5,53 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 
-use cutover_zone::{Name, Rdata, RrKey, RrType};
+use cutover_zone::{Name, Rdata, RrKey, RrSet, RrType};
 
 use super::{RECORDS_MAX, evaluated_in};
 use crate::proof::draft::Draft;
 use crate::proof::view::View;
-use cutover_mail::spf::{Outcome, SpfRecord, Target, Term};
+use cutover_mail::spf::{Network, Outcome, SpfRecord, Target, Term};
 use cutover_steps::ask::Outside;
 
-/// "This network" (RFC 1122 §3.2.1.3): nobody sends from there, and no record names it.
-pub const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(0, 0, 0, 1));
-/// The same over IPv6 (RFC 6666).
-pub const NOBODY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1));
+/// Addresses that hardly any record names. First "this network" (RFC 1122 §3.2.1.3), and over IPv6
+/// what is discarded (RFC 6666): nobody sends from there.
+const UNNAMED_V4: [u32; 6] =
+    [0x0000_0001, 0xf000_0001, 0x7f00_0001, 0x4000_0001, 0xc000_0001, 0x8000_0001];
+const UNNAMED_V6: [u128; 6] = [
+    (0x0100 << 112) + 1,
+    (0xf000 << 112) + 1,
+    (0x8000 << 112) + 1,
+    (0x4000 << 112) + 1,
+    (0x2000 << 112) + 1,
+    (0x6000 << 112) + 1,
+];
+
+/// An IPv4 and an IPv6 address that no SPF record of the zones names, now or later; the first of ours
+/// if the records name all of these.
+pub fn unnamed(draft: &Draft<'_>) -> [IpAddr; 2] {
+    let live = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.values());
+    let changes = draft.tracks.iter().flat_map(|t| &t.transitions).flat_map(|t| &t.changes);
+    let rrsets = live.chain(changes.filter_map(|change| change.after.as_ref()));
+    let outside = draft.snapshot.outside.values().filter_map(|answer| match answer {
+        Outside::Records(records) => Some(&**records),
+        Outside::Absent | Outside::Unknown(_) => None,
+    });
+    let texts = rrsets.map(RrSet::rdata).chain(outside).flatten();
+    let networks: Vec<Network> = texts
+        .filter(|rdata| rdata.rtype() == RrType::TXT)
+        .filter_map(SpfRecord::of_rdata)
+        .flat_map(|record| record.terms)
+        .filter_map(|term| term.network())
+        .collect();
+    let first = |of: Vec<IpAddr>| {
+        let is_unnamed = |ip: &&IpAddr| !networks.iter().any(|network| network.has(**ip));
+        of.iter().find(is_unnamed).copied().unwrap_or(of[0])
+    };
+    [
+        first(UNNAMED_V4.map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits))).to_vec()),
+        first(UNNAMED_V6.map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))).to_vec()),
+    ]
+}
 
 /// The result of following a source's mail through a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +82,7 @@ impl Wanted<'_> {
             sender: domain,
             wanted: self,
         };
+        let nobody = view.nobody();
         // Mail that passes today only because a term does not match it does not match that term.
         let is_unmatched = |of: &Name, term: &Term| {
             let stops = |at: &Name, met: &Term| at == of && met.same_as(term, of);
@@ -59,8 +95,24 @@ impl Wanted<'_> {
             leaves_at: &|key| view.leaves_at(key),
             ..today
         };
-        now.let_through(&is_unmatched) == Some(Way::Through) && now.is_in_time()
+        // What is over IPv6, say, too late today need not be in time later.
+        let is_in_time = |ip: &IpAddr| (of_today && !today.is_in_time(*ip)) || now.is_in_time(*ip);
+        now.let_through(&is_unmatched) == Some(Way::Through) && nobody.iter().all(is_in_time)
     }
+}
+
+/// Whether mail that a term accepts passes before the first step, over either family, if nothing else
+/// matches it.
+pub(super) fn passes_today(wanted: &Wanted<'_>, view: &View<'_>, domain: &Name) -> bool {
+    let today = Records {
+        draft: view.draft(),
+        look_up: &|key| view.live(key),
+        leaves_at: &|key| view.leaves_today_at(key),
+        sender: domain,
+        wanted,
+    };
+    today.let_through(&|_, _| true) == Some(Way::Through)
+        && view.nobody().into_iter().any(|ip| today.is_in_time(ip))
 }
 
 /// Records at one time, and the mail that is followed through them.
@@ -85,8 +137,8 @@ impl Records<'_> {
     }
 
     /// Whether a receiver gets as far as the wanted term before its look-ups are used up (RFC 7208
-    /// §4.6.4), over either family. The record outside counts as one look-up.
-    fn is_in_time(&self) -> bool {
+    /// §4.6.4), for an address that no record names. The record outside counts as one look-up.
+    fn is_in_time(&self, ip: IpAddr) -> bool {
         let Wanted { of, term, beyond: Some(beyond) } = self.wanted else { return true };
         if !matches!(term.target(of), Some(Target::Record(_))) {
             return true;
@@ -99,9 +151,7 @@ impl Records<'_> {
                 false => found,
             }
         };
-        let passes =
-            |ip| evaluated_in(Some(self.draft), &look_up, self.sender, ip).outcome == Outcome::Pass;
-        [NOBODY, NOBODY_V6].into_iter().all(passes)
+        evaluated_in(Some(self.draft), &look_up, self.sender, ip).outcome == Outcome::Pass
     }
 
     fn through(
@@ -233,14 +283,18 @@ fn means_the_same(
         let draft = view.draft();
         let mut below = draft.names_that_answer_below(&term.answered_below(domain));
         below.retain(|name| !term.is_of_host_names() || is_host(name));
-        let pointers = draft.owned().map(|key| &key.name);
-        let mut pointers =
-            pointers.filter(|name| term.asks_names_of_addresses() && is_of_address(name));
+        let owned = || draft.owned().map(|key| &key.name);
+        let asks_names = term.asks_names_of_addresses();
+        let mut pointers = owned().filter(|name| asks_names && is_of_address(name));
+        // A name of an address counts only if it leads back to the address (RFC 7208 §5.5).
+        let mut hosts = owned().filter(|name| asks_names && is_host(name));
         let stays = |name: &Name| match term.is_existence() {
             true => has_no_more(name),
             false => term.asks_for().iter().all(|rtype| is_same(name, *rtype)),
         };
-        return below.iter().all(stays) && pointers.all(|name| is_same(name, RrType::PTR));
+        return below.iter().all(stays)
+            && pointers.all(|name| is_same(name, RrType::PTR))
+            && hosts.all(has_same);
     }
     match term.target(domain) {
         None => true,

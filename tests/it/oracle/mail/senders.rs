@@ -19,9 +19,10 @@ struct Views<'w> {
     /// Names whose records let this sender pass, or not, as the adversary chooses: the name that is
     /// asked, and the one to which it leads.
     is_open: &'w dyn Fn(&Name, &Name) -> bool,
-    /// For a sender that has never sent before: nobody knows whether an `exists` outside matches it,
-    /// unless this says that it does not.
+    /// Says of which names it is stated that nothing there refuses this mail. Nobody knows whether an
+    /// `exists` outside matches a sender that has never sent before, unless this says so.
     stated: Stated<'w>,
+    is_new: bool,
     /// A name whose record lets this sender pass.
     passes_at: Option<&'w Name>,
     known: HashMap<RrKey, Vec<Resolved>>,
@@ -55,8 +56,7 @@ impl Views<'_> {
     }
 }
 
-/// For a sender that has never sent before: whether it is stated that what is at a name refuses
-/// nothing.
+/// Whether it is stated that what is at a name refuses nothing.
 type Stated<'s> = Option<&'s dyn Fn(&Name) -> bool>;
 
 /// Stands for what the adversary lets a record say.
@@ -125,7 +125,8 @@ impl Resolver for Views<'_> {
             return self.ask(name, RrType::A);
         }
         let mut up = std::iter::successors(Some(name.clone()), Name::parent);
-        let is_open = self.stated.is_some_and(|is_stated| !up.any(|up| is_stated(&up)));
+        let is_open =
+            self.is_new && self.stated.is_some_and(|is_stated| !up.any(|up| is_stated(&up)));
         // It does not match because there is nothing, which counts (RFC 7208 §4.6.4).
         match is_open && self.choose(2) == 1 {
             true => Reply::Records(vec![Rdata::a(Ipv4Addr::LOCALHOST)]),
@@ -168,15 +169,16 @@ impl<'a> World<'a> {
     pub(super) fn outcomes(&self, domain: &Name, ip: IpAddr) -> BTreeSet<Verdict> {
         let from = From::Address(ip);
         let is_published = |name: &Name| self.is_published(name);
-        let of =
-            |local| self.outcomes_where(domain, (&from, local, None), &is_published, &|_, _| false);
+        let of = |local| {
+            self.outcomes_where(domain, (&from, local, false, None), &is_published, &|_, _| false)
+        };
         LOCALS.into_iter().flat_map(of).collect()
     }
 
     fn outcomes_where(
         &self,
         domain: &Name,
-        (from, local, stated): (&From, &str, Stated<'_>),
+        (from, local, is_new, stated): (&From, &str, bool, Stated<'_>),
         is_published: &dyn Fn(&Name) -> bool,
         is_open: &dyn Fn(&Name, &Name) -> bool,
     ) -> BTreeSet<Verdict> {
@@ -189,6 +191,7 @@ impl<'a> World<'a> {
             is_published,
             is_open,
             stated,
+            is_new,
             passes_at,
             known: HashMap::new(),
             chosen: Vec::new(),
@@ -211,7 +214,7 @@ impl<'a> World<'a> {
         // An unknown record is reported for the record, and not for its senders.
         let is_open = |asked: &Name, at: &Name| !self.is_published(asked) && !self.is_published(at);
         let stated = |name: &Name| self.is_published(name);
-        let stated: Stated<'_> = is_new.then_some(&stated);
+        let stated: Stated<'_> = Some(&stated);
         // What was refused before the plan began is none of its concern.
         let passed = |local: &str| {
             is_new
@@ -219,7 +222,8 @@ impl<'a> World<'a> {
                 || self.verdict_before(domain, from, local) == Verdict::Pass
         };
         LOCALS.into_iter().filter(|local| passed(local)).any(|local| {
-            let outcomes = self.outcomes_where(domain, (from, local, stated), &|_| true, &is_open);
+            let outcomes =
+                self.outcomes_where(domain, (from, local, is_new, stated), &|_| true, &is_open);
             outcomes.iter().any(|verdict| !matches!(verdict, Verdict::Pass | Verdict::TempError))
         })
     }

@@ -6,7 +6,6 @@ use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::{ID, NOW, Role};
 use crate::intent::{Host, Selector, Sender};
-use crate::observe::Snapshot;
 use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::draft::Draft;
 use crate::proof::pattern::Harm;
@@ -40,24 +39,27 @@ pub(super) fn of_dkim(
             ),
         );
         let txt = RrKey::new(owner.clone(), RrType::TXT);
-        let leads_at = |at: &Snapshot| at.leaves_at(&txt).map(|key| key.name);
-        let today = leads_at(builder.draft().snapshot);
         // Whoever sends today signs with the key of today; whoever begins to, with that of the end.
-        let signs_with = match role {
-            Role::New => leads_at(&builder.end).or_else(|| today.clone()),
-            Role::Old | Role::Other => today.clone().or_else(|| leads_at(&builder.end)),
+        let snapshot = builder.draft().snapshot;
+        let end = std::sync::Arc::clone(&builder.end);
+        let is_there_today = snapshot.told(&txt) != Outside::Absent;
+        let (at, from) = match role != Role::New && is_there_today {
+            true => (snapshot, txt.clone()),
+            // What the plan publishes for a sender is not part of the zones in the end.
+            false => (&*end, key_of(selector.publish.as_ref(), &txt)),
         };
+        let signs_with = at.leaves_at(&from).map(|key| key.name);
+        let is_known = matches!(at.told(&from), Outside::Records(records) if usable(&records));
+        // At another name there is another key, as far as anybody knows.
         let key = |view: &View<'_>| match key(view, selector) {
-            Key::Unseen(name) if selector.publish.is_none() => {
-                let had_another = role != Role::New && is_key_today(view, &txt);
-                match had_another || signs_with.as_ref().is_some_and(|known| *known != name) {
-                    // Another key, as far as anybody knows.
-                    true => Key::Missing,
-                    false => Key::Unseen(name),
-                }
-            }
-            key @ (Key::There | Key::Missing | Key::Unseen(_)) => key,
+            Key::Unseen(name) => match is_known || signs_with.as_ref() != Some(&name) {
+                true => Key::Missing,
+                false => Key::Unseen(name),
+            },
+            Key::There if signs_with.is_some() => Key::Missing,
+            key @ (Key::There | Key::Missing) => key,
         };
+        let today = snapshot.leaves_at(&txt).map(|key| key.name);
         let fails = |view: &View<'_>| (key(view) == Key::Missing).then_some(());
         let found = builder.cases(ID, ("dkim", domain, *stream), &fails);
         builder.forbid_each(ID, (&found, NOW), in_flight, &missing);
@@ -150,11 +152,6 @@ fn key(view: &View<'_>, selector: &Selector) -> Key {
         Outside::Records(_) | Outside::Absent => Key::Missing,
         Outside::Unknown(_) => Key::Unseen(view.leaves_at(&txt).unwrap_or(txt.name)),
     }
-}
-
-/// Whether the zones have a key before the first step.
-fn is_key_today(view: &View<'_>, txt: &RrKey) -> bool {
-    matches!(view.live(txt), Outside::Records(live) if usable(&live))
 }
 
 /// The key that a selector leads to.

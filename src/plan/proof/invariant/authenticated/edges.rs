@@ -61,8 +61,16 @@ pub(super) fn edges(builder: &PatternBuilder<'_>) -> Edges {
     if has_macros {
         let zones = draft.snapshot.zones.values().flat_map(|zone| zone.zone.rrsets.keys());
         let names: BTreeSet<&Name> = zones.chain(draft.owned()).map(|key| &key.name).collect();
+        let ends: BTreeSet<Vec<u8>> =
+            names.iter().filter_map(|name| part_of_address(name)).collect();
         let named = names.into_iter().flat_map(addresses_in);
         named.for_each(|ip| edges.add(Network::of(ip, u8::MAX)));
+        // A name with fewer octets stands for many addresses: for one in each network.
+        let known: Vec<IpAddr> = edges.known().chain(builder.library.nobody()).collect();
+        let in_each = ends
+            .iter()
+            .flat_map(|end| known.iter().flat_map(|ip| with_octets(*ip, end)).collect::<Vec<_>>());
+        in_each.for_each(|ip| edges.add(Network::of(ip, u8::MAX)));
     }
     if lengths.is_empty() {
         return edges;
@@ -167,6 +175,26 @@ fn addresses_in(name: &Name) -> Vec<IpAddr> {
         found.extend(both.map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))));
     }
     found
+}
+
+/// The octets of a name that begins with one to three of them: the end of an address, or with the
+/// macro `ir` its beginning.
+fn part_of_address(name: &Name) -> Option<Vec<u8>> {
+    let octet = |label: &[u8]| {
+        let text = std::str::from_utf8(label).ok()?;
+        text.parse::<u8>().ok().filter(|n| n.to_string() == text)
+    };
+    let octets: Vec<u8> = name.labels().map_while(octet).take(4).collect();
+    matches!(octets.len(), 1..=3).then_some(octets)
+}
+
+/// An address with these octets at its end, and one with their reverse at its beginning.
+fn with_octets(ip: IpAddr, octets: &[u8]) -> Vec<IpAddr> {
+    let IpAddr::V4(ip) = ip else { return Vec::new() };
+    let (mut end, mut start) = (ip.octets(), ip.octets());
+    end[4 - octets.len()..].copy_from_slice(octets);
+    start.iter_mut().zip(octets.iter().rev()).for_each(|(at, octet)| *at = *octet);
+    [end, start].map(|octets| IpAddr::V4(Ipv4Addr::from(octets))).to_vec()
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ use crate::proof::builder::{PatternBuilder, shown};
 use crate::proof::parties::Side;
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{
-    Edges, NOBODY, Source, evaluated, is_accepted, matches_no_more, may_refuse, may_refuse_today,
-    passes, sources,
+    Edges, Source, evaluated, is_accepted, matches_no_more, may_refuse, may_refuse_today, passes,
+    sources,
 };
 use crate::proof::view::{Choice, View};
 use cutover_mail::spf::{Outcome, SpfRecord, Target, Term};
@@ -427,11 +427,13 @@ fn undeclared(
 ) {
     let found = {
         let fails = |view: &View<'_>| {
-            let outcome = evaluated(view, domain, NOBODY).outcome;
             // Without a record nobody refuses it, except by a DMARC policy that requires either.
             let refused = || dmarc::strictness(domain, &|key| view.look_up(key))[0] > 0;
-            let ok = outcome == Outcome::Pass || (outcome == Outcome::None && !refused());
-            (!ok).then_some(())
+            let is_ok = |ip| {
+                let outcome = evaluated(view, domain, ip).outcome;
+                outcome == Outcome::Pass || (outcome == Outcome::None && !refused())
+            };
+            (!view.nobody().into_iter().all(is_ok)).then_some(())
         };
         builder.cases(ID, ("undeclared", domain, 0), &fails)
     };

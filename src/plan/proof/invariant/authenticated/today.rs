@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use cutover_zone::{Name, RrKey, RrType};
 
-use super::{From, ID, NOBODY, NOW, may_be_refused, of_old_exchanges};
+use super::{From, ID, NOW, may_be_refused, of_old_exchanges};
 use crate::intent::{DomainMove, Host, Sender};
 use crate::observe::Snapshot;
 use crate::proof::builder::{PatternBuilder, shown};
+use crate::proof::draft::touched_by;
 use crate::proof::parties::Side;
 use crate::proof::pattern::Harm;
 use crate::proof::spf_view::{
@@ -100,7 +101,7 @@ fn all_sources_today(
         Source::Address(ip) => Some(ip),
         Source::ViaTerm(..) => None,
     });
-    let all: BTreeSet<IpAddr> = addresses.chain([NOBODY]).collect();
+    let all: BTreeSet<IpAddr> = addresses.chain(builder.library.nobody()).collect();
     let of = sends_today(domain, domain_move);
     let from = From { domain, id: "today".to_owned(), who: format!("is sent as {domain}") };
     let in_flight = builder.facts.in_flight(&of);
@@ -145,18 +146,21 @@ fn of_the_client(
         let below = term.answered_below(owner);
         // Whoever has a name in DNS for its address is a host.
         let of_hosts = term.is_of_host_names();
-        let names = draft
-            .owned()
-            .map(|key| &key.name)
+        let owned = || draft.owned().map(|key| &key.name);
+        let names = owned()
             .filter(|name| name.is_at_or_below(&below) && (!of_hosts || is_host(name)))
-            .map(|name| (name, term.asks_for()));
-        // And the names that an address has.
-        let pointers = draft
-            .owned()
-            .map(|key| &key.name)
-            .filter(|name| term.asks_names_of_addresses() && is_of_address(name))
-            .map(|name| (name, [RrType::PTR].as_slice()));
-        let names: BTreeMap<&Name, &[RrType]> = names.chain(pointers).collect();
+            .flat_map(|owner| touched_by(owner, &below).into_iter().map(move |name| (name, owner)))
+            .map(|(name, owner)| (name, (owner, term.asks_for())));
+        // And the names that an address has, which lead back to it (RFC 7208 §5.5).
+        let asks_names = term.asks_names_of_addresses();
+        let pointers = owned()
+            .filter(|name| asks_names && is_of_address(name))
+            .map(|name| (name.clone(), (name, [RrType::PTR].as_slice())));
+        let hosts = owned()
+            .filter(|name| asks_names && !of_hosts && is_host(name))
+            .map(|name| (name.clone(), (name, [RrType::A, RrType::AAAA].as_slice())));
+        let names: BTreeMap<Name, (&Name, &[RrType])> =
+            names.chain(pointers).chain(hosts).collect();
         let senders: Vec<Subject> = declared
             .iter()
             .filter(|(_, terms)| terms.contains(&(owner.clone(), text.clone())))
@@ -164,33 +168,41 @@ fn of_the_client(
             .collect();
         let senders =
             if senders.is_empty() { vec![sends_today(domain, domain_move)] } else { senders };
-        for (place, (name, asks_for)) in names.into_iter().enumerate() {
+        for (place, (name, (owner, asks_for))) in names.into_iter().enumerate() {
+            let asks_existence = term.is_existence() && asks_for == term.asks_for();
             let keys: Vec<RrKey> =
                 asks_for.iter().map(|rtype| RrKey::new(name.clone(), *rtype)).collect();
             let changed = |view: &View<'_>| {
                 // An `exists` asks only whether there is a record.
                 let is_other = |key: &RrKey| match (view.live(key), view.look_up(key)) {
                     (Outside::Absent, _) => false,
-                    (Outside::Records(_), Outside::Records(_)) if term.is_existence() => false,
+                    (Outside::Records(_), Outside::Records(_)) if asks_existence => false,
                     (live, now) => live != now,
                 };
                 keys.iter().any(is_other).then_some(())
             };
-            let own = Subject::Name(name.clone());
+            let own = Subject::Name(owner.clone());
+            // Of a name with an SPF record of its own it says who sends as that name.
+            let is_told = !term.leads_to_any_record();
             let harm = Harm::new(
-                format!("{ID}/{}/today/client/{text}/{}", shown(domain), shown(name)),
+                format!("{ID}/{}/today/client/{text}/{}", shown(domain), shown(&name)),
                 format!(
-                    "mail as {domain} passes SPF by `{text}` today, which may lead to {name}: that changes, and nobody can tell whose mail fails"
+                    "mail as {domain} passes SPF by `{text}` today, which may lead to {name}: what is found there changes, and nobody can tell whose mail fails"
                 ),
                 format!(
-                    "leave {name} as it is until nobody sends by it; if nobody does, {}",
-                    builder.statement(Fact::Sends, &own, Value::False, "")
+                    "leave {owner} as it is until nobody sends by it; if nobody does, {}",
+                    builder.statement(
+                        Fact::Sends,
+                        if is_told { &own } else { &senders[0] },
+                        Value::False,
+                        ""
+                    )
                 ),
             );
             let found =
                 builder.cases(ID, ("of-the-client", domain, (number << 16) + place), &changed);
             let bad = |builder: &PatternBuilder<'_>| -> Vec<usize> {
-                match builder.facts.is_stated(Fact::Sends, &own) {
+                match is_told && builder.facts.is_stated(Fact::Sends, &own) {
                     true => builder.facts.in_flight(&own),
                     false => senders.iter().flat_map(|of| builder.facts.in_flight(of)).collect(),
                 }
@@ -263,9 +275,9 @@ fn undeclared_today(
 fn all_others(builder: &mut PatternBuilder<'_>, domain: &Name, domain_move: Option<&DomainMove>) {
     let undeclared = domain_move
         .is_some_and(|domain_move| !domain_move.from.senders.iter().any(Sender::says_anything));
-    let refused = |view: &View<'_>| {
-        let today = evaluated_today(view, domain, NOBODY).outcome;
-        let now = evaluated(view, domain, NOBODY).outcome;
+    let worse = |view: &View<'_>, ip: IpAddr| {
+        let today = evaluated_today(view, domain, ip).outcome;
+        let now = evaluated(view, domain, ip).outcome;
         let worse = match today {
             Outcome::Pass => now != Outcome::Pass,
             // For a host that declares no sender, this is all of its mail.
@@ -279,6 +291,7 @@ fn all_others(builder: &mut PatternBuilder<'_>, domain: &Name, domain_move: Opti
         };
         worse.then_some(today)
     };
+    let refused = |view: &View<'_>| view.nobody().into_iter().find_map(|ip| worse(view, ip));
     let of = sends_today(domain, domain_move);
     for (choice, today) in builder.cases(ID, ("others", domain, 0), &refused).iter() {
         let harm = Harm::new(

@@ -10,7 +10,7 @@ use cutover_zone::{Name, RrType};
 use super::{is_worse, records_at, sends_from, sends_today};
 use crate::intent::DomainMove;
 use crate::proof::builder::{PatternBuilder, shown};
-use crate::proof::invariant::authenticated::{ID, NOBODY, NOW};
+use crate::proof::invariant::authenticated::{ID, NOW};
 use crate::proof::pattern::Harm;
 use crate::proof::spf_view::{Edges, evaluated, evaluated_today, matched};
 use crate::proof::view::View;
@@ -34,9 +34,9 @@ pub(super) fn newly_refused(
         let is_judged_here = today.outcome != Outcome::Pass || passes_by_all();
         (is_judged_here && is_worse(today.outcome, now)).then_some(today.outcome)
     };
-    let begins = |view: &View<'_>, ip: IpAddr| match worse(view, NOBODY) {
-        Some(_) => None,
-        None => worse(view, ip),
+    let begins = |view: &View<'_>, ip: IpAddr| {
+        let anybody = view.nobody().into_iter().any(|nobody| worse(view, nobody).is_some());
+        if anybody { None } else { worse(view, ip) }
     };
     let met = builder.met(ID, ("refused", domain, 0), &|view| {
         all.iter().copied().filter(|ip| begins(view, *ip).is_some()).collect()
@@ -86,5 +86,6 @@ pub(super) fn named(
     let of = |(name, record): &(Name, SpfRecord)| {
         ends.map(|at| matched(&record.terms, name, at, edges)).into_iter().flatten()
     };
-    records.iter().flat_map(of).filter(|ip| *ip != NOBODY).collect()
+    let nobody = builder.library.nobody();
+    records.iter().flat_map(of).filter(|ip| !nobody.contains(ip)).collect()
 }

@@ -12,11 +12,11 @@ use super::refused::named;
 use super::{is_worse, records_at, sends_from, sends_today, terms_of};
 use crate::intent::DomainMove;
 use crate::proof::builder::{PatternBuilder, shown};
-use crate::proof::invariant::authenticated::{ID, NOBODY, NOW, newly_open, of_old_exchanges};
+use crate::proof::invariant::authenticated::{ID, NOW, newly_open, of_old_exchanges};
 use crate::proof::pattern::{Harm, Start, What};
 use crate::proof::spf_view::{
-    Edges, NOBODY_V6, Source, Story, evaluated, evaluated_for_anybody, evaluated_today,
-    is_accepted, sources, stories,
+    Edges, Source, Story, evaluated, evaluated_for_anybody, evaluated_today, is_accepted,
+    is_accepted_today, sources, stories,
 };
 use crate::proof::view::View;
 use cutover_mail::spf::{Evaluation, Outcome, Reached, Term};
@@ -54,7 +54,7 @@ pub(super) fn undecided(
 ) {
     let all = builder.always(("named-by-any", domain, 0), &|| {
         let mut all = named(builder, domain, edges);
-        all.extend([NOBODY, NOBODY_V6]);
+        all.extend(builder.library.nobody());
         all
     });
     let (declared, new) = builder
@@ -71,7 +71,7 @@ pub(super) fn undecided(
             if is_worse(usual.0.outcome, usual.1.outcome) {
                 continue;
             }
-            let is_named = ip != NOBODY && ip != NOBODY_V6;
+            let is_named = !view.nobody().contains(&ip);
             let from = is_named.then_some(ip);
             let owner = |sources: &[&Source]| {
                 let own = Source::Address(ip);
@@ -130,7 +130,11 @@ pub(super) fn undecided(
                     .filter(|(of, _)| passes && met(of))
                     .map(|(_, source)| source)
                     .collect();
-                if sources.iter().any(|source| !is_accepted(view, domain, source)) {
+                // What is accepted today, and later not whatever the story is, is reported as such.
+                let is_lost = |source: &&Source| {
+                    is_accepted_today(view, domain, source) && !is_accepted(view, domain, source)
+                };
+                if sources.iter().any(is_lost) {
                     continue;
                 }
                 let Some(of) = owner(&sources) else { continue };

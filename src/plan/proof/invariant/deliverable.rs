@@ -348,10 +348,18 @@ fn unseen(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
             }
         }
         // The exchange was one of several, and is all that is left.
+        let subject = of.clone();
         let alone = |routes: &Routes| {
             let routes = routes.all();
             let named = routes.iter().any(|route| route.exchange == *name);
-            (named && routes.iter().all(|route| route.ip.is_none())).then_some(())
+            let is_there = |route: &Route| {
+                let of = Subject::Name(route.exchange.clone());
+                route.ip.is_some()
+                    || (of != subject
+                        && builder.facts.is_stated(Fact::Published, &of)
+                        && builder.facts.is_always(Fact::Published, &of, Value::True))
+            };
+            (named && !routes.iter().any(is_there)).then_some(())
         };
         for (choice, ()) in builder.routed(ID, ("unseen-alone", domain, number), &alone).iter() {
             if is_untouched(mail_domain, choice) {

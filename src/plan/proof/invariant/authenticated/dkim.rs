@@ -48,8 +48,11 @@ pub(super) fn of_dkim(
             // What the plan publishes for a sender is not part of the zones in the end.
             false => (&*end, key_of(selector.publish.as_ref(), &txt)),
         };
-        let signs_with = at.leaves_at(&from).map(|key| key.name);
-        let is_known = matches!(at.told(&from), Outside::Records(records) if usable(&records));
+        let (signs_with, is_known) = match at.told(&from) {
+            Outside::Unknown(_) => (at.leaves_at(&from).map(|key| key.name), false),
+            Outside::Records(records) => (None, usable(&records)),
+            Outside::Absent => (None, false),
+        };
         // At another name there is another key, as far as anybody knows.
         let key = |view: &View<'_>| match key(view, selector) {
             Key::Unseen(name) => match is_known || signs_with.as_ref() != Some(&name) {

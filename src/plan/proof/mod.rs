@@ -34,6 +34,7 @@ pub mod draft;
 pub mod facts;
 pub mod invariant;
 pub mod model;
+mod nobody;
 pub mod parties;
 pub mod pattern;
 pub mod spf_view;

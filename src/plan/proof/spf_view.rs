@@ -27,7 +27,7 @@ use outside::Wanted;
 mod outside;
 mod stories;
 
-pub use outside::{is_host, is_of_address, matches_all, matches_no_more, unnamed};
+pub use outside::{is_host, is_of_address, matches_all, matches_no_more};
 pub use stories::{Story, stories};
 
 /// A local part, and a name in HELO, that the sender chooses.

@@ -20,9 +20,9 @@ use foldhash::HashMap;
 
 use super::answers::{Answers, Class, Content, next_script};
 use super::draft::Draft;
+use super::nobody::unnamed;
 use super::parties::{Parties, Routes, routes_in};
 use super::pattern::{Atom, Start};
-use super::spf_view::unnamed;
 use super::states::{Directions, States};
 use crate::observe::{ALIASES_MAX, MANY_ALIASES, NOBODY_ASKED, unknown_at};
 use cutover_mail::resolution::reply;

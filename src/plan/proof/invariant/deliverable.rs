@@ -9,6 +9,7 @@
 //! people send through, has a queue: it must not be off before that is empty.
 
 mod strangers;
+mod unseen;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ pub(super) fn patterns(builder: &mut PatternBuilder<'_>) {
         of_family(builder, domain, Family::V6);
         strangers::strangers(builder, domain);
         strangers::backups(builder, domain);
-        unseen(builder, domain);
+        unseen::unseen(builder, domain);
         stays_at_old_host(builder, domain);
     }
     for (domain, domain_move) in builder.moving() {
@@ -202,8 +203,8 @@ fn of_family(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>, family:
             .collect();
         // The exchanges of the new host have to be stated anyway.
         let is_there = |name: &Name| {
-            is_of_new_host(builder, mail_domain, name)
-                || is_third_party(builder, mail_domain, name, &today)
+            unseen::is_of_new_host(builder, mail_domain, name)
+                || unseen::is_third_party(builder, mail_domain, name, &today)
         };
         if choices.is_empty() || unknown.iter().any(is_there) {
             continue;
@@ -223,7 +224,7 @@ fn of_family(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>, family:
         );
         let mut sets: Vec<Vec<usize>> = each(&builder.facts.of_any(fact, &subjects, Value::True));
         for name in unknown {
-            let absent = absent(builder, mail_domain, name);
+            let absent = unseen::absent(builder, mail_domain, name);
             let with = |set: &Vec<usize>| -> Vec<Vec<usize>> {
                 absent.iter().map(|other| [set.as_slice(), other].concat()).collect()
             };
@@ -241,135 +242,6 @@ fn of_family(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>, family:
 /// One set for each atom.
 fn each(atoms: &[usize]) -> Vec<Vec<usize>> {
     atoms.iter().map(|atom| vec![*atom]).collect()
-}
-
-/// Whether an exchange that nobody could ask for is none of the domain's today and none of a host
-/// of the move. Somebody has to state then that it accepts the mail (`strangers`), so it exists.
-fn is_third_party(
-    builder: &PatternBuilder<'_>,
-    mail_domain: &Domain<'_>,
-    name: &Name,
-    today: &Routes,
-) -> bool {
-    let is_known =
-        mail_domain.moves.is_none() && today.all().iter().any(|route| route.exchange == *name);
-    !is_known
-        && !is_of_new_host(builder, mail_domain, name)
-        && !builder.parties().names(Side::From).contains(name)
-}
-
-/// The sets of atoms with which an exchange that nobody could ask for does not exist. If nothing is
-/// stated about that, it exists for as long as it is stated to accept the mail.
-fn absent(builder: &PatternBuilder<'_>, mail_domain: &Domain<'_>, name: &Name) -> Vec<Vec<usize>> {
-    let of = Subject::Name(name.clone());
-    let unpublished = builder.facts.having(Fact::Published, &of, Value::False);
-    let is_stated = builder.facts.is_stated(Fact::Published, &of);
-    if !is_stated && accepts_by_name(builder, mail_domain, name) {
-        return both(&unpublished, &builder.facts.having(Fact::Accepts, &of, Value::False));
-    }
-    each(&unpublished)
-}
-
-/// Whether it is stated of an exchange that is not the new host's that it accepts the mail.
-fn accepts_by_name(builder: &PatternBuilder<'_>, mail_domain: &Domain<'_>, name: &Name) -> bool {
-    !is_of_new_host(builder, mail_domain, name)
-        && builder.facts.is_stated(Fact::Accepts, &Subject::Name(name.clone()))
-}
-
-fn is_of_new_host(builder: &PatternBuilder<'_>, mail_domain: &Domain<'_>, name: &Name) -> bool {
-    mail_domain.moves.is_some() && builder.parties().names(Side::To).contains(name)
-}
-
-/// Exchanges of the new host, and of domains that the plan touches, that nobody could ask for.
-fn unseen(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
-    let domain = &mail_domain.name;
-    let parties = builder.parties();
-    let routes = builder.routes(ID, domain);
-    let names: BTreeSet<(&Name, bool)> = routes
-        .found()
-        .flat_map(|routes| {
-            let exchanges = routes.all().iter().filter(|route| route.ip.is_none());
-            let exchanges = exchanges.map(|route| (&route.exchange, true));
-            let domain = match routes {
-                Routes::Unknown(name) => Some((name, false)),
-                Routes::To(_) | Routes::Nowhere => None,
-            };
-            exchanges.chain(domain)
-        })
-        .collect();
-    let today = builder.routes_today(domain);
-    // If it is not known whether any exchange exists today, mail arrives by one of them.
-    let all_unknown = today.all().iter().all(|route| route.ip.is_none());
-    for (number, (name, is_exchange)) in names.into_iter().enumerate() {
-        // An exchange that accepts the mail today evidently exists, unless it is one of several.
-        let is_old =
-            parties.names(Side::From).contains(name) && !parties.names(Side::To).contains(name);
-        if is_old && all_unknown {
-            continue;
-        }
-        let is_led_there = |routes: &Routes| match routes {
-            Routes::To(routes) => routes
-                .iter()
-                .any(|route| route.ip.is_none() && route.exchange == *name)
-                .then_some(()),
-            Routes::Unknown(other) => (other == name).then_some(()),
-            Routes::Nowhere => None,
-        };
-        let of = Subject::Name(name.clone());
-        let is_stated = builder.facts.is_stated(Fact::Published, &of);
-        if is_exchange && !is_stated && is_third_party(builder, mail_domain, name, &today) {
-            continue;
-        }
-        let harm = Harm::new(
-            format!("{ID}/{}/unseen/{}", shown(domain), shown(name)),
-            format!(
-                "a sender of mail for {domain} looks up {name}, and nobody could ask what that is: it may not exist"
-            ),
-            format!(
-                "configure a `resolver:`, or {}",
-                builder.statement(Fact::Published, &of, Value::True, "")
-            ),
-        );
-        let missing = match is_exchange {
-            true => absent(builder, mail_domain, name),
-            false => each(&builder.facts.having(Fact::Published, &of, Value::False)),
-        };
-        // That it accepts the mail is asked for wherever mail is led to it, and that it exists only
-        // if the plan says something about it.
-        let is_said = is_exchange && !is_stated && accepts_by_name(builder, mail_domain, name);
-        let led = builder.routed(ID, ("unseen-name", domain, number), &is_led_there);
-        for (choice, ()) in led.iter().filter(|_| !is_old && !is_said) {
-            // A domain that stays as it is may still depend on a host that goes.
-            if is_untouched(mail_domain, choice) && builder.sides().is_none() {
-                continue;
-            }
-            for missing in &missing {
-                builder.forbid(ID, (choice, Duration::ZERO), missing, &harm);
-            }
-        }
-        // The exchange was one of several, and is all that is left.
-        let subject = of.clone();
-        let alone = |routes: &Routes| {
-            let routes = routes.all();
-            let named = routes.iter().any(|route| route.exchange == *name);
-            let is_there = |route: &Route| {
-                let of = Subject::Name(route.exchange.clone());
-                route.ip.is_some()
-                    || (of != subject
-                        && builder.facts.is_stated(Fact::Published, &of)
-                        && builder.facts.is_always(Fact::Published, &of, Value::True))
-            };
-            (named && !routes.iter().any(is_there)).then_some(())
-        };
-        for (choice, ()) in builder.routed(ID, ("unseen-alone", domain, number), &alone).iter() {
-            if is_untouched(mail_domain, choice) {
-                continue;
-            }
-            for missing in &missing {
-                builder.forbid(ID, (choice, Duration::ZERO), missing, &harm);
-            }
-        }
-    }
 }
 
 /// The answers with which mail of a domain goes to the old host, to any of its addresses.

@@ -222,14 +222,8 @@ fn of_family(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>, family:
                 "publish an {words} address for an exchange before the last one is removed; or {statement}"
             ),
         );
-        let mut sets: Vec<Vec<usize>> = each(&builder.facts.of_any(fact, &subjects, Value::True));
-        for name in unknown {
-            let absent = unseen::absent(builder, mail_domain, name);
-            let with = |set: &Vec<usize>| -> Vec<Vec<usize>> {
-                absent.iter().map(|other| [set.as_slice(), other].concat()).collect()
-            };
-            sets = sets.iter().flat_map(with).collect();
-        }
+        let sets = each(&builder.facts.of_any(fact, &subjects, Value::True));
+        let sets = unseen::all_absent(builder, mail_domain, unknown, sets);
         for choice in choices {
             let extra = lateness(builder, mail_domain, choice);
             for atoms in &sets {

@@ -20,7 +20,7 @@ const STORIES_MAX: usize = 4_000;
 
 /// What an answer that nobody could see is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Guess {
+enum Guess {
     /// It matches somebody else, or nobody.
     Nobody,
     /// It matches this client.
@@ -34,7 +34,7 @@ pub enum Guess {
 pub struct Story {
     /// The answers that nobody could see. For the names of a host (`PTR`), the domain that they
     /// belong to.
-    pub guesses: BTreeMap<RrKey, Guess>,
+    guesses: BTreeMap<RrKey, Guess>,
     /// How many void look-ups the receiver allows.
     voids_max: usize,
     /// The result before the first step.

@@ -18,6 +18,7 @@ use super::dns::{Cache, Dns, Zones};
 use super::language::Plan;
 use super::schedule::{Back, Execution, Step};
 
+mod choices;
 mod clients;
 mod facts;
 mod ground;

@@ -8,6 +8,7 @@ use cutover_zone::{Name, Rdata, RrKey, RrType};
 use super::super::dns::{Dns, Resolved, plain};
 use super::super::language::{Sender, has_names};
 use super::super::spf::{self, Reply, Resolver, Verdict};
+use super::choices::Choices;
 use super::ground::*;
 use super::strangers::LOCALS;
 use super::*;
@@ -26,33 +27,20 @@ struct Views<'w> {
     /// A name whose record lets this sender pass.
     passes_at: Option<&'w Name>,
     known: HashMap<RrKey, Vec<Resolved>>,
-    /// The choices made, each with the number of alternatives.
-    chosen: Vec<(usize, usize)>,
-    at: usize,
+    choices: Choices,
     /// The answers given in this evaluation so far.
     said: HashMap<RrKey, usize>,
 }
 
 impl Views<'_> {
     fn choose(&mut self, count: usize) -> usize {
-        if self.at == self.chosen.len() {
-            self.chosen.push((0, count));
-        }
-        self.at += 1;
-        self.chosen[self.at - 1].0
+        self.choices.choose(count)
     }
 
     /// Makes the next choice; `None` if all were tried.
     fn advance(&mut self) -> bool {
-        self.at = 0;
         self.said.clear();
-        while let Some((choice, count)) = self.chosen.pop() {
-            if choice + 1 < count {
-                self.chosen.push((choice + 1, count));
-                return true;
-            }
-        }
-        false
+        self.choices.advance()
     }
 }
 
@@ -194,8 +182,7 @@ impl<'a> World<'a> {
             is_new,
             passes_at,
             known: HashMap::new(),
-            chosen: Vec::new(),
-            at: 0,
+            choices: Choices::default(),
             said: HashMap::new(),
         };
         let mut found = BTreeSet::new();

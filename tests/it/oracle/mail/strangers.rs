@@ -8,6 +8,7 @@ use cutover_zone::{Name, Rdata, RrKey, RrType};
 
 use super::super::dns::{Resolved, plain};
 use super::super::spf::{self, Reply, Resolver, Verdict};
+use super::choices::Choices;
 use super::ground::{From, spf_text};
 use super::*;
 
@@ -22,9 +23,7 @@ struct Twice<'w> {
     passes_at: Option<&'w Name>,
     /// Whether it is the instant.
     is_now: bool,
-    /// The choices made, each with the number of alternatives.
-    chosen: Vec<(usize, usize)>,
-    at: usize,
+    choices: Choices,
     /// What was chosen for views of the instant.
     views: HashMap<RrKey, usize>,
     /// What was chosen for names outside.
@@ -46,8 +45,7 @@ impl<'w> Twice<'w> {
             ip,
             passes_at,
             is_now: false,
-            chosen: Vec::new(),
-            at: 0,
+            choices: Choices::default(),
             views: HashMap::new(),
             outside: BTreeMap::new(),
             has_names: None,
@@ -56,27 +54,16 @@ impl<'w> Twice<'w> {
     }
 
     fn choose(&mut self, count: usize) -> usize {
-        if self.at == self.chosen.len() {
-            self.chosen.push((0, count));
-        }
-        self.at += 1;
-        self.chosen[self.at - 1].0
+        self.choices.choose(count)
     }
 
     /// Makes the next choice; `false` if all were tried.
     fn advance(&mut self) -> bool {
-        self.at = 0;
         self.views.clear();
         self.outside.clear();
         self.has_names = None;
         self.is_stated = false;
-        while let Some((choice, count)) = self.chosen.pop() {
-            if choice + 1 < count {
-                self.chosen.push((choice + 1, count));
-                return true;
-            }
-        }
-        false
+        self.choices.advance()
     }
 
     fn seen(&mut self, name: &Name, rtype: RrType) -> Resolved {

@@ -29,11 +29,7 @@ pub(super) fn is_third_party(
 
 /// The sets of atoms with which an exchange that nobody could ask for does not exist. If nothing is
 /// stated about that, it exists for as long as it is stated to accept the mail.
-pub(super) fn absent(
-    builder: &PatternBuilder<'_>,
-    mail_domain: &Domain<'_>,
-    name: &Name,
-) -> Vec<Vec<usize>> {
+fn absent(builder: &PatternBuilder<'_>, mail_domain: &Domain<'_>, name: &Name) -> Vec<Vec<usize>> {
     let of = Subject::Name(name.clone());
     let unpublished = builder.facts.having(Fact::Published, &of, Value::False);
     let is_stated = builder.facts.is_stated(Fact::Published, &of);
@@ -41,6 +37,29 @@ pub(super) fn absent(
         return both(&unpublished, &builder.facts.having(Fact::Accepts, &of, Value::False));
     }
     each(&unpublished)
+}
+
+/// These sets of atoms, each together with those with which none of the exchanges exists.
+pub(super) fn all_absent(
+    builder: &PatternBuilder<'_>,
+    mail_domain: &Domain<'_>,
+    names: &BTreeSet<Name>,
+    mut sets: Vec<Vec<usize>>,
+) -> Vec<Vec<usize>> {
+    for name in names {
+        let absent = absent(builder, mail_domain, name);
+        let with = |set: &Vec<usize>| -> Vec<Vec<usize>> {
+            absent.iter().map(|other| [set.as_slice(), other].concat()).collect()
+        };
+        sets = sets.iter().flat_map(with).collect();
+    }
+    sets
+}
+
+/// Whether an exchange is only the old host's.
+fn is_old(builder: &PatternBuilder<'_>, name: &Name) -> bool {
+    let parties = builder.parties();
+    parties.names(Side::From).contains(name) && !parties.names(Side::To).contains(name)
 }
 
 /// Whether it is stated of an exchange that is not the new host's that it accepts the mail.
@@ -60,7 +79,6 @@ pub(super) fn is_of_new_host(
 /// Exchanges of the new host, and of domains that the plan touches, that nobody could ask for.
 pub(super) fn unseen(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>) {
     let domain = &mail_domain.name;
-    let parties = builder.parties();
     let routes = builder.routes(ID, domain);
     let names: BTreeSet<(&Name, bool)> = routes
         .found()
@@ -79,8 +97,7 @@ pub(super) fn unseen(builder: &mut PatternBuilder<'_>, mail_domain: &Domain<'_>)
     let all_unknown = today.all().iter().all(|route| route.ip.is_none());
     for (number, (name, is_exchange)) in names.into_iter().enumerate() {
         // An exchange that accepts the mail today evidently exists, unless it is one of several.
-        let is_old =
-            parties.names(Side::From).contains(name) && !parties.names(Side::To).contains(name);
+        let is_old = is_old(builder, name);
         if is_old && all_unknown {
             continue;
         }
@@ -144,25 +161,15 @@ fn all_unseen(
     let routes = builder.routes(ID, domain);
     let kinds: BTreeSet<BTreeSet<Name>> = routes.found().filter_map(names_of).collect();
     for (number, names) in kinds.iter().enumerate() {
-        let parties = builder.parties();
         let is_there = |name: &Name| {
-            let is_old =
-                parties.names(Side::From).contains(name) && !parties.names(Side::To).contains(name);
             let is_stated = builder.facts.is_stated(Fact::Published, &Subject::Name(name.clone()));
-            (is_old && all_unknown)
+            (all_unknown && is_old(builder, name))
                 || (!is_stated && is_third_party(builder, mail_domain, name, today))
         };
         if names.iter().any(is_there) {
             continue;
         }
-        let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
-        for name in names {
-            let absent = absent(builder, mail_domain, name);
-            let with = |set: &Vec<usize>| -> Vec<Vec<usize>> {
-                absent.iter().map(|other| [set.as_slice(), other].concat()).collect()
-            };
-            sets = sets.iter().flat_map(with).collect();
-        }
+        let sets = all_absent(builder, mail_domain, names, vec![Vec::new()]);
         let all: Vec<String> = names.iter().map(shown).collect();
         let missing = names.iter().map(|name| {
             builder.statement(Fact::Published, &Subject::Name(name.clone()), Value::True, "")
